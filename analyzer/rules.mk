@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# imptrace, the command.
+
+ANALYZER_SRC := $(sort $(wildcard analyzer/*.[cS] analyzer/*/*.[cS]))
+ANALYZER_OBJ := $(addprefix $(O)/,$(addsuffix .o,$(basename $(ANALYZER_SRC))))
+
+# IMP_LIBDIR: where `imptrace run` looks for libimptrace.so when none lies beside the command.
+ANALYZER_CFLAGS = -Ianalyzer -DIMP_LIBDIR='"$(libdir)"' $(call pkg,cflags,libelf) $(call pkg,cflags,libzstd)
+ANALYZER_LIBS = $(call pkg,libs,libelf) $(call pkg,libs,libzstd)
+ANALYZER_LDFLAGS := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
+
+ALL_PRODUCTS += $(O)/imptrace
+
+$(eval $(call stamp,$(O)/.analyzer-sources,$(ANALYZER_SRC)))
+
+$(O)/imptrace: $(ANALYZER_OBJ) $(O)/.analyzer-sources
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CHECKED_FLAGS) $(LDFLAGS) $(ANALYZER_LDFLAGS) -o $@ $(ANALYZER_OBJ) $(ANALYZER_LIBS)
+
+# All but main(), so that a unit test links just what it uses.
+$(O)/analyzer.a: $(filter-out $(O)/analyzer/main.o,$(ANALYZER_OBJ)) $(O)/.analyzer-sources
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+
+$(O)/analyzer/%.o: analyzer/%.c $(O)/.flags | $(O)/.deps
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CHECKED_FLAGS) $(ANALYZER_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(O)/analyzer/%.o: analyzer/%.S $(O)/.flags | $(O)/.deps
+	$(call say,AS,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(ANALYZER_CFLAGS) $(DEPFLAGS) -c -o $@ $<

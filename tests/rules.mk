@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The unit tests: each tests/unit/test_<module>.c is a cmocka program of its own. What one of them needs
+# beyond the rest (say -Wl,--wrap=malloc) goes into UNIT_LDFLAGS_test_<module>.
+
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_PROGRAMS := $(patsubst tests/%.c,$(O)/tests/%,$(UNIT_SRC))
+
+# libcbor, where present, decodes what cbor_put wrote: a reader that is not ours.
+UNIT_CBOR = $(call pkg,libs,libcbor)
+UNIT_CFLAGS = -Ianalyzer -Ipreload -DIMP_UNIT_TEST=1 -DIMP_LIBDIR='"$(libdir)"' \
+	-DIMP_HAVE_LIBCBOR=$(if $(strip $(UNIT_CBOR)),1,0) $(call pkg,cflags,cmocka) $(call pkg,cflags,libelf)
+# The static libzstd: what is compressed in a test is what libimptrace.so compresses.
+UNIT_LIBS = $(call pkg,libs,cmocka) $(UNIT_CBOR) $(call pkg,libs,libelf) -l:libzstd.a -ldl -lpthread
+
+$(O)/.unit-deps: $(O)/.flags | $(O)/.deps
+	@$(PKG_CONFIG) --exists cmocka || { echo "imptrace: cmocka is missing: install Debian's libcmocka-dev, or run scripts/install-deps" >&2; exit 1; }
+	@touch $@
+
+$(O)/tests/unit/%.o: tests/unit/%.c $(O)/.flags | $(O)/.unit-deps
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CHECKED_FLAGS) $(UNIT_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(UNIT_PROGRAMS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/analyzer.a $(O)/preload-test.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CHECKED_FLAGS) $(LDFLAGS) $(UNIT_LDFLAGS_$*) -o $@ $< \
+		-Wl,--start-group $(O)/analyzer.a $(O)/preload-test.a -Wl,--end-group $(UNIT_LIBS)
+
+# Kept between runs, though make reaches them through two pattern rules.
+.SECONDARY: $(addsuffix .o,$(UNIT_PROGRAMS))
+
+.PHONY: unit-programs
+unit-programs: $(UNIT_PROGRAMS)
