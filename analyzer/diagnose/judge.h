@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_DIAGNOSE_JUDGE_H
+#define IMP_DIAGNOSE_JUDGE_H
+
+#include "case.h"
+
+/*
+ * The rules. Each looks at a case and, where it can show its cause, sets cause, module, path, summary and
+ * evidence of the finding and returns true; else it leaves the finding alone and returns false.
+ */
+
+/* The finder said that there is no such module: what lies on the search path, what claims it, where else it is. */
+bool imp_judge_blocked(struct imp_case *c);
+bool imp_judge_candidates(struct imp_case *c);
+bool imp_judge_not_a_package(struct imp_case *c);
+bool imp_judge_stacked_copies(struct imp_case *c);
+bool imp_judge_claims(struct imp_case *c);
+bool imp_judge_stdlib(struct imp_case *c);
+bool imp_judge_elsewhere(struct imp_case *c);
+void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
+
+/* The module was found; using it failed. */
+bool imp_judge_shadowed(struct imp_case *c);
+bool imp_judge_circular(struct imp_case *c);
+bool imp_judge_version(struct imp_case *c);
+bool imp_judge_attribute(struct imp_case *c);
+bool imp_judge_extension(struct imp_case *c);
+void imp_judge_unknown(struct imp_case *c);
+
+/* imp_judge_searched - fill the finding's "searched" from the snapshot */
+void imp_judge_searched(struct imp_case *c);
+
+/* imp_judge - run the rules in their order; fixes and what is ruled out are added after them */
+void imp_judge(struct imp_case *c);
+
+/* imp_judge_not_found - did the search end without a module (the exception is the finder's own)? */
+bool imp_judge_not_found(const struct imp_case *c);
+
+/* imp_remedy, imp_rule_out - the last two parts of a finding, by its cause and evidence */
+void imp_remedy(struct imp_case *c);
+void imp_rule_out(struct imp_case *c);
+
+/* imp_remedy_run_with - the program's own command line, with another interpreter; NULL: too long to be typed */
+const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter);
+
+#endif

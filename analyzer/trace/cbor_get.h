@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_TRACE_CBOR_GET_H
+#define IMP_TRACE_CBOR_GET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A bounded pull decoder for CBOR (RFC 8949) from outside. Definite lengths only, at most
+ * IMP_DEPTH_MAX arrays and maps in each other; every length is compared with what is left before it
+ * is used. Integers longer than they need be are fine: the recorder writes array heads that way.
+ *
+ * Once something was malformed, @bad stays set, @why says what it was, and nothing more is read.
+ */
+struct imp_cbor_in {
+	const uint8_t *p, *end;	/* borrowed */
+	bool bad;
+	const char *why;	/* string constant; NULL unless @bad */
+};
+
+enum imp_cbor_type {
+	IMP_CBOR_UINT,
+	IMP_CBOR_NEGATIVE,	/* the value is -1 - @number */
+	IMP_CBOR_BYTES,
+	IMP_CBOR_TEXT,
+	IMP_CBOR_ARRAY,
+	IMP_CBOR_MAP,
+	IMP_CBOR_BOOL,
+	IMP_CBOR_NULL,
+	IMP_CBOR_OTHER,		/* a tag, a float, undefined: well-formed, but not of our format */
+};
+
+/* One whole item; a container's content is checked, too, and can be entered without a surprise. */
+struct imp_cbor_item {
+	enum imp_cbor_type type;
+	uint64_t number;	/* UINT, NEGATIVE, BOOL (0, 1); ARRAY: items; MAP: pairs */
+	const uint8_t *data;	/* BYTES, TEXT: the value; ARRAY, MAP: the items; borrowed */
+	size_t len;		/* bytes of @data */
+};
+
+void imp_cbor_in_init(struct imp_cbor_in *in, const void *data, size_t len);
+
+/*
+ * imp_cbor_get - take the next whole item, containers included
+ * Returns false at the end, and where the input is malformed (then @in->bad is set).
+ */
+bool imp_cbor_get(struct imp_cbor_in *in, struct imp_cbor_item *item);
+
+/* imp_cbor_enter - read the items within an array or a map; empty for any other item */
+struct imp_cbor_in imp_cbor_enter(const struct imp_cbor_item *item);
+
+/* imp_cbor_to_uint, imp_cbor_to_int - false where it is no such number, or does not fit */
+bool imp_cbor_to_uint(const struct imp_cbor_item *item, uint64_t *value);
+bool imp_cbor_to_int(const struct imp_cbor_item *item, int64_t *value);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_TRACE_RECORD_H
+#define IMP_TRACE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../preload/trace_format.h"
+#include "../base/arena.h"
+#include "../base/error.h"
+
+/*
+ * A whole trace, decoded: what happened, grouped by process image, without any judgement.
+ *
+ * Strings are NUL-terminated bytes, not UTF-8 (a NUL inside a recorded text is shown as "\0", two characters); NULL
+ * means that it was not recorded. Everything lives in the record's arena. Times are nanoseconds of
+ * CLOCK_MONOTONIC, absolute.
+ */
+
+struct imp_strings {		/* an IMP_VEC of strings */
+	const char **v;
+	size_t n;
+	size_t cap;
+};
+
+struct imp_frame {		/* a Python frame */
+	const char *file;
+	unsigned int line;
+	const char *function;
+	const char *module;	/* __name__ of its globals */
+};
+
+struct imp_stat {
+	bool known;
+	uint32_t mode, uid, gid;
+	uint64_t size;
+	int64_t mtime_ns;
+};
+
+struct imp_exception {
+	const char *type;	/* "ModuleNotFoundError"; module.qualname for others than builtins */
+	const char *message;
+	uint64_t id;		/* address: equal for the same object, as long as it lives; 0: unknown */
+	const char *name;	/* ImportError.name */
+	const char *path;	/* ImportError.path */
+	const char *name_from;
+	bool suppress_context;
+	struct imp_exception *cause, *context;
+	struct imp_frame where;	/* file NULL: unknown */
+};
+
+struct imp_searched {		/* one path entry, searched by the finder itself */
+	const char *entry, *finder;
+	enum imp_search_result result;
+};
+
+struct imp_candidate {		/* a name in a searched directory that looks like the module */
+	const char *name;
+	struct imp_stat stat;	/* of the name itself (lstat) */
+	int err;		/* errno of lstat */
+	const char *target;	/* of a symbolic link */
+	int target_err;		/* errno of following it; 0: it leads to something */
+	bool on_disk;
+	bool in_cache, in_cache_known;
+	int access_err;
+	struct imp_strings inside;
+};
+
+struct imp_entry {		/* one entry of the search path, as it was at a failure */
+	const char *entry;
+	const char *finder;	/* type name; NULL: none was cached */
+	enum imp_path_state state;
+	int err;
+	struct imp_stat stat;
+	int64_t finder_mtime_ns;
+	bool finder_mtime_known;
+	uint64_t finder_names;
+	bool cut;
+	bool of_package;	/* of the parent package's __path__ */
+	IMP_VEC(struct imp_candidate) candidates;
+	struct imp_strings metadata;	/* names of *.dist-info etc.; filled from the last snapshot that listed them */
+};
+
+struct imp_snapshot {		/* what was there after a failed import */
+	uint64_t time_ns;
+	enum imp_module_state sys_modules;
+	IMP_VEC(struct imp_entry) entries;
+	struct imp_strings meta_path;
+	const char *frozen;
+	const char *parent_file;	/* file of the parent package's module */
+};
+
+struct imp_claim {		/* a distribution that says that it holds the module */
+	const char *metadata;	/* path of the *.dist-info or *.egg-info */
+	const char *record;	/* the line of RECORD */
+	const char *wheel_tag;
+};
+
+struct imp_claims {		/* IMP_EV_CLAIMS */
+	const char *module;
+	IMP_VEC(struct imp_claim) list;
+};
+
+struct imp_attempt {		/* one import that sys.modules did not answer */
+	uint64_t id;		/* number in its image, > 0 */
+	const char *name;	/* full name */
+	struct imp_attempt *parent;	/* the attempt within which it ran; NULL: outermost */
+	uint64_t thread;	/* tid */
+	uint64_t interp;
+	uint64_t begin_ns, end_ns;
+	bool ended;		/* false: under way when the record ends */
+	struct imp_frame frame;	/* who asked; file NULL: no Python frame */
+	IMP_VEC(struct imp_frame) stack;	/* outermost first, ends with @frame; empty: not recorded */
+	const char *origin, *loader;
+	IMP_VEC(struct imp_searched) searched;
+	struct imp_strings submodule_path;
+	struct imp_exception *exception;	/* NULL: it succeeded (if ended) */
+	struct imp_snapshot *snapshot;		/* NULL: none was taken */
+};
+
+struct imp_extension_call {	/* _imp.create_dynamic or _imp.exec_dynamic */
+	uint64_t call;
+	enum imp_step step;
+	const char *name, *path;
+	struct imp_attempt *attempt;
+	uint64_t thread, begin_ns, end_ns;
+	bool ended;
+	struct imp_exception *exception;
+};
+
+struct imp_object {		/* a mapped object */
+	uint64_t number;
+	const char *path;
+	uint64_t address, size;
+	const uint8_t *build_id;
+	size_t build_id_len;
+	int64_t name_space;
+	uint64_t mapped_ns, gone_ns;	/* gone_ns 0: never seen to go */
+};
+
+struct imp_dlopen {
+	uint64_t call;
+	const char *name;	/* NULL: dlopen(NULL) */
+	uint64_t flags;
+	uint64_t caller, offset;	/* object number */
+	int64_t name_space;
+	uint64_t thread, begin_ns, end_ns;
+	bool ended;
+	uint64_t handle;
+	uint64_t object;	/* number of the object that it opened; 0: unknown */
+	const char *error;
+};
+
+struct imp_dlsym {		/* kept only where it failed, or where the name begins with PyInit */
+	uint64_t handle, caller, offset, address;
+	const char *symbol, *version, *error;
+	uint64_t thread, time_ns;
+};
+
+struct imp_sys_path {
+	enum imp_phase phase;
+	struct imp_strings path;
+	const char *prefix, *exec_prefix;
+	uint64_t time_ns;
+	struct imp_attempt *attempt;	/* the first that saw it; NULL: unknown */
+};
+
+struct imp_meta_path {
+	struct imp_strings meta_path, path_hooks;
+	uint64_t time_ns;
+};
+
+struct imp_flag {
+	const char *name;
+	int64_t value;
+};
+
+struct imp_interpreter {
+	uint64_t number;
+	const char *version, *implementation, *cache_tag, *abiflags, *executable;
+	const char *prefix, *base_prefix, *exec_prefix, *base_exec_prefix, *stdlib, *platform;
+	struct imp_strings suffixes;	/* accepted extension suffixes */
+	IMP_VEC(struct imp_flag) flags;	/* sys.flags */
+	uint64_t object;	/* the object that holds it */
+	IMP_VEC(struct imp_sys_path) paths;		/* in the order of time */
+	IMP_VEC(struct imp_meta_path) meta_paths;
+};
+
+struct imp_uncaught_event {
+	enum imp_uncaught how;
+	struct imp_exception *exception;
+	uint64_t thread, interp, time_ns;
+};
+
+struct imp_sys_exit {
+	const char *message;	/* NULL: none, or a number */
+	int64_t code;
+	bool code_known;
+	struct imp_exception *handled;	/* what was being handled; NULL: nothing */
+	struct imp_frame frame;
+	uint64_t thread, time_ns;
+};
+
+struct imp_exec {
+	const char *path;
+	struct imp_strings argv;
+	uint64_t time_ns;
+	int failed_errno;	/* 0: it did not come back */
+};
+
+struct imp_recorder_note {
+	uint64_t note;		/* enum imp_note */
+	int err;
+	const char *text;
+};
+
+struct imp_image {		/* one program in one process */
+	pid_t pid, ppid;
+	uint64_t image_ns, parent_image_ns;
+	struct imp_image *parent;	/* the image that forked it; NULL: none, or not in the trace */
+	enum imp_start how;
+	bool started;		/* its IMP_EV_PROCESS was read */
+	const char *exe, *cwd, *libc, *machine, *release, *boot_id;
+	struct imp_strings argv, env;	/* env: NAME=VALUE */
+	uint32_t uid, euid, gid, egid;
+	bool ids_known;
+	uint64_t page_size, root_dev, root_ino;
+	IMP_VEC(struct imp_object *) objects;
+	IMP_VEC(struct imp_interpreter *) interpreters;
+	IMP_VEC(struct imp_attempt *) attempts;		/* by begin time */
+	IMP_VEC(struct imp_extension_call *) extensions;
+	IMP_VEC(struct imp_dlopen *) dlopens;
+	IMP_VEC(struct imp_dlsym *) dlsyms;
+	IMP_VEC(struct imp_claims *) claims;
+	IMP_VEC(struct imp_uncaught_event *) uncaught;
+	IMP_VEC(struct imp_sys_exit *) sys_exits;
+	IMP_VEC(struct imp_exec *) execs;
+	IMP_VEC(struct imp_recorder_note) notes;
+	bool ended;		/* IMP_EV_PROCESS_END, or an exec that did not come back */
+	enum imp_end end_how;
+	bool code_known;
+	int code;		/* from PROCESS_END or WAIT */
+	int signal;		/* from WAIT; 0: none or unknown */
+	bool waited;		/* IMP_EV_WAIT was read */
+	uint64_t end_ns, last_ns;
+	uint64_t events, lost;
+	uint64_t missing_batches;
+};
+
+struct imp_record {
+	struct imp_arena arena;
+	int major, minor;
+	pid_t root_pid;
+	int64_t realtime_ns;	/* of the run's start */
+	uint64_t start_ns;
+	IMP_VEC(struct imp_image *) images;	/* by image_ns */
+	uint64_t events;
+	uint64_t unknown_events;	/* kinds that this version does not know */
+	struct imp_strings damage;	/* one sentence each: damaged frames, cut tail, missing batches; empty: whole */
+};
+
+/*
+ * imp_record_read - read a whole trace
+ * @r:   filled; release with imp_record_clear(), also after an error
+ * @fd:  read from its current position; may be a pipe
+ * @name: for messages
+ * @err: what is wrong, where, and what to do
+ *
+ * A damaged or cut trace is read as far as it goes: @r->damage says what is missing. Fails with
+ * -EBADMSG where it is no imptrace trace at all (not zstd, empty, another magic), -EPROTO where its major version is newer,
+ * or -errno of read(2). Memory is bounded by what the trace holds, never by what it claims.
+ */
+int imp_record_read(struct imp_record *r, int fd, const char *name, struct imp_error *err);
+void imp_record_clear(struct imp_record *r);
+
+/*
+ * imp_record_env - value of a recorded environment variable of an image; NULL: not set
+ */
+const char *imp_record_env(const struct imp_image *image, const char *name);
+
+/* imp_record_object - the mapped object of that number; NULL: unknown */
+const struct imp_object *imp_record_object(const struct imp_image *image, uint64_t number);
+
+/* imp_record_interpreter - interpreter @number of an image; NULL: unknown */
+const struct imp_interpreter *imp_record_interpreter(const struct imp_image *image, uint64_t number);
+
+#endif

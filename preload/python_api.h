@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_PRELOAD_PYTHON_API_H
+#define IMP_PRELOAD_PYTHON_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct imp_elf_symbols;
+
+/*
+ * The functions of CPython's C API that we use, declared by hand: one libimptrace.so serves every
+ * version, and no structure of CPython's is looked into. (PyObject is CPython's own name for an
+ * incomplete type; it is the one typedef of this project.)
+ *
+ * Left out on purpose:
+ * - what can run code of the program: PyObject_Str() and PyObject_Repr() even run its signal handlers
+ * - PyUnicode_AsUTF8(): it keeps its result in the str object
+ * - data symbols (PyUnicode_Type, _Py_NoneStruct): a host that was linked with copy relocations has its
+ *   own copy of them, which is the one that counts. The types come from the builtins (imp_python_types).
+ */
+typedef struct _object PyObject;
+
+/* X(type, name, parameters): where one is missing, this is no CPython that we can hook. */
+#define IMP_PYTHON_FUNCTIONS(X)									\
+	X(int, Py_IsInitialized, (void))							\
+	X(void, Py_IncRef, (PyObject *))							\
+	X(void, Py_DecRef, (PyObject *))							\
+	X(PyObject *, Py_BuildValue, (const char *, ...))					\
+	X(PyObject *, PyImport_GetModuleDict, (void))						\
+	X(PyObject *, PyEval_GetBuiltins, (void))						\
+	X(PyObject *, PyEval_GetFrame, (void))							\
+	X(PyObject *, PyObject_Type, (PyObject *))						\
+	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))			\
+	X(PyObject *, PyObject_GetAttr, (PyObject *, PyObject *))				\
+	X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))			\
+	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))			\
+	X(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))			\
+	X(PyObject *, PyObject_GetIter, (PyObject *))						\
+	X(PyObject *, PyIter_Next, (PyObject *))						\
+	X(ssize_t, PyObject_Hash, (PyObject *))							\
+	X(PyObject *, PyUnicode_FromString, (const char *))					\
+	X(PyObject *, PyUnicode_DecodeFSDefaultAndSize, (const char *, ssize_t))		\
+	X(PyObject *, PyUnicode_EncodeFSDefault, (PyObject *))					\
+	X(PyObject *, PyUnicode_AsUTF8String, (PyObject *))					\
+	X(PyObject *, PyUnicode_AsEncodedString, (PyObject *, const char *, const char *))	\
+	X(PyObject *, PyUnicode_Substring, (PyObject *, ssize_t, ssize_t))			\
+	X(ssize_t, PyUnicode_GetLength, (PyObject *))						\
+	X(uint32_t, PyUnicode_ReadChar, (PyObject *, ssize_t))					\
+	X(PyObject *, PyBytes_FromStringAndSize, (const char *, ssize_t))			\
+	X(char *, PyBytes_AsString, (PyObject *))						\
+	X(ssize_t, PyBytes_Size, (PyObject *))							\
+	X(PyObject *, PyDict_GetItemWithError, (PyObject *, PyObject *))			\
+	X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))				\
+	X(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *))			\
+	X(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))			\
+	X(ssize_t, PyDict_Size, (PyObject *))							\
+	X(ssize_t, PyList_Size, (PyObject *))							\
+	X(PyObject *, PyList_GetItem, (PyObject *, ssize_t))					\
+	X(ssize_t, PyTuple_Size, (PyObject *))							\
+	X(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))					\
+	X(ssize_t, PySet_Size, (PyObject *))							\
+	X(int, PySet_Contains, (PyObject *, PyObject *))					\
+	X(long long, PyLong_AsLongLongAndOverflow, (PyObject *, int *))				\
+	X(double, PyFloat_AsDouble, (PyObject *))						\
+	X(PyObject *, PyModule_New, (const char *))						\
+	X(PyObject *, PyModule_GetDict, (PyObject *))						\
+	X(PyObject *, PyCFunction_NewEx, (const void *, PyObject *, PyObject *))		\
+	X(void *, PyCFunction_GetFunction, (PyObject *))					\
+	X(PyObject *, PyInstanceMethod_New, (PyObject *))					\
+	X(void, PyErr_SetObject, (PyObject *, PyObject *))					\
+	X(void, PyErr_SetString, (PyObject *, const char *))					\
+	X(void, PyErr_Clear, (void))								\
+	X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))				\
+	X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))				\
+	X(void, PyErr_GetExcInfo, (PyObject **, PyObject **, PyObject **))			\
+	X(PyObject *, PyException_GetTraceback, (PyObject *))					\
+	X(PyObject *, PyException_GetCause, (PyObject *))					\
+	X(PyObject *, PyException_GetContext, (PyObject *))					\
+	X(int, PyType_IsSubtype, (PyObject *, PyObject *))					\
+	X(unsigned long, PyType_GetFlags, (PyObject *))						\
+	X(int, PyFrame_GetLineNumber, (PyObject *))
+
+/* Not in every version: NULL where it is missing. */
+#define IMP_PYTHON_OPTIONAL(X)									\
+	X(PyObject *, PyErr_GetRaisedException, (void))			/* 3.12 */		\
+	X(void, PyErr_SetRaisedException, (PyObject *))			/* 3.12 */		\
+	X(PyObject *, PyFrame_GetBack, (PyObject *))			/* 3.9 */		\
+	X(PyObject *, PyFrame_GetCode, (PyObject *))			/* 3.9 */		\
+	X(PyObject *, PyFrame_GetGlobals, (PyObject *))			/* 3.11 */		\
+	X(int, PyDict_GetItemRef, (PyObject *, PyObject *, PyObject **)) /* 3.13 */		\
+	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))		/* 3.13 */		\
+	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */	\
+	X(void *, PyModule_GetDef, (PyObject *))							\
+	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))
+
+/* Types and objects; static in CPython, so the same in all its interpreters. Borrowed. */
+struct imp_python_types {
+	PyObject *none;
+	PyObject *type, *object, *str, *bytes, *bool_, *int_, *float_, *list, *tuple, *dict, *set;
+	PyObject *module, *builtin_function, *function;
+	PyObject *base_exception, *import_error, *module_not_found, *os_error, *syntax_error,
+		*key_error, *system_exit, *runtime_error;
+	size_t object_size;	/* object.__basicsize__: how long a PyObject head is in this build */
+};
+
+struct imp_python_api {
+#define X(type, name, parameters) type (*name) parameters;
+	IMP_PYTHON_FUNCTIONS(X)
+	IMP_PYTHON_OPTIONAL(X)
+#undef X
+	struct imp_python_types types;
+};
+
+/*
+ * imp_python_api_load - look the functions up
+ * Returns 0; -ENOENT where it is no CPython 3 at all (2.7); -ENOSYS where a function is missing, whose
+ * name is in @missing then.
+ */
+int imp_python_api_load(struct imp_python_api *py, const struct imp_elf_symbols *symbols,
+			const char **missing);
+
+/*
+ * imp_python_types_load - find the types, once an interpreter has its builtins and sys
+ * Returns 0 or -ENOSYS.
+ */
+int imp_python_types_load(struct imp_python_api *py);
+
+/*
+ * The exception that may be pending, put aside while we work. Neither normalized nor looked at.
+ */
+struct imp_python_error {
+	PyObject *type, *value, *traceback;	/* owned between save and restore */
+	bool raised;		/* @value alone was pending (3.12); the others are for reading */
+};
+void imp_python_error_save(const struct imp_python_api *py, struct imp_python_error *error);
+void imp_python_error_restore(const struct imp_python_api *py, struct imp_python_error *error);
+
+/*
+ * Access that can neither fail loudly nor run code of the program. All return new references, or NULL
+ * with no exception set.
+ */
+/* An attribute of an object whose exact type is CPython's own (frame, code, traceback, namespace). */
+PyObject *imp_python_attr(const struct imp_python_api *py, PyObject *object, const char *name);
+/* What stands in the object's own __dict__, where no class has a descriptor of that name. */
+PyObject *imp_python_plain_attr(const struct imp_python_api *py, PyObject *object, const char *name);
+/* A member or getter that @base, a type of CPython's, defines, and no class between it and @object. */
+PyObject *imp_python_member(const struct imp_python_api *py, PyObject *object, PyObject *base,
+			    const char *name);
+PyObject *imp_python_dict_get(const struct imp_python_api *py, PyObject *dict, const char *key);
+PyObject *imp_python_dict_find(const struct imp_python_api *py, PyObject *dict, PyObject *key);
+/* Items of exact lists and tuples. */
+ssize_t imp_python_sequence_size(const struct imp_python_api *py, PyObject *sequence);
+PyObject *imp_python_sequence_item(const struct imp_python_api *py, PyObject *sequence, ssize_t i);
+
+/* type(object), borrowed: it lives as long as the object */
+static inline PyObject *imp_python_type(const struct imp_python_api *py, PyObject *object)
+{
+	PyObject *type = py->PyObject_Type(object);
+
+	py->Py_DecRef(type);
+	return type;
+}
+
+/* Is it of exactly this type? NULL is of none. */
+static inline bool imp_python_is(const struct imp_python_api *py, PyObject *object, PyObject *type)
+{
+	return object && imp_python_type(py, object) == type;
+}
+
+/* A module or of a class derived from it. */
+static inline bool imp_python_is_module(const struct imp_python_api *py, PyObject *object)
+{
+	PyObject *type = object ? imp_python_type(py, object) : NULL;
+
+	return type && (type == py->types.module || py->PyType_IsSubtype(type, py->types.module));
+}
+
+#define IMP_PYTHON_TPFLAGS_BASE_EXC	(1UL << 30)
+#define IMP_PYTHON_TPFLAGS_TYPE		(1UL << 31)
+
+static inline bool imp_python_is_exception(const struct imp_python_api *py, PyObject *object)
+{
+	return object && py->PyType_GetFlags(imp_python_type(py, object)) & IMP_PYTHON_TPFLAGS_BASE_EXC;
+}
+
+static inline bool imp_python_is_class(const struct imp_python_api *py, PyObject *object)
+{
+	return object && py->PyType_GetFlags(imp_python_type(py, object)) & IMP_PYTHON_TPFLAGS_TYPE;
+}
+
+/* Give a reference back; NULL is fine. */
+static inline void imp_python_drop(const struct imp_python_api *py, PyObject *object)
+{
+	if (object)
+		py->Py_DecRef(object);
+}
+
+#endif

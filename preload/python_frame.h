@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_PRELOAD_PYTHON_FRAME_H
+#define IMP_PRELOAD_PYTHON_FRAME_H
+
+#include "cbor_put.h"
+#include "python_api.h"
+
+#define IMP_STACK_MAX 64	/* frames of one IMP_KEY_STACK */
+
+/*
+ * Frames are recorded as [file, line, function, module]. Those of the import machinery are left out:
+ * importlib._bootstrap and _bootstrap_external, frozen or not, and importlib/__init__.py.
+ */
+
+/* imp_python_put_frame - who asked: the innermost frame of this thread outside the machinery, if any */
+void imp_python_put_frame(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key);
+
+/*
+ * imp_python_put_stack - all frames of this thread, outermost first
+ * Of more than IMP_STACK_MAX frames the innermost ones. Nothing where there is no frame.
+ */
+void imp_python_put_stack(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key);
+
+/* imp_python_put_where - the innermost frame of a traceback outside the machinery, if any */
+void imp_python_put_where(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
+			  PyObject *traceback);
+
+/* imp_python_has_where - is there such a frame? Then code of a module has run. */
+bool imp_python_has_where(const struct imp_python_api *py, PyObject *traceback);
+
+#endif
