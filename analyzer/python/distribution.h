@@ -24,7 +24,7 @@ struct imp_distribution {
 struct imp_owned_file {		/* a file that a distribution lists */
 	struct imp_distribution dist;
 	const char *path;	/* absolute */
-	const char *line;	/* the line of RECORD, installed-files.txt, SOURCES.txt or dpkg's list */
+	const char *line;	/* the row of RECORD, the line of installed-files.txt, SOURCES.txt or dpkg's list */
 	int exists;		/* 1, 0; -ENODATA: not known */
 };
 
@@ -68,10 +68,18 @@ int imp_distribution_dpkg_owner(const struct imp_host *h, struct imp_arena *a, c
 				const char **package);
 
 /*
- * imp_distribution_dpkg_claims - files below any dist-packages that dpkg's lists hold for a module
+ * imp_distribution_dpkg_claims - files below any dist-packages or lib-dynload that dpkg's lists hold for a module
  * (python3-cffi-backend lists .../dist-packages/_cffi_backend.cpython-311-x86_64-linux-gnu.so)
+ * Returns 0, also where there is no dpkg, or -ENODATA.
  */
 int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,
 				 struct imp_owned_files *out);
+
+/*
+ * imp_distribution_dpkg_package - the installed package python3-* whose list holds a module
+ * Returns 0, -ENOENT or -ENODATA.
+ */
+int imp_distribution_dpkg_package(const struct imp_host *h, struct imp_arena *a, const char *module,
+				  const char **package);
 
 #endif

@@ -15,6 +15,9 @@ struct imp_text {
 /* imp_text_finding - all about one finding (text_finding.c) */
 void imp_text_finding(struct imp_text *t, const struct imp_finding *f);
 
+/* imp_text_optional - an optional failure, in a few lines */
+void imp_text_optional(struct imp_text *t, const struct imp_finding *f);
+
 /* imp_text_names - the file that is there, beside the names that are accepted (text_proof.c) */
 void imp_text_names(struct imp_text *t, const struct imp_finding *f);
 /* imp_text_importers - who asked, from the script to the native module */

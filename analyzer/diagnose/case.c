@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "case.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+const char *imp_case_tail(const struct imp_case *c)
+{
+	const char *dot = strrchr(c->module, '.');
+
+	return dot ? dot + 1 : c->module;
+}
+
+const char *imp_case_parent(const struct imp_case *c)
+{
+	const char *dot = strrchr(c->module, '.');
+
+	return dot ? imp_arena_strndup(c->a, c->module, (size_t)(dot - c->module)) : NULL;
+}
+
+const char *imp_case_top(const struct imp_case *c)
+{
+	return imp_arena_strndup(c->a, c->module, strcspn(c->module, "."));
+}
+
+const struct imp_sys_path *imp_case_sys_path(const struct imp_case *c)
+{
+	const struct imp_sys_path *found = NULL;
+
+	if (!c->py)
+		return NULL;
+	for (size_t i = 0; i < c->py->paths.n; i++) {
+		if (c->py->paths.v[i].time_ns > c->time_ns && found)
+			break;
+		found = &c->py->paths.v[i];
+	}
+	return found;
+}
+
+void imp_case_path(const struct imp_case *c, struct imp_strings *out)
+{
+	const struct imp_sys_path *path;
+
+	*out = (struct imp_strings){ 0 };
+	if (c->snapshot && c->snapshot->entries.n) {
+		for (size_t i = 0; i < c->snapshot->entries.n; i++)
+			*imp_vec_push(c->a, out) = c->snapshot->entries.v[i].entry;
+		return;
+	}
+	if (c->attempt && c->attempt->submodule_path.n) {
+		*out = c->attempt->submodule_path;
+		return;
+	}
+	path = imp_case_sys_path(c);
+	if (path)
+		*out = path->path;
+}
+
+int64_t imp_case_flag(const struct imp_case *c, const char *name)
+{
+	if (c->py)
+		for (size_t i = 0; i < c->py->flags.n; i++)
+			if (!strcmp(c->py->flags.v[i].name, name))
+				return c->py->flags.v[i].value;
+	return 0;
+}
+
+const struct imp_attempt *imp_case_loaded(const struct imp_case *c, const char *module)
+{
+	const struct imp_attempt *found = NULL;
+
+	for (size_t i = 0; i < c->image->attempts.n; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->begin_ns > c->time_ns)
+			break;
+		if (at->ended && !at->exception && at->end_ns <= c->time_ns &&
+		    (!c->py || at->interp == c->py->number) && !strcmp(at->name, module))
+			found = at;
+	}
+	return found;
+}
+
+const struct imp_attempt *imp_case_in_progress(const struct imp_case *c, const char *module)
+{
+	for (size_t i = c->image->attempts.n; i-- > 0;) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->begin_ns < c->time_ns && (!at->ended || at->end_ns > c->time_ns) &&
+		    at->thread == c->thread && !strcmp(at->name, module))
+			return at;
+	}
+	return NULL;
+}
+
+const char *imp_case_python(const struct imp_case *c)
+{
+	const char *version, *name = "Python";
+
+	if (!c->py || !c->py->version)
+		return "this Python";
+	version = c->py->version;
+	if (c->py->implementation && !strcmp(c->py->implementation, "cpython"))
+		name = "CPython";
+	/* "3.13.0 (main, ...)" -> "3.13.0" */
+	return imp_arena_printf(c->a, "%s%s %.*s",
+				c->py->abiflags && strchr(c->py->abiflags, 't') ? "free-threaded " : "",
+				name, (int)strcspn(version, " "), version);
+}
+
+bool imp_case_version(const struct imp_case *c, unsigned int *major, unsigned int *minor)
+{
+	return c->py && c->py->version && sscanf(c->py->version, "%u.%u", major, minor) == 2;
+}
+
+const char *imp_case_join(const struct imp_case *c, const char *entry, const char *name)
+{
+	size_t len = strlen(entry);
+
+	if (!len) {
+		entry = c->image->cwd ? c->image->cwd : ".";
+		len = strlen(entry);
+	}
+	return imp_arena_printf(c->a, "%s%s%s", entry, len && entry[len - 1] == '/' ? "" : "/", name);
+}
+
+static bool below(const char *path, const char *dir)
+{
+	size_t len = dir ? strlen(dir) : 0;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	return len && !strncmp(path, dir, len) && (path[len] == '/' || dir[len - 1] == '/');
+}
+
+/* "lib/python3.11": where the standard library lies below a prefix. */
+static const char *stdlib_dir(const struct imp_case *c, const char *prefix)
+{
+	unsigned int major, minor;
+
+	if (!prefix || !imp_case_version(c, &major, &minor))
+		return NULL;
+	return imp_arena_printf(c->a, "%s/lib/python%u.%u%s", prefix, major, minor,
+				c->py->abiflags && strchr(c->py->abiflags, 't') ? "t" : "");
+}
+
+bool imp_case_stdlib(const struct imp_case *c, const char *path)
+{
+	const char *dirs[4];
+
+	if (!path || !c->py)
+		return false;
+	if (!strcmp(path, "built-in") || !strcmp(path, "frozen"))
+		return true;
+	if (strstr(path, "/site-packages/") || strstr(path, "/dist-packages/"))
+		return false;
+	dirs[0] = c->py->stdlib;
+	dirs[1] = stdlib_dir(c, c->py->base_prefix);
+	dirs[2] = stdlib_dir(c, c->py->base_exec_prefix);
+	dirs[3] = stdlib_dir(c, c->py->prefix);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (dirs[i] && below(path, dirs[i]))
+			return true;
+	return false;
+}
+
+bool imp_case_has(const char *text, const char *part)
+{
+	return text && part && *part && strstr(text, part);
+}
+
+const char *imp_case_quoted(const struct imp_case *c, const char *text, const char *after)
+{
+	const char *start, *end;
+
+	if (!text)
+		return NULL;
+	start = after ? strstr(text, after) : text;
+	if (!start)
+		return NULL;
+	if (after)
+		start += strlen(after);
+	start = strchr(start, '\'');
+	if (!start)
+		return NULL;
+	end = strchr(++start, '\'');
+	return end ? imp_arena_strndup(c->a, start, (size_t)(end - start)) : NULL;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "failure.h"
+#include "judge.h"
+
+static void note(struct imp_diagnosis *d, const char *sentence)
+{
+	for (size_t i = 0; i < d->notes.n; i++)
+		if (!strcmp(d->notes.v[i], sentence))
+			return;
+	*imp_vec_push(&d->arena, &d->notes) = sentence;
+}
+
+static void surfaced(const struct imp_failure *f)
+{
+	struct imp_finding *finding = f->root.f;
+	const struct imp_exception *e = f->surfaced;
+	const char *was = finding->error.message ? finding->error.message : "";
+
+	if (f->exit && f->exit->message) {
+		finding->surfaced.type = "SystemExit";
+		finding->surfaced.message = f->exit->message;
+	} else if (e && (strcmp(e->type ? e->type : "", finding->error.type ? finding->error.type : "") ||
+			 strcmp(e->message ? e->message : "", was))) {
+		finding->surfaced.type = e->type;
+		finding->surfaced.message = e->message;
+	}
+}
+
+/* From the root outwards: the imports that it took along, and the errors that followed from it. */
+static void say_chain(struct imp_diagnosis *d, const struct imp_failure *f)
+{
+	struct imp_finding *finding = f->root.f;
+	struct imp_arena *a = &d->arena;
+	const char *along = NULL;
+
+	for (size_t i = 0; i < f->steps.n; i++) {
+		const struct imp_step_up *step = &f->steps.v[i];
+		const struct imp_exception *e = step->exception;
+
+		if (!step->how && step->attempt) {
+			along = along ? imp_arena_printf(a, "%s, %s", along, step->attempt->name) : step->attempt->name;
+			if (i + 1 < f->steps.n && !f->steps.v[i + 1].how)
+				continue;
+		}
+		if (along)
+			imp_finding_evidence(a, finding, IMP_OBSERVED, "the same exception then ended the import of %s", along);
+		along = NULL;
+		if (step->how)
+			imp_finding_evidence(a, finding, IMP_OBSERVED, "%s then failed with %s: %s (%s)",
+					     step->attempt ? step->attempt->name : "the program",
+					     e && e->type ? e->type : "an exception", e && e->message ? e->message : "",
+					     step->how);
+	}
+	if (along)
+		imp_finding_evidence(a, finding, IMP_OBSERVED, "the same exception then ended the import of %s", along);
+	if (f->repeats)
+		imp_finding_evidence(a, finding, IMP_OBSERVED, "it failed %u more time%s in the same way", f->repeats,
+				     f->repeats == 1 ? "" : "s");
+}
+
+static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
+{
+	struct imp_finding *finding = f->root.f;
+
+	switch (f->fate) {
+	case IMP_FATE_THREAD:
+		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED, "it ended the thread that asked for it");
+		break;
+	case IMP_FATE_SYS_EXIT:
+		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED, "sys.exit() was called while it was being handled, at %s:%u",
+				     f->exit && f->exit->frame.file ? f->exit->frame.file : "?",
+				     f->exit ? f->exit->frame.line : 0);
+		break;
+	case IMP_FATE_EXIT:
+		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "it is taken for the end of the program: the process exited with "
+				     "status 1 right after it, and imported nothing more");
+		break;
+	case IMP_FATE_DIED:
+		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED, "signal %d ended the process within it", f->root.image->signal);
+		break;
+	case IMP_FATE_UNCAUGHT:
+	case IMP_FATE_HANDLED:
+		break;
+	}
+}
+
+static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host, const struct imp_image *image)
+{
+	struct imp_failures failures;
+
+	imp_failures_find(d, host, image, &failures);
+	for (size_t i = 0; i < failures.n; i++) {
+		struct imp_failure *f = failures.v[i];
+		struct imp_finding *finding = f->root.f;
+
+		finding->fatal = f->fate != IMP_FATE_HANDLED;
+		finding->optional &= !finding->fatal;
+		surfaced(f);
+		say_chain(d, f);
+		say_fate(d, f);
+		*imp_vec_push(&d->arena, &d->findings) = finding;
+	}
+}
+
+/* Fatal, then handled, then optional; each in the order of time. */
+static int compare_findings(const void *a, const void *b)
+{
+	const struct imp_finding *x = *(const struct imp_finding *const *)a;
+	const struct imp_finding *y = *(const struct imp_finding *const *)b;
+
+	if (x->fatal != y->fatal)
+		return y->fatal - x->fatal;
+	if (x->optional != y->optional)
+		return x->optional - y->optional;
+	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
+}
+
+static void check_complete(struct imp_diagnosis *d)
+{
+	const struct imp_record *r = d->record;
+
+	d->complete = !r->damage.n;
+	for (size_t i = 0; i < r->damage.n; i++)
+		note(d, r->damage.v[i]);
+	for (size_t i = 0; i < r->images.n; i++) {
+		const struct imp_image *image = r->images.v[i];
+
+		if (image->lost) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d lost %llu events", image->pid,
+						 (unsigned long long)image->lost));
+		}
+		for (size_t n = 0; n < image->notes.n; n++)
+			if (image->notes.v[n].note == IMP_NOTE_WRITE_FAILED)
+				note(d, imp_arena_printf(&d->arena, "process %d could not write to the trace for a while: %s",
+							 image->pid, strerror(image->notes.v[n].err)));
+			else if (image->notes.v[n].note == IMP_NOTE_HOOKS_FAILED)
+				note(d, imp_arena_printf(&d->arena, "the imports of a Python in process %d could not be recorded%s%s",
+							 image->pid, image->notes.v[n].text ? ": " : "",
+							 image->notes.v[n].text ? image->notes.v[n].text : ""));
+		if (image->signal) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d", image->pid,
+						 image->exe ? image->exe : "?", image->signal));
+		} else if (image->started && !image->ended && !image->waited) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: it was killed, or still runs",
+						 image->pid, image->exe ? image->exe : "?"));
+		}
+	}
+}
+
+static void find_loaded(struct imp_diagnosis *d, const char *module)
+{
+	for (size_t i = 0; i < d->record->images.n; i++) {
+		const struct imp_image *image = d->record->images.v[i];
+
+		for (size_t k = 0; k < image->attempts.n; k++) {
+			const struct imp_attempt *at = image->attempts.v[k];
+			struct imp_loaded *l;
+
+			if (!at->ended || at->exception || strcmp(at->name, module))
+				continue;
+			l = imp_vec_push(&d->arena, &d->loaded);
+			l->module = at->name;
+			l->path = at->origin;
+			l->loader = at->loader;
+			l->pid = image->pid;
+			l->importer = at->frame;
+			for (size_t s = 0; s < at->searched.n; s++)
+				if (at->searched.v[s].result == IMP_SEARCH_FOUND)
+					l->entry = at->searched.v[s].entry;
+			break;
+		}
+	}
+}
+
+void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record, const struct imp_host *host,
+		  const char *module)
+{
+	*d = (struct imp_diagnosis){ .record = record };
+	check_complete(d);
+	for (size_t i = 0; i < record->images.n; i++)
+		diagnose_image(d, host, record->images.v[i]);
+	if (d->findings.n)
+		qsort(d->findings.v, d->findings.n, sizeof(*d->findings.v), compare_findings);
+	if (module)
+		find_loaded(d, module);
+}
+
+void imp_diagnosis_clear(struct imp_diagnosis *d)
+{
+	imp_arena_clear(&d->arena);
+	*d = (struct imp_diagnosis){ 0 };
+}
+
+bool imp_diagnosis_fatal(const struct imp_diagnosis *d)
+{
+	for (size_t i = 0; i < d->findings.n; i++)
+		if (d->findings.v[i]->fatal)
+			return true;
+	return false;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "judge.h"
+
+#include <string.h>
+
+#include "path_origin.h"
+
+bool imp_judge_not_found(const struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+
+	if (!e || !e->type || strcmp(e->type, "ModuleNotFoundError") || c->extension || e->where.file)
+		return false;
+	if (!c->attempt)
+		return false;
+	return e->name ? !strcmp(e->name, c->attempt->name)
+		       : imp_case_has(e->message, c->attempt->name);
+}
+
+static const char *entry_result(const struct imp_case *c, const struct imp_entry *e)
+{
+	switch (e->state) {
+	case IMP_PATH_ABSENT:
+		return "missing";
+	case IMP_PATH_UNREADABLE:
+		return "unreadable";
+	case IMP_PATH_FILE:
+		return e->candidates.n ? "near-miss" : "absent";
+	case IMP_PATH_DIRECTORY:
+	case IMP_PATH_OTHER:
+		break;
+	}
+	for (size_t i = 0; c->attempt && i < c->attempt->searched.n; i++) {
+		const struct imp_searched *s = &c->attempt->searched.v[i];
+
+		if (!s->entry || strcmp(s->entry, e->entry))
+			continue;
+		if (s->result == IMP_SEARCH_FOUND)
+			return "found";
+		if (s->result == IMP_SEARCH_NAMESPACE)
+			return "namespace";
+		if (s->result == IMP_SEARCH_ERROR)
+			return "error";
+	}
+	return e->candidates.n ? "near-miss" : "absent";
+}
+
+void imp_judge_searched(struct imp_case *c)
+{
+	static const char *const results[] = {
+		[IMP_SEARCH_ABSENT] = "absent",
+		[IMP_SEARCH_FOUND] = "found",
+		[IMP_SEARCH_NAMESPACE] = "namespace",
+		[IMP_SEARCH_ERROR] = "error",
+	};
+
+	if (c->snapshot) {
+		for (size_t i = 0; i < c->snapshot->entries.n; i++) {
+			const struct imp_entry *e = &c->snapshot->entries.v[i];
+			struct imp_searched_entry *s = imp_vec_push(c->a, &c->f->searched);
+
+			s->entry = e->entry;
+			s->finder = e->finder;
+			s->result = entry_result(c, e);
+			for (size_t j = 0; j < e->candidates.n; j++)
+				*imp_vec_push(c->a, &s->candidates) = e->candidates.v[j].name;
+		}
+		return;
+	}
+	for (size_t i = 0; c->attempt && i < c->attempt->searched.n; i++) {
+		const struct imp_searched *from = &c->attempt->searched.v[i];
+		struct imp_searched_entry *s = imp_vec_push(c->a, &c->f->searched);
+
+		s->entry = from->entry;
+		s->finder = from->finder;
+		s->result = results[from->result];
+	}
+}
+
+static void fill_importers(struct imp_case *c)
+{
+	struct imp_frame *copy;
+	size_t n = 0;
+
+	if (!c->attempt)
+		return;
+	if (c->attempt->stack.n) {
+		for (size_t i = 0; i < c->attempt->stack.n; i++)
+			*imp_vec_push(c->a, &c->f->importers) = c->attempt->stack.v[i];
+		return;
+	}
+	/* No stack was recorded: each attempt around it knows who asked. */
+	for (const struct imp_attempt *at = c->attempt; at && n < 1000; at = at->parent)
+		n += at->frame.file != NULL;
+	if (!n)
+		return;
+	copy = imp_arena_alloc(c->a, n * sizeof(*copy));
+	for (const struct imp_attempt *at = c->attempt; at && n; at = at->parent)
+		if (at->frame.file)
+			copy[--n] = at->frame;
+	for (const struct imp_attempt *at = c->attempt; at; at = at->parent)
+		if (at->frame.file)
+			*imp_vec_push(c->a, &c->f->importers) = *copy++;
+}
+
+void imp_judge_unknown(struct imp_case *c)
+{
+	struct imp_finding *f = c->f;
+	const struct imp_exception *e = c->exception;
+
+	f->cause = IMP_CAUSE_UNKNOWN;
+	f->optional = !c->extension;
+	if (!f->path && c->extension)
+		f->path = c->extension->path;
+	if (!f->path && e && e->where.file)
+		f->path = e->where.file;
+	if (!e) {
+		f->summary = imp_arena_printf(c->a,
+					      "The process died (signal %d) while %s was being initialized",
+					      c->image->signal, c->module);
+		return;
+	}
+	if (c->extension)
+		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
+					      e->message ? e->message : e->type);
+	else if (e->where.file)
+		f->summary = imp_arena_printf(c->a, "%s failed in code of its own: %s was raised at %s:%u",
+					      *c->module ? c->module : "An import",
+					      e->type ? e->type : "an exception", e->where.file,
+					      e->where.line);
+	else
+		f->summary = imp_arena_printf(c->a, "Importing %s failed with %s, for a reason that was not seen",
+					      *c->module ? c->module : "a module",
+					      e->type ? e->type : "an exception");
+}
+
+/* What is true of every finding: which interpreter, and through which errors it came to be raised. */
+static void common_evidence(struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+
+	if (e && e->where.file)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was raised at %s:%u, in %s",
+				     e->type ? e->type : "the exception", e->where.file, e->where.line,
+				     e->where.function ? e->where.function : "?");
+	if (c->py && c->py->executable && *c->py->executable)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the interpreter is %s, %s",
+				     imp_case_python(c), c->py->executable);
+	else if (c->py && c->image->exe)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the interpreter is %s, within %s",
+				     imp_case_python(c), c->image->exe);
+}
+
+static bool judge_absent(struct imp_case *c)
+{
+	static bool (*const rules[])(struct imp_case *) = {
+		imp_judge_blocked, imp_judge_candidates, imp_judge_not_a_package,
+		imp_judge_stacked_copies, imp_judge_claims, imp_judge_stdlib,
+		imp_judge_elsewhere,
+	};
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i](c))
+			return true;
+	imp_judge_absent(c);
+	return true;
+}
+
+static bool judge_present(struct imp_case *c)
+{
+	static bool (*const rules[])(struct imp_case *) = {
+		imp_judge_blocked, imp_judge_extension, imp_judge_version, imp_judge_shadowed,
+		imp_judge_circular, imp_judge_attribute,
+	};
+
+	for (size_t i = 0; c->exception && i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i](c))
+			return true;
+	return false;
+}
+
+void imp_judge(struct imp_case *c)
+{
+	struct imp_finding *f = c->f;
+
+	f->module = c->module;
+	f->cause = IMP_CAUSE_UNKNOWN;
+	f->image = c->image;
+	f->attempt = c->attempt;
+	f->time_ns = c->time_ns;
+	if (c->exception) {
+		f->error.type = c->exception->type;
+		f->error.message = c->exception->message;
+	}
+	fill_importers(c);
+	imp_judge_searched(c);
+	if (imp_judge_not_found(c))
+		judge_absent(c);
+	else if (!judge_present(c))
+		imp_judge_unknown(c);
+	common_evidence(c);
+	imp_remedy(c);
+	imp_rule_out(c);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Causes in which two files claim one name: a copy earlier on the path, or parts of two installations. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../python/abi_tag.h"
+#include "../python/distribution.h"
+#include "../python/package_name.h"
+#include "judge.h"
+#include "path_origin.h"
+
+/* "pkg/sub" of "pkg.sub" */
+static const char *as_path(const struct imp_case *c, const char *module)
+{
+	char *path = imp_arena_strndup(c->a, module, strlen(module));
+
+	for (char *p = path; *p; p++)
+		if (*p == '.')
+			*p = '/';
+	return path;
+}
+
+/* The entry of sys.path that a file of a top-level module lies in: its directory, or a package's parent. */
+static const char *entry_of(const struct imp_case *c, const char *file, const char *top)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(c);
+	const char *best = NULL;
+
+	for (size_t i = 0; path && file && i < path->path.n; i++) {
+		const char *entry = path->path.v[i];
+		const char *prefix = imp_case_join(c, entry, top);
+		size_t len = strlen(prefix);
+
+		if (!strncmp(file, prefix, len) && (file[len] == '/' || file[len] == '.' || !file[len]) &&
+		    (!best || strlen(entry) > strlen(best)))
+			best = entry;
+	}
+	return best;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		char x = *a, y = *b;
+
+		x = x == '-' || x == '.' ? '_' : x >= 'A' && x <= 'Z' ? (char)(x + 32) : x;
+		y = y == '-' || y == '.' ? '_' : y >= 'A' && y <= 'Z' ? (char)(y + 32) : y;
+		if (x != y)
+			return false;
+		if (!x)
+			return true;
+	}
+}
+
+/*
+ * The names of metadata directories in @entry that belong to the distribution of @top: from the
+ * snapshots that listed them, else from the disk.
+ */
+static void metadata_of(const struct imp_case *c, const char *entry, const char *top,
+			struct imp_strings *out)
+{
+	const char *pypi = imp_package_pypi_name(c->a, top);
+	struct imp_strings names = { 0 };
+
+	*out = (struct imp_strings){ 0 };
+	for (size_t i = 0; i < c->image->attempts.n && !names.n; i++) {
+		const struct imp_snapshot *snap = c->image->attempts.v[i]->snapshot;
+
+		for (size_t j = 0; snap && j < snap->entries.n; j++)
+			if (!strcmp(snap->entries.v[j].entry, entry) && snap->entries.v[j].metadata.n)
+				names = snap->entries.v[j].metadata;
+	}
+	if (!names.n)
+		imp_host_list(c->host, c->a, *entry ? entry : ".", &names);
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name, *version;
+
+		if (imp_distribution_parse_name(c->a, names.v[i], &name, &version))
+			continue;
+		if (same_name(name, top) || (pypi && same_name(name, pypi)))
+			*imp_vec_push(c->a, out) = names.v[i];
+	}
+}
+
+/* A file of the module in a directory: the first that an interpreter might take; NULL: none. */
+static const char *file_in(const struct imp_case *c, const char *dir, const char *tail)
+{
+	struct imp_strings names = { 0 };
+	size_t len = strlen(tail);
+	struct imp_abi_tag tag;
+
+	if (imp_host_list(c->host, c->a, dir, &names))
+		return NULL;
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i];
+		const char *path = imp_case_join(c, dir, name);
+
+		if (strncmp(name, tail, len))
+			continue;
+		if (!strcmp(name + len, ".py") ||
+		    (name[len] == '.' && !imp_abi_tag_parse(&tag, c->a, name) && !strcmp(tag.module, tail)))
+			return path;
+		if (!name[len]) {
+			const char *init = imp_case_join(c, path, "__init__.py");
+
+			if (imp_host_exists(c->host, init) == 1)
+				return init;
+		}
+	}
+	return NULL;
+}
+
+/* Where another copy of the package, further along the path, holds the module. */
+static const char *other_copy(const struct imp_case *c, const char *winner, const char **entry)
+{
+	const char *parent = as_path(c, imp_case_parent(c));
+	const struct imp_sys_path *path = imp_case_sys_path(c);
+	const char *tail = imp_case_tail(c), *file;
+
+	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++) {
+		const struct imp_entry *e = &c->snapshot->entries.v[i];
+
+		for (size_t j = 0; !e->of_package && j < e->candidates.n; j++) {
+			const char *name = e->candidates.v[j].name;
+			size_t len = strlen(tail);
+			struct imp_abi_tag tag;
+
+			if (strncmp(name, tail, len) ||
+			    (strcmp(name + len, ".py") &&
+			     (imp_abi_tag_parse(&tag, c->a, name) || strcmp(tag.module, tail))))
+				continue;
+			len = strlen(e->entry) - strlen(parent);
+			*entry = strlen(e->entry) > strlen(parent) + 1 ?
+				 imp_arena_strndup(c->a, e->entry, len - 1) : e->entry;
+			return imp_case_join(c, e->entry, name);
+		}
+	}
+	for (size_t i = 0; path && i < path->path.n; i++) {
+		const char *dir = imp_case_join(c, path->path.v[i], parent);
+
+		if (winner && !strcmp(imp_case_join(c, path->path.v[i], ""), imp_case_join(c, winner, "")))
+			continue;
+		file = file_in(c, dir, tail);
+		if (file) {
+			*entry = path->path.v[i];
+			return file;
+		}
+	}
+	return NULL;
+}
+
+static const char *package_file(const struct imp_case *c, const char *package)
+{
+	const struct imp_attempt *at = imp_case_loaded(c, package);
+
+	if (c->snapshot && c->snapshot->parent_file)
+		return c->snapshot->parent_file;
+	if (at && at->origin)
+		return at->origin;
+	return NULL;
+}
+
+static void say_metadata(struct imp_case *c, const char *entry, const struct imp_strings *names)
+{
+	if (!names->n)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "no metadata of an installed distribution lies beside it in %s", entry);
+	for (size_t i = 0; i < names->n; i++)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its distribution in %s is %s", entry,
+				     names->v[i]);
+}
+
+/* A submodule that the copy of the package that was taken lacks, and another one on the path has. */
+bool imp_judge_stacked_copies(struct imp_case *c)
+{
+	const char *parent = imp_case_parent(c), *top = imp_case_top(c);
+	const char *taken, *entry, *file, *other_entry = NULL;
+	struct imp_strings mine = { 0 }, theirs = { 0 };
+	struct imp_finding *f = c->f;
+
+	if (!parent)
+		return false;
+	taken = package_file(c, parent);
+	entry = entry_of(c, taken, top);
+	if (entry)
+		metadata_of(c, entry, top, &mine);
+	file = other_copy(c, entry, &other_entry);
+	if (!file) {
+		/* Two generations in one place: what one of them brings, the other has removed. */
+		if (mine.n < 2)
+			return false;
+		f->cause = IMP_CAUSE_MIXED_INSTALLATION;
+		f->path = taken;
+		f->summary = imp_arena_printf(c->a, "Two generations of %s are mixed in %s, and %s is missing there",
+					      top, entry, c->module);
+		say_metadata(c, entry, &mine);
+		return true;
+	}
+	metadata_of(c, other_entry, top, &theirs);
+	f->cause = mine.n ? IMP_CAUSE_MIXED_INSTALLATION : IMP_CAUSE_SHADOWED;
+	f->path = mine.n ? file : taken;
+	f->summary = mine.n ? imp_arena_printf(c->a, "Two copies of %s are on the path: the one in %s was taken and lacks %s, which the one in %s has",
+					       top, entry, c->module, other_entry)
+			    : imp_arena_printf(c->a, "%s took the name %s; the package that has %s lies later on the path, in %s",
+					       taken ? taken : "another directory", top, c->module, other_entry);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent, taken ? taken : "?");
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s lies in the other copy", file);
+	if (entry)
+		say_metadata(c, entry, &mine);
+	say_metadata(c, other_entry, &theirs);
+	return true;
+}
+
+/* The module that an error speaks of. */
+static const char *subject(const struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+	const char *name;
+
+	if (imp_judge_not_found(c))
+		return imp_case_parent(c);
+	if (e->name && imp_case_has(e->message, "cannot import name"))
+		return e->name;
+	if (!e->type || strcmp(e->type, "AttributeError"))
+		return NULL;
+	name = imp_case_quoted(c, e->message, "partially initialized module ");
+	return name ? name : !strncmp(e->message ? e->message : "", "module '", 8)
+			   ? imp_case_quoted(c, e->message, NULL) : NULL;
+}
+
+/* The file that a module's code came from, also while it is still being imported. */
+static const char *file_of(const struct imp_case *c, const char *module)
+{
+	const struct imp_exception *e = c->exception;
+	const struct imp_attempt *at = imp_case_loaded(c, module);
+
+	if (e->path && e->name && !strcmp(e->name, module))
+		return e->path;
+	if (at && at->origin)
+		return at->origin;
+	if (e->where.module && !strcmp(e->where.module, module))
+		return e->where.file;
+	for (size_t i = c->image->attempts.n; i-- > 0;) {
+		at = c->image->attempts.v[i];
+		if (at->frame.module && at->frame.file && !strcmp(at->frame.module, module))
+			return at->frame.file;
+	}
+	return NULL;
+}
+
+static const char *later_copy(const struct imp_case *c, const char *entry, const char *top)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(c);
+	bool after = false;
+
+	for (size_t i = 0; path && i < path->path.n; i++) {
+		const char *file;
+
+		if (after) {
+			file = file_in(c, imp_case_join(c, path->path.v[i], ""), top);
+			if (file)
+				return file;
+		}
+		after |= !strcmp(path->path.v[i], entry);
+	}
+	return NULL;
+}
+
+bool imp_judge_shadowed(struct imp_case *c)
+{
+	const char *module = subject(c), *top, *file, *entry, *other;
+	struct imp_strings mine = { 0 };
+	struct imp_finding *f = c->f;
+	bool stdlib;
+
+	if (!module)
+		return false;
+	top = imp_arena_strndup(c->a, module, strcspn(module, "."));
+	file = f->path ? f->path : file_of(c, top);
+	if (!file || file[0] != '/')
+		return false;
+	stdlib = imp_package_is_stdlib(top, NULL) && !imp_case_stdlib(c, file);
+	entry = entry_of(c, file, top);
+	other = entry ? later_copy(c, entry, top) : NULL;
+	if (entry)
+		metadata_of(c, entry, top, &mine);
+	if (!stdlib && (!other || mine.n))
+		return false;
+	if (!stdlib && imp_case_stdlib(c, file))
+		return false;
+	f->cause = IMP_CAUSE_SHADOWED;
+	f->module = top;
+	f->path = file;
+	f->summary = stdlib ? imp_arena_printf(c->a, "%s took the name of the standard library's module %s", file, top)
+			    : imp_arena_printf(c->a, "%s took the name %s, ahead of %s", file, top, other);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", top, file);
+	if (entry) {
+		const char *why = imp_path_origin_phrase(imp_path_origin_of(c, entry));
+
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s comes first on sys.path%s%s",
+				     *entry ? entry : "the current directory", why ? ": it is " : "",
+				     why ? why : "");
+	}
+	if (other)
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s comes after it and was never reached", other);
+	else if (stdlib && c->py && c->py->stdlib)
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "the standard library's own lies in %s", c->py->stdlib);
+	return true;
+}

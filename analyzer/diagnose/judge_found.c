@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Causes that show after a module was found: in its init function, its code, or what was asked of it. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../python/distribution.h"
+#include "judge.h"
+
+/*
+ * Texts with which extensions refuse to be initialized again. Sources: PyO3 (impl_/pymodule.rs),
+ * CPython (Objects/moduleobject.c, Python/import.c), Cython (ModuleSetupCode.c), numpy.
+ */
+static const char *const refusals[] = {
+	"may only be initialized once per interpreter process",
+	"do not yet support subinterpreters",
+	"does not support loading in subinterpreters",
+	"Interpreter change detected - this module can only be loaded into one interpreter per process",
+	"cannot load module more than once per process",
+	"does not support per-interpreter GIL",
+};
+
+static bool refuses(const char *message)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (imp_case_has(message, refusals[i]))
+			return true;
+	return false;
+}
+
+/* The load itself failed: the text is dlerror()'s. */
+static const struct imp_dlopen *failed_load(const struct imp_case *c)
+{
+	const struct imp_extension_call *ext = c->extension;
+
+	for (size_t i = 0; i < c->image->dlopens.n; i++) {
+		const struct imp_dlopen *d = c->image->dlopens.v[i];
+
+		if (d->thread == ext->thread && d->begin_ns >= ext->begin_ns &&
+		    (!ext->ended || d->end_ns <= ext->end_ns) && d->error && d->name && ext->path &&
+		    !strcmp(d->name, ext->path))
+			return d;
+	}
+	return NULL;
+}
+
+static void say_earlier(struct imp_case *c)
+{
+	for (size_t i = 0; i < c->image->extensions.n; i++) {
+		const struct imp_extension_call *e = c->image->extensions.v[i];
+
+		if (e == c->extension || e->begin_ns >= c->extension->begin_ns || !e->path ||
+		    !c->extension->path || strcmp(e->path, c->extension->path) || e->step != IMP_STEP_CREATE)
+			continue;
+		if (!e->ended)
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "an earlier initialization of it never ended");
+		else if (e->exception)
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "an earlier initialization of it ended with %s: %s",
+					     e->exception->type ? e->exception->type : "an exception",
+					     e->exception->message ? e->exception->message : "");
+		else
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it had been initialized in this process before, successfully%s",
+					     e->attempt && c->attempt && e->attempt->interp != c->attempt->interp
+						     ? ", in another interpreter" : "");
+		return;
+	}
+}
+
+bool imp_judge_extension(struct imp_case *c)
+{
+	const struct imp_extension_call *ext = c->extension;
+	const char *message = c->exception->message;
+	const char *tail = imp_case_tail(c);
+	struct imp_finding *f = c->f;
+
+	if (!ext)
+		return false;
+	f->path = ext->path;
+	if (refuses(message)) {
+		f->cause = IMP_CAUSE_REINITIALIZATION_REFUSED;
+		f->summary = imp_arena_printf(c->a, "%s may be initialized once in a process, and this was not the first time",
+					      c->module);
+		say_earlier(c);
+		return true;
+	}
+	if (imp_case_has(message, "does not define module export function") ||
+	    imp_case_has(message, "does not define init function")) {
+		f->cause = IMP_CAUSE_MISSING_INIT_FUNCTION;
+		f->summary = imp_arena_printf(c->a, "%s was loaded, but it has no function PyInit_%s", ext->path, tail);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
+		return true;
+	}
+	if (failed_load(c)) {
+		if (!imp_case_has(message, "cannot open shared object file: Permission denied") || !ext->path ||
+		    strncmp(message, ext->path, strlen(ext->path))) {
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s", ext->path, message);
+			return false;
+		}
+		f->cause = IMP_CAUSE_PERMISSION_DENIED;
+		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", ext->path);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", message);
+		if (c->image->ids_known)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u",
+					     c->image->euid, c->image->egid);
+		return true;
+	}
+	if (imp_judge_version(c))
+		return true;
+	f->cause = IMP_CAUSE_INIT_FAILED;
+	f->summary = imp_arena_printf(c->a, "%s was found and loaded, and its init function failed: %s: %s", c->module,
+				      c->exception->type ? c->exception->type : "exception", message ? message : "");
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s of %s ended with %s: %s",
+			     ext->step == IMP_STEP_EXEC ? "the Py_mod_exec slot" : "PyInit", ext->path,
+			     c->exception->type ? c->exception->type : "an exception", message ? message : "");
+	for (const struct imp_exception *e = c->exception->cause ? c->exception->cause : c->exception->context; e;
+	     e = e->cause ? e->cause : e->context)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "below it: %s: %s", e->type ? e->type : "an exception",
+				     e->message ? e->message : "");
+	return true;
+}
+
+/*
+ * Texts with which packages say that two of their parts disagree. @part: the module at fault, where
+ * the text itself does not name it.
+ */
+static const struct {
+	const char *text, *part, *other;
+} disagreements[] = {
+	{ "Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi" },
+	{ "extension was built for another version of Pillow", NULL, "PIL" },
+	{ "module compiled against API version", NULL, "numpy" },
+	{ "module compiled against ABI version", NULL, "numpy" },
+	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy" },
+	{ "may indicate binary incompatibility", NULL, NULL },
+	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic" },
+	{ "Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf" },
+	{ "Descriptors cannot be created directly", NULL, "google.protobuf" },
+	{ "Descriptors cannot not be created directly", NULL, "google.protobuf" },
+};
+
+static const char *origin_of(const struct imp_case *c, const char *module)
+{
+	const struct imp_attempt *at = module ? imp_case_loaded(c, module) : NULL;
+
+	return at ? at->origin : NULL;
+}
+
+bool imp_judge_version(struct imp_case *c)
+{
+	const char *message = c->exception->message;
+	struct imp_finding *f = c->f;
+
+	for (size_t i = 0; i < sizeof(disagreements) / sizeof(disagreements[0]); i++) {
+		const char *part = disagreements[i].part, *other = disagreements[i].other;
+		const char *file;
+
+		if (!imp_case_has(message, disagreements[i].text))
+			continue;
+		f->cause = IMP_CAUSE_VERSION_MISMATCH;
+		if (part)
+			f->module = part;
+		else if (!c->attempt && c->exception->where.module)
+			f->module = c->exception->where.module;
+		file = origin_of(c, f->module);
+		if (!f->path)
+			f->path = file ? file : c->exception->where.file;
+		f->summary = other ? imp_arena_printf(c->a, "%s and %s do not belong together: their versions disagree",
+						      f->module, other)
+				   : imp_arena_printf(c->a, "%s was built against another version of what it uses", f->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the package itself says: %s", message);
+		if (file)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);
+		file = origin_of(c, other);
+		if (file)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", other, file);
+		return true;
+	}
+	return false;
+}
+
+/* The frames of a cycle: from the module's own import down to where it was asked for something. */
+static void say_cycle(struct imp_case *c, const struct imp_attempt *first)
+{
+	const struct imp_attempt *down[64];
+	const char *cycle;
+	size_t n = 0;
+
+	for (const struct imp_attempt *at = c->attempt; at && n < 64; at = at->parent) {
+		down[n++] = at;
+		if (at == first)
+			break;
+	}
+	if (!n)
+		return;
+	cycle = down[n - 1]->name;
+	for (size_t i = n - 1; i-- > 0;)
+		cycle = imp_arena_printf(c->a, "%s -> %s", cycle, down[i]->name);
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the cycle: %s -> %s", cycle, first->name);
+	for (size_t i = n; i-- > 0;)
+		if (down[i]->frame.file)
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is imported at %s:%u", down[i]->name,
+					     down[i]->frame.file, down[i]->frame.line);
+}
+
+bool imp_judge_circular(struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+	const char *module = NULL, *message = e->message ? e->message : "";
+	const struct imp_attempt *at;
+	struct imp_finding *f = c->f;
+	bool says;
+
+	says = imp_case_has(message, "partially initialized module");
+	if (says)
+		module = imp_case_quoted(c, message, "partially initialized module ");
+	else if (imp_case_has(message, "cannot import name"))
+		module = e->name;
+	else if (e->type && !strcmp(e->type, "AttributeError") && !strncmp(message, "module '", 8))
+		module = imp_case_quoted(c, message, NULL);
+	if (!module)
+		return false;
+	/*
+	 * At the top of the program the attempts have all ended: the cycle was under way when the
+	 * exception left the innermost of them.
+	 */
+	at = imp_case_in_progress(c, module);
+	for (const struct imp_attempt *p = c->attempt; p && !at; p = p->parent)
+		if (!strcmp(p->name, module))
+			at = p;
+	if (!at && !says)
+		return false;
+	if (at && !c->attempt)
+		return false;
+	f->cause = IMP_CAUSE_CIRCULAR_IMPORT;
+	f->module = module;
+	f->path = e->path;
+	for (size_t i = 0; !f->path && i < c->image->attempts.n; i++)
+		if (c->image->attempts.v[i]->frame.module && !strcmp(c->image->attempts.v[i]->frame.module, module))
+			f->path = c->image->attempts.v[i]->frame.file;
+	f->summary = imp_arena_printf(c->a, "%s was used while it was still being imported: the imports form a circle", module);
+	if (at)
+		say_cycle(c, at);
+	return true;
+}
+
+/* Is the file one that its distribution does not list, or are there two generations of the metadata? */
+static bool foreign_part(struct imp_case *c, const char *file)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(c);
+	struct imp_finding *f = c->f;
+	struct imp_distribution dist;
+
+	for (size_t i = 0; path && i < path->path.n; i++) {
+		const char *entry = path->path.v[i];
+		struct imp_distributions all = { 0 };
+		size_t len = strlen(entry), top;
+		const char *name;
+
+		if (!len || strncmp(file, entry, len) || file[len] != '/')
+			continue;
+		name = imp_arena_strndup(c->a, file + len + 1, strcspn(file + len + 1, "/."));
+		top = 0;
+		if (imp_distribution_list(c->host, c->a, entry, &all))
+			return false;
+		for (size_t j = 0; j < all.n; j++) {
+			char *dashed = imp_arena_strndup(c->a, all.v[j].name, strlen(all.v[j].name));
+
+			for (char *p = dashed; *p; p++)
+				*p = *p == '-' ? '_' : *p;
+			if (!strcasecmp(dashed, name) && top++) {
+				f->path = file;
+				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s holds two generations of it: %s and %s", entry,
+						     all.v[j - 1].metadata ? all.v[j - 1].metadata : "?",
+						     all.v[j].metadata ? all.v[j].metadata : "?");
+				return true;
+			}
+			if (top == 1 && !strcasecmp(dashed, name) &&
+			    imp_distribution_of_file(c->host, c->a, entry, file, &dist) == -ENOENT &&
+			    all.v[j].metadata && !all.v[j].editable) {
+				struct imp_owned_files own = { 0 };
+				struct imp_strings one = { .v = &entry, .n = 1, .cap = 1 };
+
+				if (imp_distribution_claims(c->host, c->a, &one, name, &own) || !own.n)
+					continue;
+				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s does not list %s: it is left over from another installation",
+						     all.v[j].metadata, file);
+				return true;
+			}
+		}
+		return false;
+	}
+	return false;
+}
+
+/* A directory that may not be read looks like a package with nothing in it. */
+static const char *unreadable_package(struct imp_case *c, const char *module)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(c);
+	struct stat st;
+
+	if (strchr(module, '.'))
+		return NULL;
+	for (size_t i = 0; path && i < path->path.n; i++) {
+		const char *dir = imp_case_join(c, path->path.v[i], module);
+		bool owner, group;
+
+		if (imp_host_stat(c->host, dir, &st) || !S_ISDIR(st.st_mode) || !c->image->ids_known ||
+		    !c->image->euid)
+			continue;
+		owner = st.st_uid == c->image->euid;
+		group = st.st_gid == c->image->egid;
+		if (!(st.st_mode & (owner ? S_IXUSR : group ? S_IXGRP : S_IXOTH)))
+			return dir;
+	}
+	return NULL;
+}
+
+bool imp_judge_attribute(struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+	struct imp_finding *f = c->f;
+	const char *name, *file, *dir;
+
+	if (!imp_case_has(e->message, "cannot import name"))
+		return false;
+	name = e->name_from ? e->name_from : imp_case_quoted(c, e->message, "cannot import name");
+	if (e->name)
+		f->module = e->name;
+	file = e->path ? e->path : origin_of(c, f->module);
+	f->path = file;
+	dir = file ? NULL : unreadable_package(c, f->module);
+	if (dir) {
+		f->cause = IMP_CAUSE_PERMISSION_DENIED;
+		f->path = dir;
+		f->summary = imp_arena_printf(c->a, "The package %s is in a directory that the process may not enter", f->module);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s may not be entered by user %u, so Python took it for an empty namespace package",
+				     dir, c->image->euid);
+		return true;
+	}
+	if (file && foreign_part(c, file)) {
+		f->cause = IMP_CAUSE_MIXED_INSTALLATION;
+		f->summary = imp_arena_printf(c->a, "Parts of two installations of %s are mixed: %s has no %s", f->module, file,
+					      name ? name : "such name");
+		return true;
+	}
+	f->cause = IMP_CAUSE_MISSING_ATTRIBUTE;
+	f->summary = imp_arena_printf(c->a, "%s is there, and has no %s", f->module, name ? name : "such name");
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module,
+			     file ? file : "a directory without __init__.py (a namespace package)");
+	for (size_t i = 0; file && imp_case_sys_path(c) && i < imp_case_sys_path(c)->path.n; i++) {
+		struct imp_distribution dist;
+
+		if (imp_distribution_of_file(c->host, c->a, imp_case_sys_path(c)->path.v[i], file, &dist))
+			continue;
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "it belongs to %s %s", dist.name,
+				     dist.version ? dist.version : "(version unknown)");
+		break;
+	}
+	return true;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Causes that a failed search shows: what lay on the search path, and what claims the module. */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "../python/abi_tag.h"
+#include "../python/distribution.h"
+#include "../python/package_name.h"
+#include "judge.h"
+#include "path_origin.h"
+
+enum near_miss {		/* by rank: what explains more comes first */
+	NEAR_NONE = 0,
+	NEAR_OTHER_CASE,
+	NEAR_IN_ARCHIVE,
+	NEAR_TAG,
+	NEAR_STALE,
+	NEAR_DENIED,
+	NEAR_DANGLING,
+};
+
+static const char *const source_suffixes[] = { ".py", ".pyc" };
+
+static bool is_file_of(const struct imp_case *c, const char *name, const char *tail, bool *extension)
+{
+	size_t len = strlen(tail);
+	struct imp_abi_tag tag;
+
+	*extension = false;
+	if (strncmp(name, tail, len))
+		return false;
+	for (size_t i = 0; i < 2; i++)
+		if (!strcmp(name + len, source_suffixes[i]))
+			return true;
+	if (name[len] != '.' || imp_abi_tag_parse(&tag, c->a, name))
+		return false;
+	*extension = true;
+	return !strcmp(tag.module, tail);
+}
+
+static bool is_link(const struct imp_candidate *cand)
+{
+	return cand->stat.known && S_ISLNK(cand->stat.mode);
+}
+
+static bool in_archive(const struct imp_entry *e, const struct imp_candidate *cand)
+{
+	return !cand->on_disk && (e->state == IMP_PATH_FILE ||
+				  imp_case_has(e->finder, "zipimporter") || e->err == ENOTDIR);
+}
+
+static enum near_miss classify(const struct imp_case *c, const struct imp_entry *e,
+			       const struct imp_candidate *cand)
+{
+	const char *tail = imp_case_tail(c);
+	size_t len = strlen(tail);
+	bool extension, accepted, directory;
+
+	directory = cand->stat.known && S_ISDIR(cand->stat.mode);
+	if (strncmp(cand->name, tail, len)) {
+		if (strncasecmp(cand->name, tail, len))
+			return NEAR_NONE;
+		if (!cand->name[len])
+			return directory || cand->inside.n ? NEAR_OTHER_CASE : NEAR_NONE;
+		if (is_file_of(c, cand->name, imp_arena_strndup(c->a, cand->name, len), &extension))
+			return NEAR_OTHER_CASE;
+		return NEAR_NONE;
+	}
+	if (!cand->name[len]) {		/* a package's directory, or a link to one */
+		if (is_link(cand) && cand->target_err)
+			return NEAR_DANGLING;
+		if (cand->err == EACCES || cand->access_err == EACCES)
+			return NEAR_DENIED;
+		if (cand->inside.n && cand->in_cache_known && !cand->in_cache)
+			return NEAR_STALE;
+		return NEAR_NONE;
+	}
+	if (!is_file_of(c, cand->name, tail, &extension))
+		return NEAR_NONE;
+	if (in_archive(e, cand))
+		return extension ? NEAR_IN_ARCHIVE : NEAR_NONE;
+	accepted = !extension || !c->py || imp_abi_tag_accepted(cand->name, tail, &c->py->suffixes);
+	if (!accepted)
+		return NEAR_TAG;
+	if (is_link(cand) && cand->target_err)
+		return NEAR_DANGLING;
+	if (cand->err == EACCES || cand->access_err == EACCES || cand->target_err == EACCES)
+		return NEAR_DENIED;
+	if (cand->on_disk && cand->in_cache_known && !cand->in_cache)
+		return NEAR_STALE;
+	return NEAR_NONE;
+}
+
+static const char *owner_phrase(const struct imp_case *c, const struct imp_stat *st)
+{
+	if (!st->known)
+		return "mode and owner not known";
+	return imp_arena_printf(c->a, "mode %04o, owner %u, group %u", st->mode & 07777, st->uid, st->gid);
+}
+
+static void say_ids(struct imp_case *c)
+{
+	if (c->image->ids_known)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the process ran as user %u, group %u",
+				     c->image->euid, c->image->egid);
+}
+
+static void say_entry(struct imp_case *c, const char *entry)
+{
+	const char *why = imp_path_origin_phrase(imp_path_origin_of(c, entry));
+
+	if (why)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s was searched: it is %s", entry, why);
+}
+
+static void say_suffixes(struct imp_case *c)
+{
+	char *list = imp_arena_printf(c->a, "%s", "");
+
+	for (size_t i = 0; c->py && i < c->py->suffixes.n; i++)
+		list = imp_arena_printf(c->a, "%s%s%s", list, i ? ", " : "", c->py->suffixes.v[i]);
+	if (*list)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s accepts extension modules named %s*, with one of: %s",
+				     imp_case_python(c), imp_case_tail(c), list);
+}
+
+static void say_embedding(struct imp_case *c)
+{
+	const char *base = c->image->exe ? strrchr(c->image->exe, '/') : NULL;
+	const struct imp_object *holder;
+
+	if (!base || !strncmp(base, "/python", 7) || !strncmp(base, "/pypy", 5) || !c->py)
+		return;
+	holder = imp_record_object(c->image, c->py->object);
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+			     "the host program %s embeds this Python%s%s: the files must be for the Python "
+			     "that is embedded, not for the one in PATH", c->image->exe,
+			     holder && holder->path ? ", from " : "",
+			     holder && holder->path ? holder->path : "");
+}
+
+static void tell_tag(struct imp_case *c, const struct imp_entry *e, const struct imp_candidate *cand)
+{
+	struct imp_finding *f = c->f;
+	struct imp_abi_tag tag;
+	const char *built;
+
+	f->cause = IMP_CAUSE_ABI_TAG_MISMATCH;
+	imp_abi_tag_parse(&tag, c->a, cand->name);
+	built = imp_abi_tag_describe(&tag, c->a);
+	f->summary = imp_arena_printf(c->a, "%s is there, but built for %s: %s skips it", c->module,
+				      built, imp_case_python(c));
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s lies in %s, a directory that was searched",
+			     cand->name, e->entry);
+	say_suffixes(c);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "the name of the file says: %s",
+			     imp_abi_tag_difference(&tag, c->py, c->a));
+	say_entry(c, e->entry);
+	say_embedding(c);
+}
+
+static void tell_case(struct imp_case *c, const struct imp_entry *e, const struct imp_candidate *cand)
+{
+	struct imp_finding *f = c->f;
+	size_t len = strlen(imp_case_tail(c));
+	const char *right = imp_arena_strndup(c->a, cand->name, len);
+	const char *parent = imp_case_parent(c);
+	const char *full = parent ? imp_arena_printf(c->a, "%s.%s", parent, right) : right;
+
+	f->cause = IMP_CAUSE_CASE_MISMATCH;
+	f->summary = imp_arena_printf(c->a, "There is no %s, only %s: names of modules are case-sensitive",
+				      c->module, full);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s lies in %s, which was searched for \"%s\"",
+			     cand->name, e->entry, imp_case_tail(c));
+	/* "try: import Queue; except ImportError: import queue" is a healthy program. */
+	for (size_t i = 0; i < c->image->attempts.n; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->ended && !at->exception && !strcmp(at->name, full))
+			f->optional = true;
+	}
+	if (!parent && imp_package_is_stdlib(right, NULL))
+		f->optional = true;
+}
+
+static void tell(struct imp_case *c, enum near_miss kind, const struct imp_entry *e,
+		 const struct imp_candidate *cand)
+{
+	struct imp_finding *f = c->f;
+
+	f->path = imp_case_join(c, e->entry, cand->name);
+	switch (kind) {
+	case NEAR_TAG:
+		tell_tag(c, e, cand);
+		break;
+	case NEAR_OTHER_CASE:
+		tell_case(c, e, cand);
+		break;
+	case NEAR_DANGLING:
+		f->cause = IMP_CAUSE_DANGLING_SYMLINK;
+		f->summary = imp_arena_printf(c->a, "%s is there only as a symbolic link that leads to nothing",
+					      c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s is a symbolic link to %s, and that does not exist (%s)",
+				     f->path, cand->target ? cand->target : "?", strerror(cand->target_err));
+		break;
+	case NEAR_DENIED:
+		f->cause = IMP_CAUSE_PERMISSION_DENIED;
+		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s may not be read: %s", f->path,
+				     owner_phrase(c, &cand->stat));
+		say_ids(c);
+		break;
+	case NEAR_STALE:
+		f->cause = IMP_CAUSE_STALE_FINDER_CACHE;
+		f->summary = imp_arena_printf(c->a, "%s is there now, but the finder's list of that directory is older than the file",
+					      c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s exists, and the %s for %s has no such name in its cached listing (%llu names)",
+				     f->path, e->finder ? e->finder : "finder", e->entry,
+				     (unsigned long long)e->finder_names);
+		if (e->finder_mtime_known && e->stat.known)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED,
+					     e->finder_mtime_ns / 1000 == e->stat.mtime_ns / 1000
+						     ? "the directory's modification time is still the one of that listing, so the finder took its cache for good"
+						     : "the directory has been modified since that listing");
+		break;
+	case NEAR_IN_ARCHIVE:
+		f->cause = IMP_CAUSE_NOT_IMPORTABLE_FROM_ARCHIVE;
+		f->summary = imp_arena_printf(c->a, "%s lies in an archive, and Python cannot load native code from within one",
+					      c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the archive %s holds %s", e->entry, cand->name);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "zipimport loads .py and .pyc files only: the dynamic loader needs a file of its own");
+		break;
+	case NEAR_NONE:
+		break;
+	}
+}
+
+/* A directory of the search path that may not be listed: what it holds, nobody knows. */
+static bool unreadable_entry(struct imp_case *c)
+{
+	const struct imp_entry *denied = NULL;
+	const char *tail = imp_case_tail(c), *inside = NULL;
+	struct imp_strings names = { 0 };
+	struct imp_finding *f = c->f;
+	bool extension;
+
+	for (size_t i = 0; i < c->snapshot->entries.n && !denied; i++) {
+		const struct imp_entry *e = &c->snapshot->entries.v[i];
+
+		if ((e->state == IMP_PATH_UNREADABLE || e->state == IMP_PATH_OTHER) &&
+		    (e->err == EACCES || e->err == EPERM))
+			denied = e;
+	}
+	if (!denied)
+		return false;
+	f->optional = true;	/* whether the module is in there is not known to the process */
+	if (!imp_host_list(c->host, c->a, denied->entry, &names)) {
+		for (size_t i = 0; i < names.n && !inside; i++)
+			if (!strcmp(names.v[i], tail) || is_file_of(c, names.v[i], tail, &extension))
+				inside = names.v[i];
+		if (!inside)
+			return false;	/* whoever analyzes may list it: the module is not in there */
+		f->optional = false;
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "it holds %s, as this analysis may see", inside);
+	}
+	f->cause = IMP_CAUSE_PERMISSION_DENIED;
+	f->path = denied->entry;
+	f->summary = imp_arena_printf(c->a, "%s is in no directory that could be searched, and %s may not be listed by this process",
+				      c->module, denied->entry);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s cannot be listed (%s): %s", denied->entry,
+			     strerror(denied->err), owner_phrase(c, &denied->stat));
+	say_ids(c);
+	say_entry(c, denied->entry);
+	return true;
+}
+
+bool imp_judge_candidates(struct imp_case *c)
+{
+	enum near_miss best = NEAR_NONE;
+	const struct imp_entry *entry = NULL;
+	const struct imp_candidate *candidate = NULL;
+
+	if (!c->snapshot)
+		return false;
+	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
+		const struct imp_entry *e = &c->snapshot->entries.v[i];
+
+		if (imp_case_parent(c) && !e->of_package)
+			continue;	/* another copy of the package: imp_judge_stacked_copies() */
+		for (size_t j = 0; j < e->candidates.n; j++) {
+			enum near_miss kind = classify(c, e, &e->candidates.v[j]);
+
+			if (kind > best) {
+				best = kind;
+				entry = e;
+				candidate = &e->candidates.v[j];
+			}
+		}
+	}
+	if (best == NEAR_NONE)
+		return unreadable_entry(c);
+	tell(c, best, entry, candidate);
+	return true;
+}
+
+bool imp_judge_not_a_package(struct imp_case *c)
+{
+	const char *parent = imp_case_parent(c);
+	const struct imp_attempt *at;
+
+	if (!parent || !imp_case_has(c->exception->message, "is not a package"))
+		return false;
+	at = imp_case_loaded(c, parent);
+	c->f->path = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
+							     : at ? at->origin : NULL;
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is no package but a single module%s%s", parent,
+			     c->f->path ? ", from " : "", c->f->path ? c->f->path : "");
+	return imp_judge_shadowed(c);
+}
+
+/* Files that a distribution lists for this module, and that are gone. */
+bool imp_judge_claims(struct imp_case *c)
+{
+	struct imp_owned_files files = { 0 };
+	struct imp_finding *f = c->f;
+	const struct imp_owned_file *gone = NULL;
+	enum imp_source source = IMP_DERIVED;
+	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
+
+	for (size_t i = 0; i < c->image->claims.n; i++) {
+		const struct imp_claims *claims = c->image->claims.v[i];
+
+		if (strcmp(claims->module, c->module))
+			continue;
+		for (size_t j = 0; j < claims->list.n; j++) {
+			const struct imp_claim *claim = &claims->list.v[j];
+			struct imp_owned_file *file = imp_vec_push(c->a, &files);
+			const char *slash = claim->metadata ? strrchr(claim->metadata, '/') : NULL;
+			size_t len = claim->record ? strcspn(claim->record, ",") : 0;
+
+			imp_distribution_parse_name(c->a, slash ? slash + 1 : "", &file->dist.name,
+						    &file->dist.version);
+			file->dist.metadata = claim->metadata;
+			file->dist.wheel_tag = claim->wheel_tag;
+			file->line = claim->record;
+			file->path = imp_arena_printf(c->a, "%.*s/%.*s",
+						      (int)(slash ? slash - claim->metadata : 0),
+						      claim->metadata ? claim->metadata : "", (int)len,
+						      claim->record ? claim->record : "");
+			/* The search has just shown that no such file is there for it to find. */
+			file->exists = imp_host_exists(c->host, file->path);
+			if (file->exists < 0)
+				file->exists = 0;
+			source = IMP_OBSERVED;
+		}
+	}
+	if (!files.n && sys_path) {
+		imp_distribution_claims(c->host, c->a, &sys_path->path, c->module, &files);
+		if (!files.n)
+			imp_distribution_dpkg_claims(c->host, c->a, c->module, &files);
+	}
+	for (size_t i = 0; i < files.n && !gone; i++) {
+		bool searched = false;
+
+		for (size_t e = 0; sys_path && e < sys_path->path.n && !searched; e++) {
+			size_t len = strlen(sys_path->path.v[e]);
+
+			searched = len && !strncmp(files.v[i].path, sys_path->path.v[e], len);
+		}
+		if (searched && files.v[i].exists == 0)
+			gone = &files.v[i];
+	}
+	if (!gone)
+		return false;
+	f->cause = IMP_CAUSE_BROKEN_INSTALLATION;
+	f->path = gone->path;
+	f->summary = imp_arena_printf(c->a, "%s is installed (%s%s%s), but its file is gone", c->module,
+				      gone->dist.name ? gone->dist.name : "by a package",
+				      gone->dist.version ? " " : "",
+				      gone->dist.version ? gone->dist.version : "");
+	imp_finding_evidence(c->a, f, source, "%s lists it: %s", gone->dist.metadata ? gone->dist.metadata : "?",
+			     gone->line ? gone->line : "?");
+	imp_finding_evidence(c->a, f, source, "%s does not exist", gone->path);
+	if (gone->dist.wheel_tag)
+		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s", gone->dist.wheel_tag);
+	return true;
+}
+
+bool imp_judge_stdlib(struct imp_case *c)
+{
+	struct imp_finding *f = c->f;
+	bool optional = false;
+	const char *dir = NULL;
+
+	if (c->snapshot && c->snapshot->frozen) {
+		f->cause = IMP_CAUSE_FROZEN_BUNDLE_INCOMPLETE;
+		f->summary = imp_arena_printf(c->a, "%s was not put into this frozen program", c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "this is a frozen program: %s", c->snapshot->frozen);
+		return true;
+	}
+	if (imp_case_parent(c) || !imp_package_is_stdlib(c->module, &optional) || !optional)
+		return false;
+	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++) {
+		const struct imp_entry *e = &c->snapshot->entries.v[i];
+
+		if (imp_case_has(e->entry, "lib-dynload") && e->state == IMP_PATH_DIRECTORY)
+			dir = e->entry;
+	}
+	if (!dir)
+		return false;
+	f->cause = IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT;
+	f->optional = true;
+	f->summary = imp_arena_printf(c->a, "%s is an optional part of the standard library, and this %s came without it",
+				      c->module, imp_case_python(c));
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s, where the standard library's extensions are, was searched and has no %s",
+			     dir, c->module);
+	for (size_t i = 0, shown = 0; i < c->image->attempts.n && shown < 2; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->ended && !at->exception && at->origin &&
+		    !strncmp(at->origin, dir, strlen(dir))) {
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "its sibling %s was loaded from there", at->name);
+			shown++;
+		}
+	}
+	for (size_t i = 0; i < c->snapshot->entries.n; i++)
+		if (c->snapshot->entries.v[i].entry == dir && c->snapshot->entries.v[i].finder_names)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%llu other files are there",
+					     (unsigned long long)c->snapshot->entries.v[i].finder_names);
+	return true;
+}
+
+bool imp_judge_blocked(struct imp_case *c)
+{
+	static const char *const hooks[] = { "find_spec", "find_module", "find_loader", "load_module",
+					     "create_module", "exec_module", "find_distributions" };
+	const struct imp_exception *e = c->exception;
+	struct imp_finding *f = c->f;
+	bool none = imp_case_has(e->message, "None in sys.modules") ||
+		    (imp_judge_not_found(c) && c->snapshot && c->snapshot->sys_modules == IMP_MODULE_NONE);
+	bool hook = false;
+
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
+		hook |= e->where.function && !strcmp(e->where.function, hooks[i]);
+	if (!none && !(hook && e->type && (!strcmp(e->type, "ImportError") ||
+					   !strcmp(e->type, "ModuleNotFoundError"))))
+		return false;
+	f->cause = IMP_CAUSE_BLOCKED;
+	if (none) {
+		f->summary = imp_arena_printf(c->a, "%s was blocked on purpose: sys.modules[\"%s\"] is None",
+					      c->module, c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "sys.modules[\"%s\"] is None, so no directory was searched", c->module);
+		return true;
+	}
+	f->path = e->where.file;
+	f->summary = imp_arena_printf(c->a, "%s was refused by an import hook, %s in %s", c->module,
+				      e->where.function, e->where.file);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s:%u, in %s, raised %s: %s", e->where.file,
+			     e->where.line, e->where.function, e->type, e->message ? e->message : "");
+	return true;
+}
+
+void imp_judge_absent(struct imp_case *c)
+{
+	struct imp_finding *f = c->f;
+	const char *parent = imp_case_parent(c), *debian = NULL;
+	size_t searched = 0;
+
+	f->cause = IMP_CAUSE_NOT_INSTALLED;
+	f->optional = true;
+	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
+		searched += c->snapshot->entries.v[i].state != IMP_PATH_ABSENT;
+	if (parent) {
+		const struct imp_attempt *at = imp_case_loaded(c, parent);
+		const char *from = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
+									   : at ? at->origin : NULL;
+
+		f->summary = imp_arena_printf(c->a, "The package %s is there, and has no module %s", parent,
+					      imp_case_tail(c));
+		if (from)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent, from);
+	} else {
+		f->summary = imp_arena_printf(c->a, "%s is not installed for this %s", c->module,
+					      imp_case_python(c));
+		if (imp_package_is_stdlib(c->module, NULL)) {
+			debian = imp_package_debian_name(c->host, c->a, c->module);
+			imp_finding_evidence(c->a, f, IMP_DERIVED,
+					     "%s is a module of the standard library, of other versions, other systems, or a part "
+					     "that the distribution ships separately%s%s", c->module,
+					     debian ? ": " : "", debian ? debian : "");
+		}
+	}
+	if (searched)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu places were searched, and none holds a file that could be %s",
+				     searched, imp_case_tail(c));
+	if (c->host->enabled)
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "no installed distribution there lists a file of it");
+}

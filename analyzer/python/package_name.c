@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "package_name.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "distribution.h"
+#include "module_file.h"
+
+#define APT_LISTS   "/var/lib/apt/lists"
+#define DPKG_STATUS "/var/lib/dpkg/status"
+#define STATUS_MAX  (256U << 20)
+
+struct package_row {
+	const char *module, *pypi, *debian;
+};
+
+static const struct package_row packages[] = {
+#define PACKAGE(module, pypi, debian) {module, pypi, debian},
+#include "package_names.def"
+#undef PACKAGE
+};
+
+/*
+ * Namespaces that many distributions share: each subpackage is one of its own, named after its path. To
+ * install the bare name would bring a stranger's package.
+ */
+static const struct {
+	const char *top, *separator;
+	int parts;	/* how many parts of the import name make the distribution's */
+} namespaces[] = {
+	{"azure", "-", 3},   {"backports", ".", 2}, {"google", "-", 3},	      {"jaraco", ".", 2},
+	{"lazr", ".", 2},    {"plone", ".", 2},	    {"repoze", ".", 2},	      {"ruamel", ".", 2},
+	{"zope", ".", 2},    {"collective", ".", 2}, {"sphinxcontrib", "-", 2}, {"zc", ".", 2},
+};
+
+/* The row of the longest dotted prefix of a name. */
+static const struct package_row *find_row(const char *module)
+{
+	const struct package_row *best = NULL;
+	size_t i, n, longest = 0;
+
+	for (i = 0; i < sizeof(packages) / sizeof(packages[0]); i++) {
+		n = strlen(packages[i].module);
+		if (n > longest && strncmp(module, packages[i].module, n) == 0 &&
+		    (module[n] == '\0' || module[n] == '.')) {
+			best = &packages[i];
+			longest = n;
+		}
+	}
+	return best;
+}
+
+static bool is_alnum(char c)	/* of ASCII, whatever the locale */
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/*
+ * PEP 503: lower case, runs of "-", "_" and "." become one "-". NULL where it is no valid name: those begin and
+ * end with a letter or digit of ASCII.
+ */
+static char *normalize(struct imp_arena *a, const char *name, size_t len)
+{
+	char *out = imp_arena_alloc(a, len + 1);
+	size_t i, n = 0;
+
+	if (!len || !is_alnum(name[0]) || !is_alnum(name[len - 1]))
+		return NULL;
+	for (i = 0; i < len; i++) {
+		char c = name[i];
+
+		if (c == '-' || c == '_' || c == '.') {
+			if (out[n - 1] != '-')
+				out[n++] = '-';
+		} else if (is_alnum(c)) {
+			out[n++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		} else {
+			return NULL;
+		}
+	}
+	return out;
+}
+
+/* "google.cloud.storage.blob" -> "google-cloud-storage"; NULL: the bare namespace. */
+static const char *namespace_name(struct imp_arena *a, const char *module, size_t which)
+{
+	const char *s = module, *dot;
+	char *name = imp_arena_alloc(a, strlen(module) + 1);
+	int part;
+
+	for (part = 0; part < namespaces[which].parts; part++) {
+		dot = strchrnul(s, '.');
+		if (dot == s)
+			return NULL;
+		strncat(name, s, (size_t)(dot - s));
+		s = dot;
+		if (!*s++)
+			break;
+		if (part + 1 < namespaces[which].parts)
+			strcat(name, namespaces[which].separator);
+	}
+	if (strcmp(name, namespaces[which].top) == 0 || !normalize(a, name, strlen(name)))
+		return NULL;
+	for (s = name; (s = strchr(s, '_'));)
+		name[s - name] = '-';
+	return name;
+}
+
+static bool is_namespace(const char *module, size_t *which)
+{
+	size_t i, len = strcspn(module, ".");
+
+	for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		if (strlen(namespaces[i].top) == len &&
+		    strncmp(module, namespaces[i].top, len) == 0) {
+			*which = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool imp_package_is_translated(const char *module)
+{
+	const struct package_row *row = find_row(module);
+
+	return row && row->pypi;
+}
+
+const char *imp_package_pypi_name(struct imp_arena *a, const char *module)
+{
+	const struct package_row *row;
+	size_t which;
+
+	if (imp_package_is_stdlib(module, NULL) || imp_package_python2_successor(module))
+		return NULL;
+	row = find_row(module);
+	if (row)
+		return row->pypi;
+	if (is_namespace(module, &which))
+		return namespace_name(a, module, which);
+	return normalize(a, module, strcspn(module, "."));
+}
+
+/* ---- Debian --------------------------------------------------------------------------------- */
+
+/* Where a package's stanza begins in dpkg's status file; NULL: it is not there. */
+static const char *find_stanza(const struct imp_host *h, struct imp_arena *a, const char *package,
+			       struct imp_host_buffer *b)
+{
+	const char *line = imp_arena_printf(a, "\nPackage: %s\n", package);
+
+	if (imp_host_read_into(h, DPKG_STATUS, STATUS_MAX, b) < 0)
+		return NULL;
+	if (b->len >= strlen(line) && memcmp(b->data, line + 1, strlen(line + 1)) == 0)
+		return b->data;
+	return memmem(b->data, b->len, line, strlen(line));
+}
+
+bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a,
+				  const char *package)
+{
+	struct imp_host_buffer b = {0};
+	const char *s = find_stanza(h, a, package, &b), *end, *status;
+	bool installed = false;
+
+	if (s) {
+		end = strstr(s + 1, "\n\n");
+		status = strstr(s + 1, "\nStatus: install ok installed\n");
+		installed = status && (!end || status < end);
+	}
+	imp_host_buffer_clear(&b);
+	return installed;
+}
+
+int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, const char *package)
+{
+	const char *line = imp_arena_printf(a, "\nPackage: %s\n", package);
+	struct imp_host_buffer b = {0};
+	struct imp_strings names;
+	int ret, known = -ENODATA;
+	bool found;
+	size_t i;
+
+	if (!h->enabled)
+		return -ENODATA;
+	found = find_stanza(h, a, package, &b) != NULL;
+	imp_host_buffer_clear(&b);
+	if (found)
+		return 1;
+	if (imp_host_list(h, a, APT_LISTS, &names) < 0)
+		return -ENODATA;
+	/*
+	 * Compressed lists (apt keeps them so in container images) could hold it as well: then "not there" is not known.
+	 */
+	for (i = 0; i < names.n; i++) {
+		if (!strstr(names.v[i], "_Packages"))
+			continue;
+		if (!imp_ends_with(names.v[i], "_Packages"))
+			return -ENODATA;
+		ret = imp_host_contains(h, imp_path_join(a, APT_LISTS, names.v[i]), line);
+		if (ret == 1)
+			return 1;
+		if (ret == 0)
+			known = 0;
+	}
+	return known;
+}
+
+/* A package from our tables: NULL where this machine's data say that it does not exist. */
+static const char *confirm(const struct imp_host *h, struct imp_arena *a, const char *package,
+			   bool *confirmed)
+{
+	int ret = imp_package_debian_exists(h, a, package);
+
+	*confirmed = ret == 1;
+	return ret == 0 ? NULL : package;
+}
+
+static const char *stdlib_debian_package(const char *module);
+
+const char *imp_package_debian_find(const struct imp_host *h, struct imp_arena *a,
+				    const char *module, bool *confirmed)
+{
+	const struct package_row *row;
+	const char *guess, *package;
+	bool unused;
+
+	if (!confirmed)
+		confirmed = &unused;
+	*confirmed = false;
+	if (imp_package_is_stdlib(module, NULL)) {
+		package = stdlib_debian_package(module);
+		return package ? confirm(h, a, package, confirmed) : NULL;
+	}
+	row = find_row(module);
+	if (row && row->debian)
+		return confirm(h, a, row->debian, confirmed);
+	guess = normalize(a, module, strcspn(module, "."));
+	if (guess && !row) {
+		guess = imp_arena_printf(a, "python3-%s", guess);
+		if (imp_package_debian_exists(h, a, guess) == 1) {
+			*confirmed = true;
+			return guess;
+		}
+	}
+	*confirmed = imp_distribution_dpkg_package(h, a, module, &package) == 0;
+	return package;
+}
+
+const char *imp_package_debian_name(const struct imp_host *h, struct imp_arena *a, const char *module)
+{
+	return imp_package_debian_find(h, a, module, NULL);
+}
+
+/* ---- the standard library ------------------------------------------------------------------- */
+
+struct stdlib_row {
+	const char *name;
+	int since, removed;
+	bool optional;
+	const char *build, *debian;
+};
+
+static const struct stdlib_row stdlib[] = {
+#define STDLIB(name, since, removed, optional, build, debian) \
+	{name, since, removed, optional, build, debian},
+#include "stdlib_modules.def"
+#undef STDLIB
+};
+
+static const struct stdlib_row *find_stdlib(const char *module, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(stdlib) / sizeof(stdlib[0]); i++) {
+		if (strlen(stdlib[i].name) == len && strncmp(module, stdlib[i].name, len) == 0)
+			return &stdlib[i];
+	}
+	return NULL;
+}
+
+static const char *stdlib_debian_package(const char *module)
+{
+	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
+
+	return row ? row->debian : NULL;
+}
+
+bool imp_package_is_stdlib(const char *module, bool *optional)
+{
+	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
+
+	if (optional)
+		*optional = row && row->optional;
+	return row != NULL;
+}
+
+bool imp_package_stdlib_range(const char *module, int *since, int *removed)
+{
+	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
+
+	*since = row ? row->since : 0;
+	*removed = row ? row->removed : 0;
+	return row != NULL;
+}
+
+const char *imp_package_build_dependency(const char *module)
+{
+	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
+	char name[64];
+	size_t n = strcspn(module, ".");
+
+	/* "sqlite3" stands for its "_sqlite3" */
+	if (row && !row->build && n < sizeof(name) - 1 && module[0] != '_') {
+		name[0] = '_';
+		memcpy(name + 1, module, n);
+		row = find_stdlib(name, n + 1);
+	}
+	return row ? row->build : NULL;
+}
+
+const char *imp_package_backport(const char *module, int minor)
+{
+	/* PEP 594, PEP 632; each of these installs a module of the same name */
+	static const struct {
+		const char *module, *pypi;
+	} backports[] = {
+		{"aifc", "standard-aifc"},	   {"asynchat", "pyasynchat"},
+		{"asyncore", "pyasyncore"},	   {"audioop", "audioop-lts"},
+		{"cgi", "legacy-cgi"},		   {"cgitb", "legacy-cgi"},
+		{"chunk", "standard-chunk"},	   {"contextvars", "contextvars"},
+		{"dataclasses", "dataclasses"},	   {"distutils", "setuptools"},
+		{"imghdr", "standard-imghdr"},	   {"imp", "zombie-imp"},
+		{"mailcap", "standard-mailcap"},   {"nntplib", "standard-nntplib"},
+		{"pipes", "standard-pipes"},	   {"smtpd", "standard-smtpd"},
+		{"sndhdr", "standard-sndhdr"},	   {"sunau", "standard-sunau"},
+		{"telnetlib", "standard-telnetlib"}, {"uu", "standard-uu"},
+		{"xdrlib", "standard-xdrlib"},
+	};
+	size_t i, len = strcspn(module, ".");
+	const struct stdlib_row *row = find_stdlib(module, len);
+
+	if (!row || (minor >= row->since && (!row->removed || minor < row->removed)))
+		return NULL;
+	for (i = 0; i < sizeof(backports) / sizeof(backports[0]); i++) {
+		if (strcmp(backports[i].module, row->name) == 0)
+			return backports[i].pypi;
+	}
+	return NULL;
+}
+
+const char *imp_package_python2_successor(const char *module)
+{
+	static const char *const names[][2] = {
+		{"BaseHTTPServer", "http.server"},   {"CGIHTTPServer", "http.server"},
+		{"ConfigParser", "configparser"},    {"Cookie", "http.cookies"},
+		{"FileDialog", "tkinter.filedialog"}, {"HTMLParser", "html.parser"},
+		{"Queue", "queue"},		     {"SimpleHTTPServer", "http.server"},
+		{"SimpleXMLRPCServer", "xmlrpc.server"}, {"SocketServer", "socketserver"},
+		{"StringIO", "io"},		     {"Tkinter", "tkinter"},
+		{"UserDict", "collections"},	     {"UserList", "collections"},
+		{"UserString", "collections"},	     {"__builtin__", "builtins"},
+		{"_winreg", "winreg"},		     {"anydbm", "dbm"},
+		{"cPickle", "pickle"},		     {"cStringIO", "io"},
+		{"commands", "subprocess"},	     {"cookielib", "http.cookiejar"},
+		{"copy_reg", "copyreg"},	     {"dummy_thread", "_dummy_thread"},
+		{"httplib", "http.client"},	     {"htmlentitydefs", "html.entities"},
+		{"robotparser", "urllib.robotparser"}, {"thread", "_thread"},
+		{"tkFileDialog", "tkinter.filedialog"}, {"tkMessageBox", "tkinter.messagebox"},
+		{"ttk", "tkinter.ttk"},		     {"urllib2", "urllib.request"},
+		{"urlparse", "urllib.parse"},	     {"xmlrpclib", "xmlrpc.client"},
+	};
+	size_t i, len = strcspn(module, ".");
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i][0]) == len && strncmp(module, names[i][0], len) == 0)
+			return names[i][1];
+	}
+	return NULL;
+}

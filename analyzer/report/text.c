@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The report for a person at a terminal. */
+#include "text.h"
+
+#include <errno.h>
+
+#include "selection.h"
+
+/*
+ * A module that was not there and was not needed is told in a few lines, unless it is the one that was
+ * asked for: --all may list dozens.
+ */
+static bool in_short(const struct imp_text *t, const struct imp_finding *f)
+{
+	return f->optional && !t->opt->module;
+}
+
+static bool in_full(const struct imp_text *t, const struct imp_finding *f)
+{
+	return imp_report_shows(f, t->opt) && !in_short(t, f);
+}
+
+int imp_report_text(FILE *out, const struct imp_diagnosis *d, const struct imp_report_options *opt)
+{
+	struct imp_text t = {.d = d, .opt = opt};
+	size_t total = 0, shown = 0;
+	bool optional = false;
+
+	imp_page_init(&t.page, out, opt->columns, opt->color);
+	for (size_t i = 0; i < d->findings.n; i++)
+		total += in_full(&t, d->findings.v[i]);
+	for (size_t i = 0; i < d->findings.n; i++) {
+		if (!in_full(&t, d->findings.v[i]))
+			continue;
+		if (shown++) {
+			imp_page_empty_line(&t.page);
+			imp_page_line(&t.page, &(struct imp_block){.style = IMP_DIM},
+				      imp_page_format(&t.page, "---- %zu of %zu ----", shown, total));
+			imp_page_empty_line(&t.page);
+		}
+		imp_text_finding(&t, d->findings.v[i]);
+	}
+	imp_text_end(&t, shown);
+	for (size_t i = 0; i < d->findings.n; i++) {
+		if (!imp_report_shows(d->findings.v[i], opt) || !in_short(&t, d->findings.v[i]))
+			continue;
+		if (!optional)
+			imp_page_heading(&t.page, "Not there, and the program went on without");
+		optional = true;
+		imp_text_optional(&t, d->findings.v[i]);
+	}
+	imp_page_clear(&t.page);
+	return ferror(out) ? -EIO : 0;
+}
