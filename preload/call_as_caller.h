@@ -8,7 +8,8 @@
 #define IMP_CALL_TARGET	  40
 #define IMP_CALL_RESULT	  48
 #define IMP_CALL_GADGET	  56
-#define IMP_CALL_FRAMED	  64
+#define IMP_CALL_WORDS	  64
+#define IMP_CALL_FRAMED	  66
 #define IMP_CALL_NO_DETOUR 68
 #define IMP_CALL_OPS	  72
 #define IMP_CALL_PRIVATE  80
@@ -45,7 +46,8 @@ struct imp_call {
 	void *target;		/* the real function */
 	uintptr_t result;	/* what it returned; what the program gets */
 	const void *gadget;	/* IMP_CALL_RETURN: struct imp_return_gadget */
-	uint32_t framed;
+	uint16_t words;
+	uint16_t framed;
 	uint32_t no_detour;	/* this thread has a shadow stack: IMP_CALL_RETURN is not to be had */
 	const struct imp_interposer *ops;
 	/* What @enter leaves for @leave. */
@@ -59,6 +61,7 @@ _Static_assert(offsetof(struct imp_call, caller) == IMP_CALL_CALLER, "see call_a
 _Static_assert(offsetof(struct imp_call, target) == IMP_CALL_TARGET, "see call_as_caller_*.S");
 _Static_assert(offsetof(struct imp_call, result) == IMP_CALL_RESULT, "see call_as_caller_*.S");
 _Static_assert(offsetof(struct imp_call, gadget) == IMP_CALL_GADGET, "see call_as_caller_*.S");
+_Static_assert(offsetof(struct imp_call, words) == IMP_CALL_WORDS, "see call_as_caller_*.S");
 _Static_assert(offsetof(struct imp_call, framed) == IMP_CALL_FRAMED, "see call_as_caller_*.S");
 _Static_assert(offsetof(struct imp_call, no_detour) == IMP_CALL_NO_DETOUR, "see call_as_caller_*.S");
 _Static_assert(offsetof(struct imp_call, ops) == IMP_CALL_OPS, "see call_as_caller_*.S");

@@ -10,6 +10,8 @@
 struct imp_thread;
 
 #define IMP_SEEN_DIRECTORIES 128
+#define IMP_FAILED_NAMES     16
+#define IMP_FAILED_NAME_MAX  128
 
 /*
  * What we know about one interpreter of a process. It lies in a bytes object that the hooks of that
@@ -30,6 +32,9 @@ struct imp_interp {
 	bool no_site;			/* sys.flags.no_site */
 	bool path_known;		/* sys.path was written in this interpreter before */
 	uint32_t site_attempt;		/* the attempt that imports site, while it runs */
+	/* The modules whose search failed last, for when the program ends of it. */
+	unsigned int failed_next;
+	char failed[IMP_FAILED_NAMES][IMP_FAILED_NAME_MAX];
 	/* Directories whose metadata names were written, by path and mtime. */
 	uint64_t seen[IMP_SEEN_DIRECTORIES];
 };

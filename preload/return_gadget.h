@@ -5,6 +5,9 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#define IMP_GADGET_WORDS_MAX 64
 
 /*
  * A place in somebody's code to return through: entered with it as the return address, the dynamic
@@ -12,7 +15,9 @@
  */
 struct imp_return_gadget {
 	const void *address;	/* NULL: none */
-	bool framed;		/* stack above it: saved rbp, continuation; else the continuation alone */
+	uint8_t words;		/* that it takes from the stack before it returns */
+	uint8_t ret;		/* where in it the "ret" stands */
+	bool framed;		/* rbp must point at the word that it takes, which becomes the new rbp */
 };
 
 /*
@@ -21,10 +26,11 @@ struct imp_return_gadget {
  *
  * Unwinders must find their way through it: they look up the address before a return address, in the
  * object's .eh_frame. So it is
- *   plain:  "ret" where that row says CFA = rsp + 8, or
- *   framed: "leave; ret" or "pop %rbp; ret" where it says CFA = rbp + 16, or "pop; ret" where it says
- *           CFA = rsp + 16; with rbp pointing at the saved rbp, all of them take the same stack;
- * and it is never in a function with a personality routine (C++ would call std::terminate()). In an
+ *   an epilogue, "add $N, %rsp" and "pop"s as there may be, then "ret", which takes exactly K bytes from
+ *   the stack where that row says CFA = rsp + K;
+ *   framed: "leave; ret" or "pop %rbp; ret" where it says CFA = rbp + 16;
+ * and it is never in a function with a personality routine (C++ would call std::terminate()). What
+ * the row says of other registers is not looked at: call_as_caller_x86_64.S saves them all. In an
  * object that has no .eh_frame_hdr nothing can be unwound anyway: any "ret" will do.
  *
  * Reads the object's own segments only. Returns 0, or -ENOENT (on machines other than x86-64, always).

@@ -68,14 +68,15 @@
 	/* CPython */									\
 	X(INTERPRETER,  30, "INTERP VERSION IMPLEMENTATION CACHE_TAG SUFFIXES ABIFLAGS EXECUTABLE PREFIX "	\
 			    "BASE_PREFIX EXEC_PREFIX BASE_EXEC_PREFIX STDLIB? PLATFORM FLAGS OBJECT")	\
-	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP PATH PHASE PREFIX EXEC_PREFIX IMPORT?")	\
-	X(META_PATH,    32, "INTERP META_PATH PATH_HOOKS IMPORT?")			\
-	X(IMPORT_BEGIN, 33, "IMPORT TEXT(full name) PARENT? FRAME INTERP?")		\
+	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP? PATH PHASE PREFIX EXEC_PREFIX IMPORT?")	\
+	X(META_PATH,    32, "INTERP? META_PATH PATH_HOOKS IMPORT?")			\
+	X(IMPORT_BEGIN, 33, "IMPORT TEXT(full name) PARENT? INTERP? FRAME?(who asked) "	\
+			    "STACK?(instead of FRAME)")		\
 	X(IMPORT_END,   34, "IMPORT ORIGIN? LOADER? SEARCHED? SUBMODULE_PATH? EXCEPTION? STACK? ")	\
 	X(EXT_BEGIN,    35, "CALL STEP TEXT(full name) ORIGIN IMPORT?")			\
 	X(EXT_END,      36, "CALL EXCEPTION?")						\
 	X(SNAPSHOT,     37, "what is there after a failed import: IMPORT TEXT(full name) SYS_MODULES ENTRIES "	\
-			    "META_PATH FROZEN?")					\
+			    "META_PATH FROZEN? MODULE_FILE?")					\
 	X(CLAIMS,       38, "distributions that claim a failed module: TEXT(full name) CLAIMS")	\
 	X(UNCAUGHT,     39, "HOW EXCEPTION INTERP?")					\
 	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME")

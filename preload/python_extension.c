@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "python_extension.h"
+
+#include "python_exception.h"
+#include "python_import.h"
+#include "python_text.h"
+#include "recorder.h"
+#include "poison.h"
+
+static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step step, PyObject *name,
+		      PyObject *origin)
+{
+	struct imp_attempt *attempt = imp_import_current(t, in);
+	uint32_t call = imp_record_next_id();
+	struct imp_cbor *c = imp_record_begin(t, IMP_EV_EXT_BEGIN);
+
+	imp_put_uint(c, IMP_KEY_CALL, call);
+	imp_put_uint(c, IMP_KEY_STEP, step);
+	imp_python_put_shared(c, in->py, IMP_KEY_TEXT, name);
+	imp_python_put_path(c, in->py, IMP_KEY_ORIGIN, origin);
+	if (attempt)
+		imp_put_uint(c, IMP_KEY_IMPORT, attempt->id);
+	imp_record_end(t);
+	imp_record_flush();
+	return call;
+}
+
+static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum imp_step step,
+		bool failed)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_attempt *attempt = imp_import_current(t, in);
+	struct imp_python_error error;
+	struct imp_cbor *c;
+
+	imp_python_error_save(py, &error);
+	c = imp_record_begin(t, IMP_EV_EXT_END);
+	imp_put_uint(c, IMP_KEY_CALL, call);
+	if (failed && error.type)
+		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, error.type, error.value,
+					 error.traceback);
+	imp_record_end(t);
+	if (failed && step == IMP_STEP_CREATE && attempt)
+		attempt->load_failed = true;
+	imp_python_error_restore(py, &error);
+	if (failed)
+		imp_record_flush();
+}
+
+static PyObject *run(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs,
+		     enum imp_step step, PyObject *name, PyObject *origin, struct imp_thread *t)
+{
+	const struct imp_python_api *py = in->py;
+	uint64_t image_ns = imp_recorder_image_ns();
+	uint32_t call = begin(t, in, step, name, origin);
+	PyObject *result;
+
+	imp_python_drop(py, name);
+	imp_python_drop(py, origin);
+	imp_thread_leave(t);
+	result = py->PyObject_Call(original, args, kwargs);
+	t = imp_thread_enter();
+	if (t) {
+		if (imp_recorder_image_ns() == image_ns)
+			end(t, in, call, step, !result);
+		imp_thread_leave(t);
+	}
+	return result;
+}
+
+PyObject *imp_extension_create(struct imp_interp *in, PyObject *original, PyObject *args,
+			       PyObject *kwargs)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_thread *t = imp_thread_enter();
+	PyObject *spec, *name, *origin;
+	struct imp_python_error error;
+
+	if (!t)
+		return py->PyObject_Call(original, args, kwargs);
+	imp_python_error_save(py, &error);
+	spec = py->PyTuple_Size(args) > 0 ? py->PyTuple_GetItem(args, 0) : NULL;
+	name = imp_python_plain_attr(py, spec, "name");
+	origin = imp_python_plain_attr(py, spec, "origin");
+	imp_python_error_restore(py, &error);
+	return run(in, original, args, kwargs, IMP_STEP_CREATE, name, origin, t);
+}
+
+/*
+ * Has the module code of its own for this step (Py_mod_exec)? One that was initialized in a single phase
+ * has not, and CPython does nothing then. Asked of PyModuleDef, whose layout belongs to the stable ABI:
+ * a PyObject head, four words of PyModuleDef_Base and m_name, m_doc, m_size, m_methods, m_slots.
+ */
+static bool has_exec(const struct imp_python_api *py, PyObject *module)
+{
+	const char *def = py->PyModule_GetDef ? py->PyModule_GetDef(module) : NULL;
+	void *const *words;
+
+	if (!def) {
+		py->PyErr_Clear();
+		return false;
+	}
+	words = (void *const *)(def + py->types.object_size);
+	return words[3 + 4];
+}
+
+PyObject *imp_extension_exec(struct imp_interp *in, PyObject *original, PyObject *args,
+			     PyObject *kwargs)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_thread *t = imp_thread_enter();
+	PyObject *module, *dict, *name, *origin;
+	struct imp_python_error error;
+
+	if (!t)
+		return py->PyObject_Call(original, args, kwargs);
+	imp_python_error_save(py, &error);
+	module = py->PyTuple_Size(args) > 0 ? py->PyTuple_GetItem(args, 0) : NULL;
+	if (!imp_python_is_module(py, module) || !has_exec(py, module)) {
+		imp_python_error_restore(py, &error);
+		imp_thread_leave(t);
+		return py->PyObject_Call(original, args, kwargs);
+	}
+	dict = py->PyModule_GetDict(module);
+	name = imp_python_dict_get(py, dict, "__name__");
+	origin = imp_python_dict_get(py, dict, "__file__");
+	imp_python_error_restore(py, &error);
+	return run(in, original, args, kwargs, IMP_STEP_EXEC, name, origin, t);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "python_frame.h"
+
+#include <string.h>
+
+#include "python_text.h"
+#include "recorder.h"
+#include "poison.h"
+
+#define TRACEBACK_MAX 2000	/* steps: the traceback of a runaway recursion is longer */
+
+static PyObject *frame_code(const struct imp_python_api *py, PyObject *frame)
+{
+	return py->PyFrame_GetCode ? py->PyFrame_GetCode(frame) : imp_python_attr(py, frame, "f_code");
+}
+
+static bool ends_with(const struct imp_python_text *text, const char *end)
+{
+	size_t len = strlen(end);
+
+	return text->len >= len && !memcmp(text->data + text->len - len, end, len);
+}
+
+static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
+{
+	static const char frozen[] = "<frozen importlib";
+	PyObject *code = frame_code(py, frame);
+	PyObject *file = imp_python_attr(py, code, "co_filename");
+	struct imp_python_text text;
+	bool is = false;
+
+	if (imp_python_text_get(py, file, &text)) {
+		is = text.len >= sizeof(frozen) - 1 && !memcmp(text.data, frozen, sizeof(frozen) - 1);
+		if (!is && ends_with(&text, ".py"))
+			is = ends_with(&text, "/importlib/__init__.py") ||
+			     ends_with(&text, "/importlib/_bootstrap.py") ||
+			     ends_with(&text, "/importlib/_bootstrap_external.py");
+	}
+	imp_python_text_clear(py, &text);
+	imp_python_drop(py, file);
+	imp_python_drop(py, code);
+	return is;
+}
+
+/* A new reference; takes the one to @frame. */
+static PyObject *step_back(const struct imp_python_api *py, PyObject *frame)
+{
+	PyObject *back = py->PyFrame_GetBack ? py->PyFrame_GetBack(frame) :
+					       imp_python_attr(py, frame, "f_back");
+
+	py->Py_DecRef(frame);
+	if (back == py->types.none) {
+		py->Py_DecRef(back);
+		return NULL;
+	}
+	return back;
+}
+
+static PyObject *innermost(const struct imp_python_api *py)
+{
+	PyObject *frame = py->PyEval_GetFrame();
+
+	if (frame)
+		py->Py_IncRef(frame);
+	while (frame && is_machinery(py, frame))
+		frame = step_back(py, frame);
+	return frame;
+}
+
+/* @line is where the frame is now, or, for a traceback, where it was. */
+static void value_frame(struct imp_cbor *c, const struct imp_python_api *py, PyObject *frame, int line)
+{
+	PyObject *code = frame_code(py, frame);
+	PyObject *file = imp_python_attr(py, code, "co_filename");
+	PyObject *function = imp_python_attr(py, code, "co_name");
+	PyObject *globals = py->PyFrame_GetGlobals ? py->PyFrame_GetGlobals(frame) :
+						     imp_python_attr(py, frame, "f_globals");
+	PyObject *module = imp_python_dict_get(py, globals, "__name__");
+
+	imp_cbor_array_begin(c);
+	imp_python_value_path(c, py, file);
+	imp_cbor_uint(c, line > 0 ? (uint64_t)line : 0);
+	imp_python_value_shared(c, py, function);
+	imp_python_value_shared(c, py, module);
+	imp_cbor_array_end(c);
+	imp_python_drop(py, module);
+	imp_python_drop(py, globals);
+	imp_python_drop(py, function);
+	imp_python_drop(py, file);
+	imp_python_drop(py, code);
+}
+
+void imp_python_put_frame(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key)
+{
+	PyObject *frame = innermost(py);
+
+	if (!frame)
+		return;
+	imp_cbor_uint(c, key);
+	value_frame(c, py, frame, py->PyFrame_GetLineNumber(frame));
+	py->Py_DecRef(frame);
+}
+
+void imp_python_put_stack(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key)
+{
+	PyObject *frames[IMP_STACK_MAX];
+	PyObject *frame = innermost(py);
+	size_t count = 0;
+
+	while (frame && count < IMP_STACK_MAX) {
+		py->Py_IncRef(frame);
+		frames[count++] = frame;
+		do
+			frame = step_back(py, frame);
+		while (frame && is_machinery(py, frame));
+	}
+	imp_python_drop(py, frame);
+	if (!count)
+		return;
+	imp_put_array(c, key);
+	while (count) {
+		frame = frames[--count];
+		value_frame(c, py, frame, py->PyFrame_GetLineNumber(frame));
+		py->Py_DecRef(frame);
+	}
+	imp_cbor_array_end(c);
+}
+
+/* The innermost entry outside the machinery: a new reference to the traceback object, or NULL. */
+static PyObject *where(const struct imp_python_api *py, PyObject *traceback)
+{
+	PyObject *found = NULL, *frame, *next;
+	unsigned int steps;
+
+	if (!traceback || traceback == py->types.none)
+		return NULL;
+	py->Py_IncRef(traceback);
+	for (steps = 0; traceback && steps < TRACEBACK_MAX; steps++) {
+		frame = imp_python_attr(py, traceback, "tb_frame");
+		if (frame && !is_machinery(py, frame)) {
+			py->Py_IncRef(traceback);
+			imp_python_drop(py, found);
+			found = traceback;
+		}
+		imp_python_drop(py, frame);
+		next = imp_python_attr(py, traceback, "tb_next");
+		py->Py_DecRef(traceback);
+		if (next == py->types.none) {
+			py->Py_DecRef(next);
+			next = NULL;
+		}
+		traceback = next;
+	}
+	imp_python_drop(py, traceback);
+	return found;
+}
+
+void imp_python_put_where(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
+			  PyObject *traceback)
+{
+	PyObject *entry = where(py, traceback);
+	PyObject *frame, *line;
+	long long number = 0;
+	int overflow;
+
+	if (!entry)
+		return;
+	frame = imp_python_attr(py, entry, "tb_frame");
+	line = imp_python_attr(py, entry, "tb_lineno");
+	if (imp_python_is(py, line, py->types.int_))
+		number = py->PyLong_AsLongLongAndOverflow(line, &overflow);
+	if (frame) {
+		imp_cbor_uint(c, key);
+		value_frame(c, py, frame, (int)number);
+	}
+	imp_python_drop(py, line);
+	imp_python_drop(py, frame);
+	py->Py_DecRef(entry);
+}
+
+bool imp_python_has_where(const struct imp_python_api *py, PyObject *traceback)
+{
+	PyObject *entry = where(py, traceback);
+
+	imp_python_drop(py, entry);
+	return entry;
+}

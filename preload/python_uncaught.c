@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "python_uncaught.h"
+
+#include "python_claims.h"
+#include "python_exception.h"
+#include "python_frame.h"
+#include "python_text.h"
+#include "recorder.h"
+#include "thread_slot.h"
+#include "poison.h"
+
+static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp_uncaught how,
+			   PyObject *type, PyObject *value, PyObject *traceback)
+{
+	struct imp_cbor *c = imp_record_begin(t, IMP_EV_UNCAUGHT);
+
+	imp_put_uint(c, IMP_KEY_HOW, how);
+	imp_python_put_exception(c, t, in->py, IMP_KEY_EXCEPTION, type, value, traceback);
+	imp_interpreter_put(c, in);
+	imp_record_end(t);
+	imp_claims_of_chain(t, in, value);
+	imp_record_flush();
+}
+
+PyObject *imp_uncaught_main(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_thread *t = imp_thread_enter();
+	struct imp_python_error error;
+
+	if (t) {
+		imp_python_error_save(py, &error);
+		if (py->PyTuple_Size(args) == 3)
+			write_uncaught(t, in, IMP_UNCAUGHT_MAIN, py->PyTuple_GetItem(args, 0),
+				       py->PyTuple_GetItem(args, 1), py->PyTuple_GetItem(args, 2));
+		imp_python_error_restore(py, &error);
+		imp_thread_leave(t);
+	}
+	return py->PyObject_Call(original, args, kwargs);
+}
+
+PyObject *imp_uncaught_thread(struct imp_interp *in, PyObject *original, PyObject *args,
+			      PyObject *kwargs)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_thread *t = imp_thread_enter();
+	PyObject *given, *type, *value, *traceback;
+	struct imp_python_error error;
+
+	if (t) {
+		imp_python_error_save(py, &error);
+		given = py->PyTuple_Size(args) == 1 ? py->PyTuple_GetItem(args, 0) : NULL;
+		/* ExceptHookArgs is a struct sequence, a tuple of CPython's own; the original checks. */
+		if (given && py->PyType_IsSubtype(imp_python_type(py, given), py->types.tuple) &&
+		    py->PyTuple_Size(given) >= 3) {
+			type = py->PyTuple_GetItem(given, 0);
+			value = py->PyTuple_GetItem(given, 1);
+			traceback = py->PyTuple_GetItem(given, 2);
+			/* threading says nothing about a thread that ends so. */
+			if (type != py->types.system_exit)
+				write_uncaught(t, in, IMP_UNCAUGHT_THREAD, type, value, traceback);
+		}
+		imp_python_error_restore(py, &error);
+		imp_thread_leave(t);
+	}
+	return py->PyObject_Call(original, args, kwargs);
+}
+
+static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *status)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_text_buf b = {.data = t->text, .size = sizeof(t->text)};
+	struct imp_cbor *c = imp_record_begin(t, IMP_EV_SYS_EXIT);
+	PyObject *type = NULL, *value = NULL, *traceback = NULL;
+	long long code = 0;
+	int overflow;
+
+	if (imp_python_is(py, status, py->types.int_) || imp_python_is(py, status, py->types.bool_)) {
+		code = py->PyLong_AsLongLongAndOverflow(status, &overflow);
+	} else if (status && status != py->types.none) {
+		/* Printed to stderr in the end, and the exit status is 1. */
+		imp_python_add_message(&b, py, status);
+		imp_put_text(c, IMP_KEY_MESSAGE, b.data, b.len);
+		code = 1;
+	}
+	imp_put_int(c, IMP_KEY_CODE, code);
+	py->PyErr_GetExcInfo(&type, &value, &traceback);
+	if (imp_python_is_exception(py, value))
+		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, imp_python_type(py, value), value,
+					 traceback);
+	imp_python_put_frame(c, py, IMP_KEY_FRAME);
+	imp_record_end(t);
+	if (imp_python_is_exception(py, value)) {
+		imp_claims_of_chain(t, in, value);
+		imp_record_flush();
+	}
+	imp_python_drop(py, type);
+	imp_python_drop(py, value);
+	imp_python_drop(py, traceback);
+}
+
+PyObject *imp_uncaught_exit(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_thread *t = imp_thread_enter();
+	struct imp_python_error error;
+	ssize_t size;
+
+	if (t) {
+		imp_python_error_save(py, &error);
+		size = py->PyTuple_Size(args);
+		if (size <= 1)
+			write_exit(t, in, size ? py->PyTuple_GetItem(args, 0) : NULL);
+		imp_python_error_restore(py, &error);
+		imp_thread_leave(t);
+	}
+	return py->PyObject_Call(original, args, kwargs);
+}

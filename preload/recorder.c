@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "recorder.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "frame_writer.h"
+#include "intern_table.h"
+#include "output.h"
+#include "raw_syscall.h"
+#include "remark.h"
+
+#include "poison.h"
+
+#define HEAD_ROOM	64			/* before the events: IMP_EV_BATCH, known when it is written */
+#define BATCH_FULL	(IMP_BATCH_MAX / 2)	/* then it is written */
+#define STRINGS_KEPT_MAX (IMP_BATCH_MAX / 4)	/* of a batch that had to be dropped */
+#define STORED_AT_END_MAX 32768			/* see make_frame() */
+#define SPINS		200
+#define LOCK_WAIT_NS	20000000		/* then the event is lost: the program waits no longer for us */
+#define LOCK_SLEEP_NS	50000
+#define RETRY_NS	50000000		/* after a write that failed */
+
+_Static_assert(STRINGS_KEPT_MAX + HEAD_ROOM + IMP_ITEM_MAX < IMP_BATCH_MAX, "an event fits after a drop");
+
+struct imp_options imp_options = {
+	.stacks = IMP_FAILURES,
+	.dlsym = IMP_ALL,
+	.follow = true,
+	.level = 3,
+};
+
+/* All mutable state of the process, but for the threads' blocks. */
+static struct {
+	/* Read without the lock. */
+	_Atomic bool on;
+	_Atomic bool process_due;	/* this image's IMP_EV_PROCESS is still to be written */
+	_Atomic bool objects_due;
+	pid_t pid;			/* of the image; a vfork child has another */
+	uint64_t image_ns;
+	uint64_t parent_image_ns;
+	struct imp_recorder_hooks hooks;
+	_Atomic uint32_t next_id;
+	_Atomic uint32_t lost;		/* events of this image */
+	_Atomic bool was_busy;		/* to be told by IMP_NOTE_BUSY */
+
+	_Atomic pid_t lock;		/* tid of its holder; 0: free */
+
+	/* Under the lock. */
+	uint32_t seq;
+	size_t len;			/* of the batch, from HEAD_ROOM on */
+	uint32_t events;		/* in the batch; strings and notes not counted */
+	uint32_t notes;
+	int failed;			/* why the last write did; the batch holds a note of it. 0: it did not */
+	bool written;			/* something of this process has been */
+	bool told;			/* the one line on stderr */
+	bool moved;			/* as output.moved was when it was last noted */
+	uint64_t retry_ns;
+	dev_t stderr_dev;
+	ino_t stderr_ino;
+	struct imp_frame_writer writer;
+	struct imp_intern_table strings;
+	struct imp_output output;
+	struct imp_remark remark;
+} rec = {.next_id = 1};
+
+/* Apart, so that what is used in every process lies on few pages. */
+static uint8_t batch[HEAD_ROOM + IMP_BATCH_MAX];
+static uint8_t frame[IMP_FRAME_MAX];
+
+uint64_t imp_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool imp_recorder_on(void)
+{
+	return atomic_load_explicit(&rec.on, memory_order_acquire) && imp_sys_getpid() == rec.pid;
+}
+
+uint64_t imp_recorder_image_ns(void)
+{
+	return rec.image_ns;
+}
+
+uint64_t imp_recorder_parent_image_ns(void)
+{
+	return rec.parent_image_ns;
+}
+
+pid_t imp_recorder_pid(void)
+{
+	return rec.pid;
+}
+
+/* ---- the lock ------------------------------------------------------------------------------------ */
+
+static pid_t own_tid(void)
+{
+	struct imp_thread *t = imp_thread_get(false);
+
+	return t ? t->tid : imp_sys_gettid();
+}
+
+static bool try_lock(pid_t from, pid_t tid)
+{
+	return atomic_compare_exchange_strong_explicit(&rec.lock, &from, tid, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/*
+ * Bounded, and never a wait for ourselves: a signal handler that interrupted the holder gets false. A
+ * holder that was asynchronously cancelled is no more; what it left is consistent (@len is set last).
+ */
+static bool lock(void)
+{
+	pid_t tid = own_tid(), owner;
+	uint64_t start_ns;
+
+	for (int i = 0; i < SPINS; i++) {
+		if (try_lock(0, tid))
+			return true;
+		if (atomic_load_explicit(&rec.lock, memory_order_relaxed) == tid)
+			return false;
+		relax();
+	}
+	/* The holder may have been descheduled, or is writing: sleep, so that it can run. */
+	start_ns = imp_now_ns();
+	do {
+		imp_sys_sleep_ns(LOCK_SLEEP_NS);
+		if (try_lock(0, tid))
+			return true;
+	} while (imp_now_ns() - start_ns < LOCK_WAIT_NS);
+	owner = atomic_load_explicit(&rec.lock, memory_order_relaxed);
+	if (owner && !imp_sys_thread_alive(rec.pid, owner) && try_lock(owner, tid)) {
+		imp_frame_writer_reset(&rec.writer);
+		return true;
+	}
+	return false;
+}
+
+static void unlock(void)
+{
+	atomic_store_explicit(&rec.lock, 0, memory_order_release);
+}
+
+static void count_lost(void)
+{
+	atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
+	atomic_store_explicit(&rec.was_busy, true, memory_order_relaxed);
+}
+
+/* ---- the batch (under the lock) ------------------------------------------------------------------ */
+
+static size_t room(void)
+{
+	return IMP_BATCH_MAX - HEAD_ROOM - rec.len;
+}
+
+static void append(const void *item, size_t len)
+{
+	memcpy(batch + HEAD_ROOM + rec.len, item, len);
+	atomic_signal_fence(memory_order_seq_cst);
+	rec.len += len;
+}
+
+static void append_note(enum imp_note note, int err)
+{
+	uint8_t item[48];
+	struct imp_cbor c;
+
+	imp_cbor_init(&c, item, sizeof(item));
+	imp_cbor_map_begin(&c);
+	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_NOTE);
+	imp_put_uint(&c, IMP_KEY_TIME_NS, imp_now_ns() - rec.image_ns);
+	imp_put_uint(&c, IMP_KEY_NOTE, note);
+	if (err)
+		imp_put_uint(&c, IMP_KEY_ERRNO, (uint64_t)-err);
+	imp_cbor_map_end(&c);
+	if (c.overflow || c.len > room())
+		return;
+	append(item, c.len);
+	rec.notes++;
+}
+
+static void empty_batch(void)
+{
+	rec.len = 0;
+	rec.events = 0;
+	rec.notes = 0;
+}
+
+/* Length of one item that we have encoded ourselves; @is_string: an IMP_EV_STRING. */
+static size_t item_length(const uint8_t *item, bool *is_string)
+{
+	const uint8_t *at = item;
+	size_t items = 1;
+
+	*is_string = at[1] == IMP_KEY_KIND && at[2] == IMP_EV_STRING;
+	while (items--) {
+		unsigned int major = *at >> 5, info = *at & 31;
+		uint64_t value = info;
+
+		at++;
+		if (info >= 24) {
+			size_t bytes = (size_t)1 << (info - 24);
+
+			for (value = 0; bytes; bytes--)
+				value = value << 8 | *at++;
+		}
+		if (major == 2)
+			at += value;
+		else if (major == 4)
+			items += value;
+		else if (major == 5)
+			items += 2 * value;
+	}
+	return (size_t)(at - item);
+}
+
+/*
+ * There is no room, and the batch can't be written: its events are lost. Its strings stay, since events
+ * to come refer to them; where they alone are too many, all numbers are given anew.
+ */
+static void drop_events(void)
+{
+	uint8_t *start = batch + HEAD_ROOM, *to = start;
+	size_t len;
+
+	for (const uint8_t *at = start; at < start + rec.len; at += len) {
+		bool is_string;
+
+		len = item_length(at, &is_string);
+		if (is_string) {
+			memmove(to, at, len);
+			to += len;
+		}
+	}
+	atomic_fetch_add_explicit(&rec.lost, rec.events, memory_order_relaxed);
+	empty_batch();
+	rec.len = (size_t)(to - start);
+	if (rec.len > STRINGS_KEPT_MAX) {
+		imp_intern_clear(&rec.strings);
+		rec.len = 0;
+	}
+}
+
+/* ---- writing (under the lock) -------------------------------------------------------------------- */
+
+/* Only where the trace of this process can't tell, and descriptor 2 is what it was at the start. */
+static void tell_once(int err)
+{
+	const char *name;
+	struct stat st;
+
+	if (rec.told || rec.written)
+		return;
+	rec.told = true;
+	if (fstat(2, &st) < 0 || st.st_dev != rec.stderr_dev || st.st_ino != rec.stderr_ino)
+		return;
+	imp_remark_begin(&rec.remark);
+	name = imp_output_name(&rec.output);
+	imp_remark_add(&rec.remark, name ? name : rec.output.path);
+	imp_remark_add(&rec.remark, ": ");
+	imp_remark_add_error(&rec.remark, err);
+	imp_remark_add(&rec.remark, "; this process is not recorded");
+	imp_remark_write(&rec.remark);
+}
+
+/* A handler's own stack may be no larger than a few kilobytes: too small for the compressor. */
+static bool on_signal_stack(void)
+{
+	stack_t stack;
+
+	return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
+}
+
+/*
+ * The last batch of a short program is not compressed either: to make a context for it would cost more
+ * than all that was recorded before.
+ */
+static ssize_t make_frame(bool last)
+{
+	bool store = on_signal_stack() || (last && !rec.writer.context && rec.len <= STORED_AT_END_MAX);
+	uint8_t head[HEAD_ROOM], *start;
+	struct imp_cbor c;
+
+	imp_cbor_init(&c, head, sizeof(head));
+	imp_cbor_map_begin(&c);
+	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_BATCH);
+	imp_put_uint(&c, IMP_KEY_PID, (uint64_t)rec.pid);
+	imp_put_uint(&c, IMP_KEY_IMAGE_NS, rec.image_ns);
+	imp_put_uint(&c, IMP_KEY_SEQ, rec.seq);
+	imp_put_uint(&c, IMP_KEY_LOST, atomic_load_explicit(&rec.lost, memory_order_relaxed));
+	imp_cbor_map_end(&c);
+	start = batch + HEAD_ROOM - c.len;
+	memcpy(start, head, c.len);
+	if (store)
+		return imp_frame_store(frame, sizeof(frame), start, c.len + rec.len);
+	return imp_frame_compress(&rec.writer, frame, sizeof(frame), start, c.len + rec.len);
+}
+
+/*
+ * A batch that can't be written stays as long as there is room: the next try may do better. Returns 0
+ * or a negative errno.
+ */
+static int write_batch(bool last)
+{
+	ssize_t ret;
+
+	if (atomic_exchange_explicit(&rec.was_busy, false, memory_order_relaxed))
+		append_note(IMP_NOTE_BUSY, 0);
+	if (!rec.events && !rec.notes)
+		return 0;
+	if (!last && rec.failed && imp_now_ns() < rec.retry_ns)
+		return -EAGAIN;
+	ret = make_frame(last);
+	if (ret > 0)
+		ret = imp_output_append(&rec.output, frame, (size_t)ret);
+	if (ret < 0) {
+		if (!rec.failed)
+			append_note(IMP_NOTE_WRITE_FAILED, (int)ret);
+		rec.failed = (int)ret;
+		rec.retry_ns = imp_now_ns() + RETRY_NS;
+		tell_once((int)ret);
+		return (int)ret;
+	}
+	rec.failed = 0;
+	rec.written = true;
+	rec.seq++;
+	empty_batch();
+	if (rec.output.moved != rec.moved) {
+		rec.moved = rec.output.moved;
+		append_note(IMP_NOTE_MOVED, 0);
+	}
+	return 0;
+}
+
+static bool make_room(size_t len)
+{
+	if (len <= room())
+		return true;
+	if (write_batch(false) < 0) {
+		drop_events();
+		append_note(IMP_NOTE_WRITE_FAILED, rec.failed);	/* the one that was there went too */
+	}
+	return len <= room();
+}
+
+static void flush(bool last)
+{
+	int saved = errno;
+
+	if (imp_recorder_on() && lock()) {
+		write_batch(last);
+		unlock();
+	}
+	errno = saved;
+}
+
+void imp_record_flush(void)
+{
+	flush(false);
+}
+
+void imp_record_flush_last(void)
+{
+	flush(true);
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+static void write_process(struct imp_thread *t)
+{
+	if (atomic_load_explicit(&rec.process_due, memory_order_relaxed) &&
+	    atomic_exchange(&rec.process_due, false) && rec.hooks.process)
+		rec.hooks.process(t);
+}
+
+void imp_recorder_catch_up(struct imp_thread *t)
+{
+	write_process(t);
+	if (atomic_load_explicit(&rec.objects_due, memory_order_relaxed) &&
+	    atomic_exchange(&rec.objects_due, false) && rec.hooks.objects)
+		rec.hooks.objects(t);
+}
+
+struct imp_cbor *imp_record_begin(struct imp_thread *t, enum imp_event_kind kind)
+{
+	struct imp_cbor *c = &t->cbor;
+
+	write_process(t);
+	imp_cbor_init(c, t->scratch, sizeof(t->scratch));
+	imp_cbor_map_begin(c);
+	imp_put_uint(c, IMP_KEY_KIND, kind);
+	imp_put_uint(c, IMP_KEY_TIME_NS, imp_now_ns() - rec.image_ns);
+	if (t->tid != rec.pid)
+		imp_put_uint(c, IMP_KEY_THREAD, (uint64_t)t->tid);
+	return c;
+}
+
+void imp_record_end(struct imp_thread *t)
+{
+	struct imp_cbor *c = &t->cbor;
+
+	imp_cbor_map_end(c);
+	if (c->overflow || c->depth) {
+		atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
+		return;
+	}
+	if (!lock()) {
+		count_lost();
+		return;
+	}
+	if (make_room(c->len)) {
+		append(t->scratch, c->len);
+		rec.events++;
+		if (rec.len >= BATCH_FULL)
+			write_batch(false);
+	} else {
+		atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
+	}
+	unlock();
+}
+
+void imp_record_cancel(struct imp_thread *t)
+{
+	imp_cbor_init(&t->cbor, t->scratch, sizeof(t->scratch));
+}
+
+uint32_t imp_record_intern(const void *text, size_t len)
+{
+	uint8_t head[32];
+	struct imp_cbor c;
+	uint32_t id = 0, place;
+
+	if (len > IMP_TEXT_MAX || !lock())
+		return 0;
+	/* First, since it may clear the table. */
+	if (!make_room(len + sizeof(head)))
+		goto out;
+	id = imp_intern_find(&rec.strings, text, len, &place);
+	if (id)
+		goto out;
+	id = imp_intern_add(&rec.strings, text, len, place);
+	if (!id)
+		goto out;
+	imp_cbor_init(&c, batch + HEAD_ROOM + rec.len, room());
+	imp_cbor_map_begin(&c);
+	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_STRING);
+	imp_put_uint(&c, IMP_KEY_ID, id);
+	imp_put_bytes(&c, IMP_KEY_TEXT, text, len);
+	imp_cbor_map_end(&c);
+	atomic_signal_fence(memory_order_seq_cst);
+	rec.len += c.len;
+out:
+	unlock();
+	return id;
+}
+
+uint32_t imp_record_next_id(void)
+{
+	uint32_t id;
+
+	do
+		id = atomic_fetch_add_explicit(&rec.next_id, 1, memory_order_relaxed);
+	while (!id);
+	return id;
+}
+
+void imp_record_note(struct imp_thread *t, enum imp_note note, int err, const char *text)
+{
+	struct imp_cbor *c = imp_record_begin(t, IMP_EV_NOTE);
+
+	imp_put_uint(c, IMP_KEY_NOTE, note);
+	if (err)
+		imp_put_uint(c, IMP_KEY_ERRNO, (uint64_t)(err < 0 ? -err : err));
+	if (text)
+		imp_put_text(c, IMP_KEY_TEXT, text, strlen(text));
+	imp_record_end(t);
+}
+
+/* ---- the image's life ---------------------------------------------------------------------------- */
+
+int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
+		       const struct imp_recorder_hooks *hooks)
+{
+	struct stat st;
+	int saved = errno;
+
+	rec.output = *out;
+	rec.moved = out->moved;
+	rec.hooks = *hooks;
+	rec.writer.level = imp_options.level;
+	rec.pid = imp_sys_getpid();
+	rec.image_ns = image_ns;
+	rec.parent_image_ns = 0;
+	rec.seq = 0;
+	rec.written = false;
+	rec.failed = 0;
+	atomic_store(&rec.lost, 0);
+	atomic_store(&rec.lock, 0);
+	atomic_store(&rec.process_due, false);
+	atomic_store(&rec.objects_due, false);
+	imp_intern_clear(&rec.strings);
+	empty_batch();
+	rec.told = false;
+	if (fstat(2, &st) == 0) {
+		rec.stderr_dev = st.st_dev;
+		rec.stderr_ino = st.st_ino;
+	} else {
+		rec.told = true;	/* nobody to tell */
+	}
+	errno = saved;
+	atomic_store_explicit(&rec.on, true, memory_order_release);
+	return 0;
+}
+
+void imp_recorder_stay_quiet(void)
+{
+	rec.told = true;
+}
+
+void imp_recorder_stop(void)
+{
+	imp_record_flush_last();
+	if (rec.pid == imp_sys_getpid())
+		atomic_store(&rec.on, false);
+}
+
+void imp_recorder_fork_prepare(void)
+{
+	imp_record_flush();
+}
+
+void imp_recorder_fork_child(void)
+{
+	if (!atomic_load(&rec.on))
+		return;
+	atomic_store(&rec.lock, 0);
+	if (!imp_options.follow) {
+		atomic_store(&rec.on, false);
+		return;
+	}
+	rec.parent_image_ns = rec.image_ns;
+	rec.image_ns = imp_now_ns();
+	rec.pid = imp_sys_getpid();
+	rec.seq = 0;
+	rec.written = false;
+	rec.failed = 0;
+	atomic_store(&rec.lost, 0);
+	atomic_store(&rec.was_busy, false);
+	empty_batch();
+	imp_intern_clear(&rec.strings);
+	imp_frame_writer_reset(&rec.writer);
+	imp_output_after_fork(&rec.output);
+	imp_thread_after_fork();
+	atomic_store(&rec.process_due, true);
+	atomic_store(&rec.objects_due, true);
+}
