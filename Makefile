@@ -63,7 +63,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-8s%s\n' '$(1)' '$(2)')
 pkg = $(if $(pkg_$(1)_$(2)),,$(eval pkg_$(1)_$(2) := $$(shell $(PKG_CONFIG) --$(1) $(2) 2>/dev/null) ))$(pkg_$(1)_$(2))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wsign-compare -Wvla \
-	-Wpointer-arith -Wundef -Wformat=2 $(if $(filter 1,$(WERROR)),-Werror)
+	-Wpointer-arith -Wundef -Wformat=2 -Wno-format-nonliteral $(if $(filter 1,$(WERROR)),-Werror)
 BASE_CFLAGS = -std=gnu11 $(WARNINGS) -fno-strict-aliasing -I.
 # Empty, not 1: a source that says "#define _GNU_SOURCE" itself is then no redefinition.
 BASE_CPPFLAGS := -D_GNU_SOURCE= -DIMP_VERSION='"$(VERSION)"' -DIMP_BPF=$(if $(filter 0,$(BPF)),0,1)

@@ -12,6 +12,7 @@ one there that is no longer in the header, is an error.
 import pathlib
 import re
 import sys
+import textwrap
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 HEADER = TOP / "preload" / "trace_format.h"
@@ -59,22 +60,25 @@ ENUMS = (("imp_start", "IMP_START_", "start"), ("imp_end", "IMP_END_", "end"),
          ("imp_path_state", "IMP_PATH_", "path-state"), ("imp_uncaught", "IMP_UNCAUGHT_", "handler"))
 
 FIXED = """\
-; A trace is a concatenation of zstd frames (RFC 8878), each with a content checksum. Each decompresses
-; to a CBOR sequence (RFC 8742): the first to one header, every other one to a batch and its events.
+; A trace is a concatenation of zstd frames (RFC 8878), each with a content
+; checksum. Each decompresses to a CBOR sequence (RFC 8742): the first to one
+; header, every other one to a batch and its events.
 trace-frame-0 = header
-trace-frame-n = [batch, * event]	; the items one after another, without the array
+trace-frame-n = [batch, * event]    ; the items, without the array around them
 
-; Bytes that need not be UTF-8: the value; the number of a string that came earlier in this image; or a
-; path, as its directory and the name after the slash.
+; Bytes that need not be UTF-8: the value; the number of a string that came
+; earlier in this image; or a path: its directory and the name after the slash.
 btext = bstr / string-id / [directory: btext, name: btext]
 string-id = uint
 
-frame = [file: btext, line: uint, function: btext, module: btext]	; a Python frame
+; a Python frame
+frame = [file: btext, line: uint, function: btext, module: btext]
 stat = [mode: uint, uid: uint, gid: uint, size: uint, mtime-ns: int]
 
 ; Readers skip keys and kinds that they do not know.
 more = (* uint => any)
-common = (key-time-ns => uint, ? key-thread => uint)	; of every event
+; of every event but string
+common = (key-time-ns => uint, ? key-thread => uint)
 """
 
 
@@ -160,39 +164,54 @@ def shape(fmt, table, key, used):
     return SHAPES[table, key]
 
 
+WIDTH = 78
+
+
+def put(out, text, comment=""):
+    """A line with its comment: behind it where there is room, else above it."""
+    comment = re.sub(r"\s+", " ", comment)
+    whole = text + ("    ; " + comment if comment else "")
+    if len(whole) <= WIDTH:
+        out.append(whole)
+        return
+    indent = re.match(" *", text).group()
+    if comment:
+        out += textwrap.wrap(comment, WIDTH, initial_indent=indent + "; ", subsequent_indent=indent + "; ")
+    out += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ",
+                         break_on_hyphens=False, break_long_words=False)
+
+
 def cddl(fmt):
     used = set()
     out = ["; imptrace's trace, format %d.%d, in CDDL (RFC 8610)." % (fmt.major, fmt.minor),
-           "; Made by scripts/gen-schema.py from preload/trace_format.h: do not edit.", "", FIXED,
-           "event = " + "\n\t/ ".join(spelled(k) for k in fmt.kinds if k not in ("HEADER", "BATCH")), ""]
+           "; Made by scripts/gen-schema.py from preload/trace_format.h: do not edit.", "", FIXED]
+    put(out, "event = " + " / ".join(spelled(k) for k in fmt.kinds if k not in ("HEADER", "BATCH")))
+    out.append("")
     for kind, (number, _) in fmt.kinds.items():
-        prose = fmt.prose_of(kind)
-        out.append("%s = {%s" % (spelled(kind), "\t; " + prose if prose else ""))
-        out.append("\tkey-kind => %d," % number)
-        if kind not in ("HEADER", "BATCH"):
-            out.append("\tcommon,")
+        put(out, spelled(kind) + " = {", fmt.prose_of(kind))
+        put(out, "    key-kind => %d," % number)
+        if kind not in ("HEADER", "BATCH", "STRING"):
+            put(out, "    common,")
         for key, optional, remark in fmt.keys_of(kind):
             value = IN_KIND.get((kind, key)) or shape(fmt, "KEYS", key, used)
-            out.append("\t%skey-%s => %s,%s" % ("? " if optional else "", spelled(key), value,
-                                               "\t; " + remark if remark else ""))
-        out += ["\tmore", "}", ""]
+            put(out, "    %skey-%s => %s," % ("? " if optional else "", spelled(key), value), remark)
+        out += ["    more", "}", ""]
     for table, name, required in MAPS:
-        out.append("%s = {" % name)
+        put(out, name + " = {")
         for key, (number, _, about) in fmt.tables[table].items():
             value = shape(fmt, table, key, used)
             if (name, key) == ("entry", "STATE"):
                 value = "path-state"
-            out.append("\t%s%d => %s,\t; %s%s" % ("" if key in required else "? ", number, value,
-                                                spelled(key), ": " + about if about else ""))
-        out += ["\tmore", "}", ""]
-    for name, values in fmt.enums.items():
-        out.append("%s = &(%s)" % (name, ", ".join("%s-%s: %d" % (name, spelled(n), v)
-                                                    for n, v in values.items())))
-    out.append("remark = &(%s)" % ", ".join("remark-%s: %d" % (spelled(n), v[0])
-                                          for n, v in fmt.notes.items()))
+            put(out, "    %s%d => %s," % ("" if key in required else "? ", number, value),
+                spelled(key) + (": " + about if about else ""))
+        out += ["    more", "}", ""]
+    notes = {name: number for name, (number, _) in fmt.notes.items()}
+    for name, values in list(fmt.enums.items()) + [("remark", notes)]:
+        put(out, "%s = &(%s)" % (name, ", ".join("%s-%s: %d" % (name, spelled(n), v)
+                                                 for n, v in values.items())))
     out.append("")
     for key, (number, _, about) in fmt.tables["KEYS"].items():
-        out.append("key-%s = %d%s" % (spelled(key), number, "\t; " + about if about else ""))
+        put(out, "key-%s = %d" % (spelled(key), number), about)
     stale = set(SHAPES) - used - {("KEYS", k) for _, k in IN_KIND}
     if stale:
         raise SchemaError("no longer used, take it out of SHAPES: %s" % sorted(stale))
@@ -205,7 +224,7 @@ def load():
 
 def page_with(text):
     """The manual page, with the schema between its two marks, as roff wants it."""
-    roff = text.replace("\\", "\\e").replace("-", "\\-").expandtabs(4)
+    roff = text.replace("\\", "\\e").replace("-", "\\-")
     roff = "\n".join("\\&" + line if line.startswith((".", "'")) else line
                      for line in roff.splitlines())
     begin, end = '.\\" cddl: begin\n', '.\\" cddl: end\n'
