@@ -76,11 +76,14 @@ ssize_t imp_frame_store(void *frame, size_t size, const void *data, size_t len)
 
 /*
  * The parameters are spelled out, so that the workspace and what zstd wants later agree: a level alone
- * means other tables for another size of input.
+ * means other tables for another size of input. Most batches are small, since each failure and each load
+ * writes one, and zstd's parameters for small inputs make them smaller, and faster.
  */
-static ZSTD_compressionParameters parameters(const struct imp_frame_writer *w)
+#define SMALL_BATCH 16384
+
+static ZSTD_compressionParameters parameters(const struct imp_frame_writer *w, size_t len)
 {
-	return ZSTD_getCParams(w->level, IMP_BATCH_MAX, 0);
+	return ZSTD_getCParams(w->level, len <= SMALL_BATCH ? SMALL_BATCH : IMP_BATCH_MAX, 0);
 }
 
 static int set_parameters(ZSTD_CCtx *context, ZSTD_compressionParameters p)
@@ -108,24 +111,21 @@ static int set_parameters(ZSTD_CCtx *context, ZSTD_compressionParameters p)
 
 static int make_context(struct imp_frame_writer *w)
 {
-	ZSTD_compressionParameters p = parameters(w);
-	ZSTD_CCtx *context;
-
 	if (!w->workspace) {
-		size_t size = ZSTD_estimateCCtxSize_usingCParams(p);
-		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		size_t small = ZSTD_estimateCCtxSize_usingCParams(parameters(w, SMALL_BATCH));
+		size_t size = ZSTD_estimateCCtxSize_usingCParams(parameters(w, IMP_BATCH_MAX));
+		void *memory;
 
+		if (size < small)
+			size = small;
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (memory == MAP_FAILED)
 			return -ENOMEM;
 		w->workspace = memory;
 		w->workspace_size = size;
 	}
-	context = ZSTD_initStaticCCtx(w->workspace, w->workspace_size);
-	if (!context || set_parameters(context, p) < 0)
-		return -ENOMEM;
-	w->context = context;
-	return 0;
+	w->context = ZSTD_initStaticCCtx(w->workspace, w->workspace_size);
+	return w->context ? 0 : -ENOMEM;
 }
 
 ssize_t imp_frame_compress(struct imp_frame_writer *w, void *frame, size_t size, const void *data,
@@ -139,8 +139,11 @@ ssize_t imp_frame_compress(struct imp_frame_writer *w, void *frame, size_t size,
 	}
 	if (!len || len > IMP_BATCH_MAX)
 		return -EMSGSIZE;
-	ret = ZSTD_compress2(w->context, frame, size, data, len);
-	if (ZSTD_isError(ret)) {
+	if (set_parameters(w->context, parameters(w, len)) < 0)
+		ret = 0;
+	else
+		ret = ZSTD_compress2(w->context, frame, size, data, len);
+	if (!ret || ZSTD_isError(ret)) {
 		imp_frame_writer_reset(w);
 		return imp_frame_store(frame, size, data, len);
 	}

@@ -33,7 +33,7 @@ extern char **environ;
 
 /* ---- exec ---------------------------------------------------------------------------------------- */
 
-/* The file that a descriptor is open on; @name where the kernel would take that path from there. */
+/* The file that a descriptor is open on. */
 static void put_fd_name(struct imp_cbor *c, struct imp_thread *t, int fd)
 {
 	char path[32] = "/proc/self/fd/", digits[12], *to = path + strlen(path);
@@ -51,6 +51,7 @@ static void put_fd_name(struct imp_cbor *c, struct imp_thread *t, int fd)
 		imp_put_text(c, IMP_KEY_EXE, t->text, (size_t)len);
 }
 
+/* @path: NULL where @fd is what is executed */
 static void record_exec(int fd, const char *path, char *const *argv)
 {
 	struct imp_thread *t = imp_thread_enter_bare();
@@ -60,11 +61,11 @@ static void record_exec(int fd, const char *path, char *const *argv)
 		return;
 	imp_dlsym_cache_drain(t);
 	c = imp_record_begin(t, IMP_EV_EXEC);
-	if (path && *path)
-		imp_put_text(c, IMP_KEY_EXE, path, strlen(path));
-	else if (fd >= 0)
+	if (path)
+		imp_process_put_path(c, t, IMP_KEY_EXE, path);
+	else
 		put_fd_name(c, t, fd);
-	imp_process_put_argv(c, argv);
+	imp_process_put_argv(c, t, argv);
 	imp_record_end(t);
 	imp_record_flush_last();
 	imp_thread_leave(t);
@@ -117,7 +118,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	record_exec(fd, path, argv);
+	record_exec(fd, flags & AT_EMPTY_PATH ? NULL : path, argv);
 	return record_exec_failed(imp_real.execveat(fd, path, argv, envp, flags));
 }
 

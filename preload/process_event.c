@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -52,13 +53,80 @@ static bool add_text(struct imp_cbor *c, size_t start, size_t max, const char *t
 	return true;
 }
 
-void imp_process_put_argv(struct imp_cbor *c, char *const *argv)
+/* ---- the program's memory ------------------------------------------------------------------------ */
+
+/* Returns 0 or -EFAULT. Where the system call is not allowed (seccomp), the pointer is trusted. */
+static int read_memory(void *to, const void *from, size_t len)
+{
+	struct iovec local = {.iov_base = to, .iov_len = len};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = len};
+	int saved = errno;
+	ssize_t ret = process_vm_readv(imp_recorder_pid(), &local, 1, &remote, 1, 0);
+
+	if (ret < 0 && errno != EFAULT) {
+		memcpy(to, from, len);
+		ret = (ssize_t)len;
+	}
+	errno = saved;
+	return ret == (ssize_t)len ? 0 : -EFAULT;
+}
+
+/* A string, or its beginning, in @t->text. Page by page: the one behind its end may not be there. */
+static ssize_t read_text(struct imp_thread *t, const char *from)
+{
+	const size_t page = getauxval(AT_PAGESZ);
+	size_t len = 0;
+
+	while (len < sizeof(t->text)) {
+		size_t more = page - (uintptr_t)(from + len) % page;
+		const char *end;
+
+		if (more > sizeof(t->text) - len)
+			more = sizeof(t->text) - len;
+		if (read_memory(t->text + len, from + len, more) < 0)
+			return -EFAULT;
+		end = memchr(t->text + len, '\0', more);
+		if (end)
+			return end - t->text;
+		len += more;
+	}
+	return (ssize_t)len;
+}
+
+void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key, const char *path)
+{
+	ssize_t len = path ? read_text(t, path) : -EFAULT;
+
+	if (len >= 0)
+		imp_put_text(c, key, t->text, (size_t)len);
+}
+
+void imp_process_put_argv(struct imp_cbor *c, struct imp_thread *t, char *const *argv)
+{
+	size_t start;
+	char *arg;
+
+	imp_put_array(c, IMP_KEY_ARGV);
+	start = c->len;
+	while (argv && read_memory(&arg, argv++, sizeof(arg)) == 0 && arg) {
+		ssize_t len = read_text(t, arg);
+
+		if (len >= 0 && !add_text(c, start, ARGV_BYTES_MAX, t->text, (size_t)len))
+			break;
+	}
+	imp_cbor_array_end(c);
+}
+
+/* ---- IMP_EV_PROCESS ------------------------------------------------------------------------------ */
+
+/* main's, as the kernel put them there. */
+static void put_own_argv(struct imp_cbor *c, char *const *argv)
 {
 	size_t start;
 
 	imp_put_array(c, IMP_KEY_ARGV);
 	start = c->len;
-	for (; argv && *argv; argv++)
+	for (; *argv; argv++)
 		if (!add_text(c, start, ARGV_BYTES_MAX, *argv, strlen(*argv)))
 			break;
 	imp_cbor_array_end(c);
@@ -165,7 +233,7 @@ void imp_process_event_write(struct imp_thread *t, enum imp_start how, char *con
 		imp_put_uint(c, IMP_KEY_PARENT_IMAGE_NS, imp_recorder_parent_image_ns());
 	put_exe(c, t);
 	if (argv)
-		imp_process_put_argv(c, argv);
+		put_own_argv(c, argv);
 	else
 		put_cmdline(c, t);
 	put_cwd(c, t);

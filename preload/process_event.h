@@ -20,8 +20,13 @@ void imp_process_event_end(struct imp_thread *t, enum imp_end how, int code);
 
 /*
  * imp_process_put_argv - put IMP_KEY_ARGV; long lists are cut, and the last item then is IMP_TEXT_CUT
+ * imp_process_put_path - put a string of the program's under @key
  * @argv: NULL-terminated; may be NULL, as execve(2) allows
+ *
+ * For what the program passes to exec. Its pointers may be bad, and then it is owed an EFAULT: they are
+ * read through the kernel, and what can't be read is left out. @t->text is used.
  */
-void imp_process_put_argv(struct imp_cbor *c, char *const *argv);
+void imp_process_put_argv(struct imp_cbor *c, struct imp_thread *t, char *const *argv);
+void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key, const char *path);
 
 #endif

@@ -92,7 +92,7 @@ int imp_python_types_load(struct imp_python_api *py)
 	    !t->system_exit || !t->runtime_error || !t->builtin_function || !t->module || !t->function ||
 	    !t->none)
 		goto missing;
-	size = py->PyObject_GetAttrString(t->object, "__basicsize__");
+	size = imp_python_attr(py, t->object, "__basicsize__");
 	if (!size)
 		goto missing;
 	t->object_size = (size_t)py->PyLong_AsLongLongAndOverflow(size, &overflow);
@@ -129,12 +129,51 @@ void imp_python_error_restore(const struct imp_python_api *py, struct imp_python
 	py->PyErr_SetRaisedException(error->value);
 }
 
+static PyObject *make_name(const struct imp_python_api *py, const char *literal)
+{
+	PyObject *str = py->PyUnicode_InternFromString(literal);
+
+	if (!str)
+		py->PyErr_Clear();
+	return str;
+}
+
+PyObject *imp_python_name(const struct imp_python_api *py, const char *literal)
+{
+	size_t i = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57;	/* 7 bits: IMP_PYTHON_NAMES */
+	PyObject *str, *expected = NULL;
+	const char *found;
+
+	if (!py->names)
+		return make_name(py, literal);
+	found = __atomic_load_n(&py->names->slots[i].name, __ATOMIC_ACQUIRE);
+	if (found == literal) {
+		str = py->names->slots[i].str;
+		py->Py_IncRef(str);
+		return str;
+	}
+	str = make_name(py, literal);
+	if (!str || found || !py->names->kept)
+		return str;
+	/* Without a GIL two threads may be here: who sets the str also says whose it is. */
+	if (!__atomic_compare_exchange_n(&py->names->slots[i].str, &expected, str, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return str;
+	if (py->PyList_Append(py->names->kept, str) == 0)
+		__atomic_store_n(&py->names->slots[i].name, literal, __ATOMIC_RELEASE);
+	else
+		py->PyErr_Clear();
+	return str;
+}
+
 PyObject *imp_python_attr(const struct imp_python_api *py, PyObject *object, const char *name)
 {
-	PyObject *value = object ? py->PyObject_GetAttrString(object, name) : NULL;
+	PyObject *key = object ? imp_python_name(py, name) : NULL;
+	PyObject *value = key ? py->PyObject_GetAttr(object, key) : NULL;
 
 	if (!value)
 		py->PyErr_Clear();
+	imp_python_drop(py, key);
 	return value;
 }
 
@@ -144,7 +183,7 @@ PyObject *imp_python_plain_attr(const struct imp_python_api *py, PyObject *objec
 
 	if (!object || !py->_PyType_Lookup)
 		return NULL;
-	key = py->PyUnicode_FromString(name);
+	key = imp_python_name(py, name);
 	/* A property or a __get__ of the class would run; so would what it holds in place of the object. */
 	if (key && !py->_PyType_Lookup(imp_python_type(py, object), key))
 		value = py->PyObject_GenericGetAttr(object, key);
@@ -161,7 +200,7 @@ PyObject *imp_python_member(const struct imp_python_api *py, PyObject *object, P
 
 	if (!object || !py->_PyType_Lookup)
 		return NULL;
-	key = py->PyUnicode_FromString(name);
+	key = imp_python_name(py, name);
 	if (key) {
 		found = py->_PyType_Lookup(imp_python_type(py, object), key);
 		if (found && found == py->_PyType_Lookup(base, key))
@@ -195,17 +234,10 @@ PyObject *imp_python_dict_find(const struct imp_python_api *py, PyObject *dict, 
 
 PyObject *imp_python_dict_get(const struct imp_python_api *py, PyObject *dict, const char *key)
 {
-	PyObject *name, *value;
+	PyObject *name = dict ? imp_python_name(py, key) : NULL;
+	PyObject *value = imp_python_dict_find(py, dict, name);
 
-	if (!dict)
-		return NULL;
-	name = py->PyUnicode_FromString(key);
-	if (!name) {
-		py->PyErr_Clear();
-		return NULL;
-	}
-	value = imp_python_dict_find(py, dict, name);
-	py->Py_DecRef(name);
+	imp_python_drop(py, name);
 	return value;
 }
 

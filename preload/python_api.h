@@ -34,13 +34,12 @@ typedef struct _object PyObject;
 	X(PyObject *, PyObject_Type, (PyObject *))						\
 	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))			\
 	X(PyObject *, PyObject_GetAttr, (PyObject *, PyObject *))				\
-	X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))			\
 	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))			\
 	X(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))			\
 	X(PyObject *, PyObject_GetIter, (PyObject *))						\
 	X(PyObject *, PyIter_Next, (PyObject *))						\
 	X(ssize_t, PyObject_Hash, (PyObject *))							\
-	X(PyObject *, PyUnicode_FromString, (const char *))					\
+	X(PyObject *, PyUnicode_InternFromString, (const char *))				\
 	X(PyObject *, PyUnicode_DecodeFSDefaultAndSize, (const char *, ssize_t))		\
 	X(PyObject *, PyUnicode_EncodeFSDefault, (PyObject *))					\
 	X(PyObject *, PyUnicode_AsUTF8String, (PyObject *))					\
@@ -57,6 +56,8 @@ typedef struct _object PyObject;
 	X(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))			\
 	X(ssize_t, PyDict_Size, (PyObject *))							\
 	X(ssize_t, PyList_Size, (PyObject *))							\
+	X(PyObject *, PyList_New, (ssize_t))							\
+	X(int, PyList_Append, (PyObject *, PyObject *))						\
 	X(PyObject *, PyList_GetItem, (PyObject *, ssize_t))					\
 	X(ssize_t, PyTuple_Size, (PyObject *))							\
 	X(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))					\
@@ -105,7 +106,22 @@ struct imp_python_types {
 	size_t object_size;	/* object.__basicsize__: how long a PyObject head is in this build */
 };
 
+/*
+ * The str objects of the names that we look up all the time, by the address of the C string: made at the
+ * first use in an interpreter, and kept in @kept, a list, as long as its hooks.
+ */
+#define IMP_PYTHON_NAMES 128
+struct imp_python_names {
+	PyObject *kept;		/* borrowed */
+	struct {
+		const char *name;
+		PyObject *str;		/* borrowed from @kept */
+	} slots[IMP_PYTHON_NAMES];
+};
+
+/* The functions are the same for all interpreters of a CPython; each has a copy with names of its own. */
 struct imp_python_api {
+	struct imp_python_names *names;		/* NULL: none are kept */
 #define X(type, name, parameters) type (*name) parameters;
 	IMP_PYTHON_FUNCTIONS(X)
 	IMP_PYTHON_OPTIONAL(X)
@@ -137,9 +153,12 @@ struct imp_python_error {
 void imp_python_error_save(const struct imp_python_api *py, struct imp_python_error *error);
 void imp_python_error_restore(const struct imp_python_api *py, struct imp_python_error *error);
 
+/* imp_python_name - a new reference to the str of a string literal, or NULL with no exception set */
+PyObject *imp_python_name(const struct imp_python_api *py, const char *literal);
+
 /*
  * Access that can neither fail loudly nor run code of the program. All return new references, or NULL
- * with no exception set.
+ * with no exception set. Each @name is a string literal.
  */
 /* An attribute of an object whose exact type is CPython's own (frame, code, traceback, namespace). */
 PyObject *imp_python_attr(const struct imp_python_api *py, PyObject *object, const char *name);

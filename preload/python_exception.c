@@ -72,7 +72,7 @@ static bool str_is_of(const struct imp_python_api *py, PyObject *type, PyObject 
 
 	if (!py->_PyType_Lookup)
 		return type == base;
-	key = py->PyUnicode_FromString("__str__");
+	key = imp_python_name(py, "__str__");
 	if (key) {
 		found = py->_PyType_Lookup(type, key);
 		is = found && found == py->_PyType_Lookup(base, key);

@@ -21,7 +21,6 @@ static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step
 	if (attempt)
 		imp_put_uint(c, IMP_KEY_IMPORT, attempt->id);
 	imp_record_end(t);
-	imp_record_flush();
 	return call;
 }
 

@@ -14,11 +14,27 @@ static PyObject *frame_code(const struct imp_python_api *py, PyObject *frame)
 	return py->PyFrame_GetCode ? py->PyFrame_GetCode(frame) : imp_python_attr(py, frame, "f_code");
 }
 
-static bool ends_with(const struct imp_python_text *text, const char *end)
+static bool has_end(const struct imp_python_text *text, const char *end)
 {
 	size_t len = strlen(end);
 
 	return text->len >= len && !memcmp(text->data + text->len - len, end, len);
+}
+
+/* A quick look at a file name, before it is worth to be encoded: is its character there this one? */
+static bool has_char(const struct imp_python_api *py, PyObject *file, ssize_t at, uint32_t wanted)
+{
+	return at >= 0 && py->PyUnicode_ReadChar(file, at) == wanted;
+}
+
+static bool may_be_machinery(const struct imp_python_api *py, PyObject *file)
+{
+	ssize_t at = py->PyUnicode_GetLength(file) - 13;
+
+	return has_char(py, file, 0, '<') ||	/* <frozen importlib._bootstrap> */
+	       has_char(py, file, at, 'b') ||	/* importlib/__init__.py */
+	       has_char(py, file, at, '_') ||	/* importlib/_bootstrap.py */
+	       has_char(py, file, at, 'p');	/* importlib/_bootstrap_external.py */
 }
 
 static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
@@ -29,14 +45,14 @@ static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
 	struct imp_python_text text;
 	bool is = false;
 
-	if (imp_python_text_get(py, file, &text)) {
-		is = text.len >= sizeof(frozen) - 1 && !memcmp(text.data, frozen, sizeof(frozen) - 1);
-		if (!is && ends_with(&text, ".py"))
-			is = ends_with(&text, "/importlib/__init__.py") ||
-			     ends_with(&text, "/importlib/_bootstrap.py") ||
-			     ends_with(&text, "/importlib/_bootstrap_external.py");
+	if (imp_python_is(py, file, py->types.str) && may_be_machinery(py, file)) {
+		imp_python_text_get(py, file, &text);
+		is = (text.len >= sizeof(frozen) - 1 && !memcmp(text.data, frozen, sizeof(frozen) - 1)) ||
+		     has_end(&text, "/importlib/__init__.py") ||
+		     has_end(&text, "/importlib/_bootstrap.py") ||
+		     has_end(&text, "/importlib/_bootstrap_external.py");
+		imp_python_text_clear(py, &text);
 	}
-	imp_python_text_clear(py, &text);
 	imp_python_drop(py, file);
 	imp_python_drop(py, code);
 	return is;

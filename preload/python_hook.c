@@ -146,6 +146,7 @@ static const struct {
  */
 #define SELF_ORIGINAL "original"
 #define SELF_STATE    "state"
+#define SELF_NAMES    "names"
 
 static bool is_hook(struct python *p, enum hook hook, PyObject *object)
 {
@@ -190,6 +191,7 @@ static void make_doc(struct python *p, enum hook hook, PyObject *original)
 static PyObject *make_hook(struct python *p, enum hook hook, PyObject *state, PyObject *original)
 {
 	const struct imp_python_api *py = &p->api;
+	struct imp_interp *in = (struct imp_interp *)py->PyBytes_AsString(state);
 	PyObject *self = NULL, *dict, *module, *function = NULL;
 
 	/* The same in every interpreter, so written by the first. */
@@ -199,7 +201,8 @@ static PyObject *make_hook(struct python *p, enum hook hook, PyObject *state, Py
 	self = py->PyModule_New(hooks[hook].module);
 	dict = self ? py->PyModule_GetDict(self) : NULL;
 	if (dict && module && py->PyDict_SetItemString(dict, SELF_ORIGINAL, original) == 0 &&
-	    py->PyDict_SetItemString(dict, SELF_STATE, state) == 0)
+	    py->PyDict_SetItemString(dict, SELF_STATE, state) == 0 &&
+	    (!in->names.kept || py->PyDict_SetItemString(dict, SELF_NAMES, in->names.kept) == 0))
 		function = py->PyCFunction_NewEx(&p->methods[hook], self, module);
 	if (!function)
 		py->PyErr_Clear();
@@ -308,7 +311,10 @@ static void install_hooks(struct python *p)
 	}
 	in = (struct imp_interp *)py->PyBytes_AsString(state);
 	memset(in, 0, sizeof(*in));
-	in->py = py;
+	in->api = *py;
+	in->api.names = &in->names;
+	in->names.kept = py->PyList_New(0);
+	in->py = &in->api;
 	in->object = p->object;
 	in->sys_dict = sys_dict;
 	in->imp_dict = module_dict(py, "_imp");
@@ -327,6 +333,7 @@ static void install_hooks(struct python *p)
 	default:
 		tell_failure("_find_and_load");
 	}
+	imp_python_drop(py, in->names.kept);
 	imp_python_drop(py, state);
 }
 

@@ -19,7 +19,9 @@ struct imp_thread;
  * words at once; the worst that comes of it is an event written twice.
  */
 struct imp_interp {
-	const struct imp_python_api *py;
+	const struct imp_python_api *py;	/* &@api */
+	struct imp_python_api api;
+	struct imp_python_names names;
 	uint32_t number;		/* IMP_KEY_INTERP */
 	uint32_t object;		/* the mapped object that holds this CPython */
 	PyObject *sys_dict;		/* borrowed: an interpreter keeps its sys until its end */

@@ -251,7 +251,7 @@ static void match_cached_names(struct look *l)
 
 	while ((name = set_next(py, l->cache, &walk))) {
 		if (imp_python_is(py, name, py->types.str) &&
-		    (may_match(py, l->tail, name) || may_be_metadata(py, name))) {
+		    (may_match(py, l->tail, name) || (l->claims.modules_count && may_be_metadata(py, name)))) {
 			imp_python_text_get_path(py, name, &text);
 			look_at_name(l, text.data, text.len, IMP_CACHE_YES);
 			imp_python_text_clear(py, &text);
@@ -831,7 +831,7 @@ void imp_snapshot_write(struct imp_thread *t, struct imp_interp *in, uint32_t at
 		imp_python_drop(py, item);
 	}
 	imp_record_end(t);
-	for (i = 0; parent_path && i < size && i < ENTRIES_MAX; i++) {
+	for (i = 0; parent_path && l.claims.modules_count && i < size && i < ENTRIES_MAX; i++) {
 		item = imp_python_sequence_item(py, path, i);
 		consider_above(&l, item, text.data, text.len);
 		imp_python_drop(py, item);

@@ -208,7 +208,7 @@ static PyObject *type_attr(const struct imp_python_api *py, PyObject *type, cons
 
 	if (metatype != py->types.type) {
 		/* A __getattribute__ or a property of a metaclass (say, Enum's) would be the program's code. */
-		key = py->PyUnicode_FromString("__getattribute__");
+		key = imp_python_name(py, "__getattribute__");
 		if (key && py->_PyType_Lookup)
 			getter = py->_PyType_Lookup(metatype, key);
 		if (!getter || getter != py->_PyType_Lookup(py->types.type, key)) {
@@ -218,7 +218,7 @@ static PyObject *type_attr(const struct imp_python_api *py, PyObject *type, cons
 		}
 		imp_python_drop(py, key);
 	}
-	key = py->PyUnicode_FromString(name);
+	key = imp_python_name(py, name);
 	if (key && (metatype == py->types.type ||
 		    py->_PyType_Lookup(metatype, key) == py->_PyType_Lookup(py->types.type, key)))
 		value = py->PyObject_GetAttr(type, key);

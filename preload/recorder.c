@@ -79,6 +79,15 @@ uint64_t imp_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/*
+ * In steps of 256 ns, less than it takes to record an event: the lowest byte is noise, and noise does not
+ * compress.
+ */
+static uint64_t event_time(void)
+{
+	return (imp_now_ns() - rec.image_ns) & ~(uint64_t)0xff;
+}
+
 bool imp_recorder_on(void)
 {
 	return atomic_load_explicit(&rec.on, memory_order_acquire) && imp_sys_getpid() == rec.pid;
@@ -187,7 +196,7 @@ static void append_note(enum imp_note note, int err)
 	imp_cbor_init(&c, item, sizeof(item));
 	imp_cbor_map_begin(&c);
 	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_NOTE);
-	imp_put_uint(&c, IMP_KEY_TIME_NS, imp_now_ns() - rec.image_ns);
+	imp_put_uint(&c, IMP_KEY_TIME_NS, event_time());
 	imp_put_uint(&c, IMP_KEY_NOTE, note);
 	if (err)
 		imp_put_uint(&c, IMP_KEY_ERRNO, (uint64_t)-err);
@@ -408,7 +417,7 @@ struct imp_cbor *imp_record_begin(struct imp_thread *t, enum imp_event_kind kind
 	imp_cbor_init(c, t->scratch, sizeof(t->scratch));
 	imp_cbor_map_begin(c);
 	imp_put_uint(c, IMP_KEY_KIND, kind);
-	imp_put_uint(c, IMP_KEY_TIME_NS, imp_now_ns() - rec.image_ns);
+	imp_put_uint(c, IMP_KEY_TIME_NS, event_time());
 	if (t->tid != rec.pid)
 		imp_put_uint(c, IMP_KEY_THREAD, (uint64_t)t->tid);
 	return c;

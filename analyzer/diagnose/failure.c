@@ -269,6 +269,28 @@ static struct node *swallowed(struct search *s, struct node *n)
 	return NULL;
 }
 
+/*
+ * "cannot import name f from pkg", where pkg would have taken f from a module that could not be
+ * imported, and went on without: only something broken explains it, not a module that is just absent.
+ */
+static struct node *left_out(struct search *s, struct node *n)
+{
+	const struct imp_attempt *pkg = n->c.exception->name ? imp_case_loaded(&n->c, n->c.exception->name) : NULL;
+
+	for (size_t i = s->nodes.n; pkg && i-- > 0;) {
+		struct node *m = s->nodes.v[i];
+		const struct imp_attempt *at = m->c.attempt->parent;
+
+		if (m == n || m->inner || is_exit(m->c.exception))
+			continue;
+		while (at && at != pkg)
+			at = at->parent;
+		if (at && broken(m))
+			return m;
+	}
+	return NULL;
+}
+
 struct path_up {
 	IMP_VEC(struct imp_step_up) steps;	/* from the surface to the root */
 };
@@ -331,7 +353,7 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 			    up, depth);
 	if (is_exit(e))
 		return n;
-	m = swallowed(s, n);
+	m = imp_case_has(e->message, "cannot import name") ? left_out(s, n) : swallowed(s, n);
 	if (m)
 		return down(s, n, m, "raised by the package's own code after that failure had been caught",
 			    up, depth);
@@ -473,28 +495,6 @@ static void follow_exit_status(struct search *s)
 	follow(s, last, IMP_FATE_EXIT, NULL);
 }
 
-/* Died within a native module's initialization: nothing was raised. */
-static void follow_death(struct search *s)
-{
-	const struct imp_image *image = s->image;
-
-	if (!image->signal)
-		return;
-	for (size_t i = image->extensions.n; i-- > 0;) {
-		const struct imp_extension_call *ext = image->extensions.v[i];
-		struct node *n;
-
-		if (ext->ended || !ext->attempt || ext->attempt->ended)
-			continue;
-		n = new_node(s, ext->attempt, NULL, ext->thread, ext->attempt->interp,
-			     image->last_ns);
-		n->c.extension = ext;
-		judge(n);
-		failure_of(s, n)->fate = IMP_FATE_DIED;
-		return;
-	}
-}
-
 static void follow_handled(struct search *s)
 {
 	for (size_t i = 0; i < s->nodes.n; i++) {
@@ -530,7 +530,6 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	follow_uncaught(&s);
 	follow_exits(&s);
 	follow_exit_status(&s);
-	follow_death(&s);
 	follow_handled(&s);
 	if (out->n)
 		qsort(out->v, out->n, sizeof(*out->v), compare_time);

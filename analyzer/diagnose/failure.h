@@ -18,7 +18,6 @@ enum imp_fate {
 	IMP_FATE_THREAD,	/* ended a thread */
 	IMP_FATE_SYS_EXIT,	/* sys.exit() was called while it was handled */
 	IMP_FATE_EXIT,		/* the process ended with status 1 right after it */
-	IMP_FATE_DIED,		/* the process died within */
 };
 
 struct imp_step_up {		/* from the root outwards */

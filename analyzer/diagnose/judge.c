@@ -54,7 +54,9 @@ void imp_judge_searched(struct imp_case *c)
 		[IMP_SEARCH_ERROR] = "error",
 	};
 
-	if (c->snapshot) {
+	if (c->snapshot && c->snapshot->sys_modules == IMP_MODULE_NONE)
+		return;		/* the entry in sys.modules ended it: nothing was searched */
+	if (c->snapshot && imp_judge_not_found(c)) {
 		for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 			const struct imp_entry *e = &c->snapshot->entries.v[i];
 			struct imp_searched_entry *s = imp_vec_push(c->a, &c->f->searched);
@@ -82,8 +84,11 @@ static void fill_importers(struct imp_case *c)
 	struct imp_frame *copy;
 	size_t n = 0;
 
-	if (!c->attempt)
+	if (!c->attempt) {
+		if (c->exception && c->exception->where.file)
+			*imp_vec_push(c->a, &c->f->importers) = c->exception->where;
 		return;
+	}
 	if (c->attempt->stack.n) {
 		for (size_t i = 0; i < c->attempt->stack.n; i++)
 			*imp_vec_push(c->a, &c->f->importers) = c->attempt->stack.v[i];
@@ -112,14 +117,8 @@ void imp_judge_unknown(struct imp_case *c)
 	f->optional = !c->extension;
 	if (!f->path && c->extension)
 		f->path = c->extension->path;
-	if (!f->path && e && e->where.file)
+	if (!f->path && e->where.file)
 		f->path = e->where.file;
-	if (!e) {
-		f->summary = imp_arena_printf(c->a,
-					      "The process died (signal %d) while %s was being initialized",
-					      c->image->signal, c->module);
-		return;
-	}
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
 					      e->message ? e->message : e->type);

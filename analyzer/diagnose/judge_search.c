@@ -448,6 +448,7 @@ bool imp_judge_blocked(struct imp_case *c)
 					   !strcmp(e->type, "ModuleNotFoundError"))))
 		return false;
 	f->cause = IMP_CAUSE_BLOCKED;
+	f->optional = true;	/* on purpose: a program that goes on has what it wanted */
 	if (none) {
 		f->summary = imp_arena_printf(c->a, "%s was blocked on purpose: sys.modules[\"%s\"] is None",
 					      c->module, c->module);
@@ -471,7 +472,7 @@ void imp_judge_absent(struct imp_case *c)
 	f->cause = IMP_CAUSE_NOT_INSTALLED;
 	f->optional = true;
 	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
-		searched += c->snapshot->entries.v[i].state != IMP_PATH_ABSENT;
+		searched++;
 	if (parent) {
 		const struct imp_attempt *at = imp_case_loaded(c, parent);
 		const char *from = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
@@ -493,8 +494,8 @@ void imp_judge_absent(struct imp_case *c)
 		}
 	}
 	if (searched)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu places were searched, and none holds a file that could be %s",
-				     searched, imp_case_tail(c));
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu place%s searched, and none holds a file that could be %s",
+				     searched, searched == 1 ? " was" : "s were", imp_case_tail(c));
 	if (c->host->enabled)
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "no installed distribution there lists a file of it");
 }

@@ -27,8 +27,11 @@ const char *imp_remedy_run_with(const struct imp_case *c, const char *interprete
 {
 	char *line = imp_arena_printf(c->a, "%s", quote(c, interpreter));
 
-	for (size_t i = 1; i < c->image->argv.n; i++)
+	for (size_t i = 1; i < c->image->argv.n; i++) {
+		if (strchr(c->image->argv.v[i], '\n'))
+			return NULL;	/* a program given with -c: nobody types that again */
 		line = imp_arena_printf(c->a, "%s %s", line, quote(c, c->image->argv.v[i]));
+	}
 	return c->image->argv.n && strlen(line) <= COMMAND_MAX ? line : NULL;
 }
 

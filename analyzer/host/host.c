@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIST_MAX 200000		/* names of one directory */
-#define PIECE	 (1U << 20)	/* bytes of a file that are searched at a time */
+#define LIST_MAX 200000	    /* names of one directory */
+#define PIECE	 (1U << 20) /* bytes of a file that are searched at a time */
 
 /*
  * A path is looked up only where it means here what it meant there: a relative one would be taken
@@ -170,7 +170,7 @@ int imp_host_contains(const struct imp_host *h, const char *path, const char *ne
 			ret = 1;
 			break;
 		}
-		len += kept;	/* the needle may lie across two pieces */
+		len += kept; /* the needle may lie across two pieces */
 		kept = len < n - 1 ? len : n - 1;
 		memmove(piece, piece + len - kept, kept);
 	}
@@ -275,8 +275,8 @@ static bool same_boot(const struct imp_image *image)
 }
 
 /*
- * How many of the directories that an image searched are still as they were: same time of last change, to
- * the nanosecond. @known counts those that could be compared at all.
+ * How many of the directories that an image searched are still as they were: same time of last
+ * change, to the nanosecond. @known counts those that could be compared at all.
  */
 static size_t unchanged_directories(const struct imp_image *image, size_t *known)
 {
@@ -298,7 +298,7 @@ static size_t unchanged_directories(const struct imp_image *image, size_t *known
 				    e->stat.mtime_ns)
 				same++;
 		}
-		if (*known >= 64)	/* enough to judge by */
+		if (*known >= 64) /* enough to judge by */
 			break;
 	}
 	return same;
@@ -320,15 +320,16 @@ bool imp_host_matches_image(const struct imp_image *image, const char **why)
 	if (stat("/", &root) < 0 || (uint64_t)root.st_dev != image->root_dev ||
 	    (uint64_t)root.st_ino != image->root_ino) {
 		*why = same_boot(image) ?
-			"it was recorded in another root directory (a container or chroot)" :
-			"it was recorded on another machine";
+			       "it was recorded in another root directory (a container or chroot)" :
+			       "it was recorded on another machine";
 		return false;
 	}
 	if (same_boot(image))
 		return true;
 	/*
-	 * Another boot. Numbers of device and inode are much alike everywhere (an ext4 root is inode 2), so that the
-	 * files have to tell: this machine's directories keep their times over a reboot.
+	 * Another boot. Numbers of device and inode are much alike everywhere (an ext4 root is
+	 * inode 2), so that the files have to tell: this machine's directories keep their times
+	 * over a reboot.
 	 */
 	if (!image->exe || access(image->exe, F_OK) < 0 ||
 	    (unchanged_directories(image, &known) == 0 && known)) {

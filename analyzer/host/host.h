@@ -45,7 +45,8 @@ int imp_host_exists(const struct imp_host *h, const char *path);
 bool imp_host_is_directory(const struct imp_host *h, const char *path);
 
 /*
- * imp_host_read - whole content of a regular file of at most @max bytes, NUL-terminated, in the arena
+ * imp_host_read - whole content of a regular file of at most @max bytes, NUL-terminated, in the
+ * arena
  * Returns 0, -errno, -EFBIG or -ENODATA.
  */
 int imp_host_read(const struct imp_host *h, struct imp_arena *a, const char *path, size_t max,

@@ -63,9 +63,9 @@ static const char *next_part(struct imp_arena *a, const char **s)
 
 static bool looks_like_platform(const char *s)
 {
-	static const char *const words[] = {"linux", "darwin", "win32", "win_", "cygwin", "mingw",
-					    "freebsd", "musl", "gnu", "android", "emscripten",
-					    "wasi"};
+	static const char *const words[] = {"linux",  "darwin",	 "win32",      "win_",
+					    "cygwin", "mingw",	 "freebsd",    "musl",
+					    "gnu",    "android", "emscripten", "wasi"};
 	size_t i;
 
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -142,7 +142,7 @@ static bool parse_other(struct imp_abi_tag *t, struct imp_arena *a, const char *
 		if (strncmp(s, "native-", 7) == 0)
 			s += 7;
 	} else {
-		next_part(a, &s);	/* Pyston's own version */
+		next_part(a, &s); /* Pyston's own version */
 	}
 	t->platform = s;
 	return true;
@@ -219,8 +219,10 @@ bool imp_abi_tag_accepted(const char *file, const char *module_tail,
 
 static const char *implementation_name(const char *implementation)
 {
-	static const char *const names[][2] = {{"cpython", "CPython"}, {"pypy", "PyPy"},
-					       {"graalpy", "GraalPy"}, {"pyston", "Pyston"}};
+	static const char *const names[][2] = {{"cpython", "CPython"},
+					       {"pypy", "PyPy"},
+					       {"graalpy", "GraalPy"},
+					       {"pyston", "Pyston"}};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -267,7 +269,10 @@ const char *imp_abi_tag_describe(const struct imp_abi_tag *t, struct imp_arena *
 	return t->platform[0] ? imp_arena_printf(a, "%s on %s", who, t->platform) : who;
 }
 
-/* What the interpreter itself would be called as a tag: from its first suffix, else from its version. */
+/*
+ * What the interpreter itself would be called as a tag: from its first suffix, else from its
+ * version.
+ */
 static void interpreter_tag(struct imp_abi_tag *t, struct imp_arena *a,
 			    const struct imp_interpreter *py)
 {
@@ -326,30 +331,33 @@ const char *imp_abi_tag_difference(const struct imp_abi_tag *t, const struct imp
 	other_platform = t->platform[0] && mine.platform[0] && strcmp(t->platform, mine.platform);
 	if (t->abi3 || t->abi3t) {
 		if (mine.major == 2 || strcmp(mine.implementation, "cpython") != 0)
-			return imp_arena_printf(a, "built for the stable ABI of CPython 3, this is %s",
-						two);
+			return imp_arena_printf(
+				a, "built for the stable ABI of CPython 3, this is %s", two);
 		if (t->abi3 && threaded)
-			return imp_arena_printf(a, "built for the stable ABI of the build with the GIL, "
-						"this is %s", two);
+			return imp_arena_printf(a,
+						"built for the stable ABI of the build with the GIL, "
+						"this is %s",
+						two);
 		if (t->abi3t && !threaded)
-			return imp_arena_printf(a, "built for the free-threaded build's stable ABI, "
-						"this is %s", two);
+			return imp_arena_printf(a,
+						"built for the free-threaded build's stable ABI, "
+						"this is %s",
+						two);
 		if (other_platform)
 			return imp_arena_printf(a, "built for %s, this is %s", t->platform,
 						mine.platform);
-		return imp_arena_printf(a, "its suffix %s is none that %s accepts", t->suffix,
-					two);
+		return imp_arena_printf(a, "its suffix %s is none that %s accepts", t->suffix, two);
 	}
 	if (!t->implementation[0] && !other_platform)
-		return imp_arena_printf(a, "its suffix %s is none that %s accepts", t->suffix,
-					two);
-	other_version = t->implementation[0] &&
-			(strcmp(t->implementation, mine.implementation) != 0 ||
-			 (t->major && t->major != mine.major) || (t->minor && t->minor != mine.minor) ||
-			 !same_flag(t, &mine, 't') || !same_flag(t, &mine, 'd') ||
-			 strcmp(t->pypy_version, mine.pypy_version) != 0);
+		return imp_arena_printf(a, "its suffix %s is none that %s accepts", t->suffix, two);
+	other_version =
+		t->implementation[0] &&
+		(strcmp(t->implementation, mine.implementation) != 0 ||
+		 (t->major && t->major != mine.major) || (t->minor && t->minor != mine.minor) ||
+		 !same_flag(t, &mine, 't') || !same_flag(t, &mine, 'd') ||
+		 strcmp(t->pypy_version, mine.pypy_version) != 0);
 	one = identity(t, a);
-	if (other_version && strcmp(one, two) == 0)	/* PyPy's own version, told by neither */
+	if (other_version && strcmp(one, two) == 0) /* PyPy's own version, told by neither */
 		other_version = false;
 	if (other_version && threaded && !strchr(t->flags, 't'))
 		one = imp_arena_printf(a, "%s with the GIL", one);

@@ -22,8 +22,7 @@ static size_t row_length(const char *s, size_t len)
 
 bool imp_csv_next(struct imp_csv *csv, struct imp_csv_row *row)
 {
-	while (csv->off < csv->len &&
-	       (csv->data[csv->off] == '\n' || csv->data[csv->off] == '\r'))
+	while (csv->off < csv->len && (csv->data[csv->off] == '\n' || csv->data[csv->off] == '\r'))
 		csv->off++;
 	if (csv->off >= csv->len)
 		return false;
@@ -48,7 +47,7 @@ const char *imp_csv_path(const struct imp_csv_row *row, struct imp_arena *a)
 		if (s[i] == '"') {
 			if (i + 1 >= row->len || s[i + 1] != '"')
 				break;
-			i++;	/* "" stands for one quote */
+			i++; /* "" stands for one quote */
 		}
 		out[n++] = s[i];
 	}

@@ -12,16 +12,19 @@
  * field of a row is the file's path; quoted where it holds a comma, a quote or a line break.
  */
 struct imp_csv {
-	const char *data;	/* borrowed */
+	const char *data; /* borrowed */
 	size_t len, off;
 };
 
 struct imp_csv_row {
-	const char *s;		/* the row as it stands there, without its line break; borrowed */
+	const char *s; /* the row as it stands there, without its line break; borrowed */
 	size_t len;
 };
 
-/* imp_csv_next - the next row; false at the end. Any bytes are taken; an open quote ends with the data. */
+/*
+ * imp_csv_next - the next row; false at the end. Any bytes are taken; an open quote ends with the
+ * data.
+ */
 bool imp_csv_next(struct imp_csv *csv, struct imp_csv_row *row);
 
 /* imp_csv_path - the first field of a row, unquoted; imp_csv_line - the row, cut to 4096 bytes */

@@ -7,7 +7,7 @@
 #include "csv_record.h"
 #include "module_file.h"
 
-#define METADATA_MAX (4U << 20)		/* bytes of METADATA, WHEEL, INSTALLER, direct_url.json */
+#define METADATA_MAX (4U << 20) /* bytes of METADATA, WHEEL, INSTALLER, direct_url.json */
 #define RECORD_MAX   (64U << 20)
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -38,8 +38,8 @@ int imp_distribution_parse_name(struct imp_arena *a, const char *file, const cha
 	len = strlen(file) - strlen(ending);
 	stem = imp_arena_strndup(a, file, len);
 	/*
-	 * A wheel's name has no dash (PEP 427), so that the last one ends it even where somebody wrote one. An egg's
-	 * has more parts behind it: name-version-py3.11-platform.
+	 * A wheel's name has no dash (PEP 427), so that the last one ends it even where somebody
+	 * wrote one. An egg's has more parts behind it: name-version-py3.11-platform.
 	 */
 	dash = strcmp(ending, ".dist-info") == 0 ? strrchr(stem, '-') : strchr(stem, '-');
 	if (strcmp(ending, ".egg-link") == 0)
@@ -126,7 +126,7 @@ static void read_metadata(const struct imp_host *h, struct imp_arena *a, struct 
 	text = read_text(h, &b, a, d->metadata, "METADATA");
 	if (!text)
 		text = read_text(h, &b, a, d->metadata, "PKG-INFO");
-	if (!text)	/* distutils: the .egg-info is a file */
+	if (!text) /* distutils: the .egg-info is a file */
 		text = read_text(h, &b, a, d->metadata, NULL);
 	if (text && !d->version && !d->editable)
 		d->version = header_field(a, text, "Version");
@@ -153,8 +153,8 @@ static int init_distribution(struct imp_distribution *d, struct imp_arena *a, co
 }
 
 /*
- * The metadata names of one directory. An entry that is an unpacked egg itself has its own in EGG-INFO: its
- * name is then given relative to the parent.
+ * The metadata names of one directory. An entry that is an unpacked egg itself has its own in
+ * EGG-INFO: its name is then given relative to the parent.
  */
 static int list_metadata(const struct imp_host *h, struct imp_arena *a, const char **entry,
 			 struct imp_strings *out)
@@ -203,9 +203,9 @@ int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const c
 struct wanted {
 	const struct imp_host *h;
 	struct imp_arena *a;
-	const char *base;	/* "pkg/_native"; a module's path, or NULL */
-	const char *file;	/* normalized absolute path, or NULL */
-	const char *needle;	/* bytes that a line must hold to be worth a look */
+	const char *base;   /* "pkg/_native"; a module's path, or NULL */
+	const char *file;   /* normalized absolute path, or NULL */
+	const char *needle; /* bytes that a line must hold to be worth a look */
 	struct imp_owned_files *out;
 };
 
@@ -276,7 +276,10 @@ static void search_lines(const struct wanted *w, const struct imp_distribution *
 			continue;
 		line = imp_arena_strndup(w->a, s, len);
 		path = imp_path_normalize(w->a, imp_path_join(w->a, dir, line));
-		/* Sources say what an installation was made from: an extension's file is never among them. */
+		/*
+		 * Sources say what an installation was made from: an extension's file is never
+		 * among them.
+		 */
 		if (is_wanted(w, site, path) && (!sources || imp_ends_with(path, ".py")))
 			take_line(w, dist, path, line);
 	}
@@ -369,7 +372,7 @@ int imp_distribution_claims(const struct imp_host *h, struct imp_arena *a,
 				break;
 		}
 		if (j < seen.n)
-			continue;	/* lib64 -> lib, or listed twice */
+			continue; /* lib64 -> lib, or listed twice */
 		*imp_vec_push(a, &seen) = st;
 		search_entry(&w, entries->v[i]);
 	}

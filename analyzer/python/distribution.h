@@ -13,19 +13,19 @@
  * PEP 627; *.egg-info) and from dpkg's file lists (/var/lib/dpkg/info/NAME.list).
  */
 struct imp_distribution {
-	const char *name;	/* as in its metadata directory: "cffi" */
-	const char *version;	/* "1.15.1"; NULL: unknown */
-	const char *metadata;	/* path of the dist-info or egg-info, or of dpkg's list */
-	const char *installer;	/* INSTALLER: "pip", "debian", "conda"; NULL: unknown; "dpkg" for dpkg's lists */
-	const char *wheel_tag;	/* first Tag: of WHEEL ("cp311-cp311-manylinux_2_17_x86_64"); NULL: none */
-	bool editable;		/* direct_url.json says so, or an __editable__ finder or .egg-link */
+	const char *name;      /* as in its metadata directory: "cffi" */
+	const char *version;   /* "1.15.1"; NULL: unknown */
+	const char *metadata;  /* path of the dist-info or egg-info, or of dpkg's list */
+	const char *installer; /* "pip", "debian", "conda"; "dpkg": its lists; NULL: unknown */
+	const char *wheel_tag; /* first Tag: of WHEEL: "cp311-cp311-linux_x86_64" */
+	bool editable;	       /* direct_url.json says so, or it is an .egg-link */
 };
 
-struct imp_owned_file {		/* a file that a distribution lists */
+struct imp_owned_file { /* a file that a distribution lists */
 	struct imp_distribution dist;
-	const char *path;	/* absolute */
-	const char *line;	/* the row of RECORD, the line of installed-files.txt, SOURCES.txt or dpkg's list */
-	int exists;		/* 1, 0; -ENODATA: not known */
+	const char *path; /* absolute */
+	const char *line; /* of RECORD, installed-files.txt, SOURCES.txt or dpkg's list */
+	int exists;	  /* 1, 0; -ENODATA: not known */
 };
 
 IMP_VEC_TYPE(imp_owned_files, struct imp_owned_file);
@@ -33,7 +33,8 @@ IMP_VEC_TYPE(imp_distributions, struct imp_distribution);
 
 /*
  * imp_distribution_parse_name - "cffi-1.15.1.dist-info" -> name and version
- * Also "cffi-1.15.1.egg-info", "cffi-1.15.1-py3.11.egg-info", "cffi.egg-info", "cffi-1.15.1-py3.11-linux-x86_64.egg". Returns 0 or -EINVAL.
+ * Also "cffi-1.15.1.egg-info", "cffi-1.15.1-py3.11.egg-info", "cffi.egg-info",
+ * "cffi-1.15.1-py3.11-linux-x86_64.egg". Returns 0 or -EINVAL.
  */
 int imp_distribution_parse_name(struct imp_arena *a, const char *file, const char **name,
 				const char **version);
@@ -68,8 +69,9 @@ int imp_distribution_dpkg_owner(const struct imp_host *h, struct imp_arena *a, c
 				const char **package);
 
 /*
- * imp_distribution_dpkg_claims - files below any dist-packages or lib-dynload that dpkg's lists hold for a module
- * (python3-cffi-backend lists .../dist-packages/_cffi_backend.cpython-311-x86_64-linux-gnu.so)
+ * imp_distribution_dpkg_claims - files below any dist-packages or lib-dynload that dpkg's lists
+ * hold for a module (python3-cffi-backend lists
+ * .../dist-packages/_cffi_backend.cpython-311-x86_64-linux-gnu.so)
  * Returns 0, also where there is no dpkg, or -ENODATA.
  */
 int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,

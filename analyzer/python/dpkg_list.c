@@ -7,8 +7,8 @@
 #include "module_file.h"
 
 /*
- * dpkg's own lists: /var/lib/dpkg/info/PACKAGE[:ARCH].list holds the absolute path of each file of an
- * installed package, a line each (dpkg(1), "FILES").
+ * dpkg's own lists: /var/lib/dpkg/info/PACKAGE[:ARCH].list holds the absolute path of each file of
+ * an installed package, a line each (dpkg(1), "FILES").
  */
 #define DPKG_INFO "/var/lib/dpkg/info"
 #define LIST_MAX  (32U << 20)
@@ -60,12 +60,13 @@ static int search_lists(const struct imp_host *h, struct imp_arena *a, list_visi
 }
 
 struct owner {
-	const char *tail;	/* the path without "/usr", and its line's end */
+	const char *tail; /* the path without "/usr", and its line's end */
 	const char *package;
 };
 
 /*
- * A list may name "/lib/x" for what is found as "/usr/lib/x" (merged /usr), and the other way round.
+ * A list may name "/lib/x" for what is found as "/usr/lib/x" (merged /usr), and the other way
+ * round.
  */
 static bool visit_owner(void *data, const char *package, const char *list,
 			const struct imp_host_buffer *b)
@@ -112,8 +113,8 @@ int imp_distribution_dpkg_owner(const struct imp_host *h, struct imp_arena *a, c
 struct claims {
 	const struct imp_host *h;
 	struct imp_arena *a;
-	const char *base;	/* "pkg/_native" */
-	const char *needle;	/* "/pkg/_native" */
+	const char *base;   /* "pkg/_native" */
+	const char *needle; /* "/pkg/_native" */
 	struct imp_owned_files *out;
 	bool any;
 };
@@ -159,7 +160,7 @@ static bool visit_claims(void *data, const char *package, const char *list,
 		f->exists = imp_host_exists(c->h, path);
 		c->any = true;
 	}
-	return false;	/* several packages may ship it, for several Pythons */
+	return false; /* several packages may ship it, for several Pythons */
 }
 
 static int init_claims(struct claims *c, const char *module, struct imp_strings *names)
@@ -173,7 +174,7 @@ static int init_claims(struct claims *c, const char *module, struct imp_strings 
 	c->base = imp_module_path(c->a, module);
 	c->needle = imp_arena_printf(c->a, "/%s", c->base);
 	ret = imp_host_list(c->h, c->a, DPKG_INFO, names);
-	return ret == -ENOENT ? 0 : ret < 0 ? -ENODATA : 0;	/* no dpkg here: it claims nothing */
+	return ret == -ENOENT ? 0 : ret < 0 ? -ENODATA : 0; /* no dpkg here: it claims nothing */
 }
 
 int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,

@@ -8,8 +8,8 @@
 #include "module_file.h"
 #include "site_collect.h"
 
-#define CHILDREN_MAX 512	/* names of a directory that are looked at */
-#define PARENTS_MAX  3		/* directories above the script's and the working directory */
+#define CHILDREN_MAX 512 /* names of a directory that are looked at */
+#define PARENTS_MAX  3	 /* directories above the script's and the working directory */
 
 /* ---- near the program ----------------------------------------------------------------------- */
 
@@ -26,7 +26,8 @@ static const char *script_directory(struct imp_site_search *s)
 			break;
 		if (!strcmp(arg, "-c") || !strcmp(arg, "-m") || !strcmp(arg, "-"))
 			return NULL;
-		if (!strcmp(arg, "-W") || !strcmp(arg, "-X") || !strcmp(arg, "--check-hash-based-pycs"))
+		if (!strcmp(arg, "-W") || !strcmp(arg, "-X") ||
+		    !strcmp(arg, "--check-hash-based-pycs"))
 			i++;
 	}
 	if (i >= image->argv.n)
@@ -44,13 +45,12 @@ static const char *script_directory(struct imp_site_search *s)
 
 static void add_project(struct imp_site_search *s, const char *dir)
 {
-	struct imp_site site = {.kind = IMP_SITE_PROJECT,
-				.interpreter = s->py->executable && s->py->executable[0] ?
-						       s->py->executable :
-						       NULL,
-				.major = s->version.major,
-				.minor = s->version.minor,
-				.free_threaded = s->version.free_threaded};
+	struct imp_site site = {
+		.kind = IMP_SITE_PROJECT,
+		.interpreter = s->py->executable && s->py->executable[0] ? s->py->executable : NULL,
+		.major = s->version.major,
+		.minor = s->version.minor,
+		.free_threaded = s->version.free_threaded};
 
 	if (strcmp(dir, "/") == 0)
 		return;
@@ -58,10 +58,14 @@ static void add_project(struct imp_site_search *s, const char *dir)
 	imp_site_add(s, site, IMP_RANK_PROJECT);
 }
 
-/* Virtual environments in a directory. Where it is a large or shared one, only under their usual names. */
+/*
+ * Virtual environments in a directory. Where it is a large or shared one, only under their usual
+ * names.
+ */
 static void add_venvs_in(struct imp_site_search *s, const char *dir, bool any_name)
 {
-	static const char *const usual[] = {".venv", "venv", "env", ".env", "virtualenv", ".virtualenv"};
+	static const char *const usual[] = {".venv", "venv",	   "env",
+					    ".env",  "virtualenv", ".virtualenv"};
 	static const char *const nests[] = {".tox", ".nox", "envs", "venvs", ".venvs"};
 	struct imp_strings names;
 	size_t i;
@@ -69,7 +73,8 @@ static void add_venvs_in(struct imp_site_search *s, const char *dir, bool any_na
 	for (i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		imp_site_add_venv(s, imp_path_join(s->a, dir, usual[i]), IMP_RANK_PROJECT_VENV);
 	for (i = 0; i < sizeof(nests) / sizeof(nests[0]); i++)
-		imp_site_add_children(s, imp_path_join(s->a, dir, nests[i]), IMP_SITE_VENV, IMP_RANK_PROJECT_VENV);
+		imp_site_add_children(s, imp_path_join(s->a, dir, nests[i]), IMP_SITE_VENV,
+				      IMP_RANK_PROJECT_VENV);
 	if (!any_name || imp_host_list(s->h, s->a, dir, &names) < 0 || names.n > CHILDREN_MAX)
 		return;
 	for (i = 0; i < names.n; i++)
@@ -102,7 +107,8 @@ static void add_near(struct imp_site_search *s, const char *dir)
 	for (level = 0; level <= PARENTS_MAX; level++) {
 		bool shared = is_shared(s, dir);
 
-		imp_site_add_venv(s, dir, IMP_RANK_PROJECT_VENV);	/* a script in an environment's bin */
+		imp_site_add_venv(s, dir,
+				  IMP_RANK_PROJECT_VENV); /* a script in an environment's bin */
 		add_venvs_in(s, dir, !shared);
 		if (!shared && (level <= 1 || is_project_root(s, dir))) {
 			add_project(s, dir);
@@ -110,8 +116,8 @@ static void add_near(struct imp_site_search *s, const char *dir)
 				add_project(s, imp_path_join(s->a, dir, below[i]));
 		}
 		add_project(s, imp_path_join(s->a, dir,
-				    imp_arena_printf(s->a, "__pypackages__/%d.%d/lib",
-						     s->version.major, s->version.minor)));
+					     imp_arena_printf(s->a, "__pypackages__/%d.%d/lib",
+							      s->version.major, s->version.minor)));
 		if (!strcmp(dir, "/"))
 			break;
 		dir = imp_path_parent(s->a, dir);
@@ -127,8 +133,8 @@ static bool is_python_name(const char *name)
 	if (!imp_starts_with(name, "python") && !imp_starts_with(name, "pypy"))
 		return false;
 	name += imp_starts_with(name, "python") ? 6 : 4;
-	return !*name || (imp_python_version_parse(name, &v) &&
-			  name[strspn(name, "0123456789.t")] == '\0');
+	return !*name ||
+	       (imp_python_version_parse(name, &v) && name[strspn(name, "0123456789.t")] == '\0');
 }
 
 static void add_path_directory(struct imp_site_search *s, const char *dir)
@@ -142,13 +148,17 @@ static void add_path_directory(struct imp_site_search *s, const char *dir)
 	for (i = 0; i < names.n; i++) {
 		if (!is_python_name(names.v[i]))
 			continue;
-		/* The environment that it stands in, and the installation that it is a link into. */
+		/*
+		 * The environment that it stands in, and the installation that it is a link into.
+		 */
 		if (!imp_site_add_venv(s, imp_path_parent(s->a, dir), IMP_RANK_OTHER))
-			imp_site_add_environment(s, imp_path_parent(s->a, dir), IMP_SITE_SYSTEM, IMP_RANK_SYSTEM);
+			imp_site_add_environment(s, imp_path_parent(s->a, dir), IMP_SITE_SYSTEM,
+						 IMP_RANK_SYSTEM);
 		if (imp_host_realpath(s->h, s->a, imp_path_join(s->a, dir, names.v[i]), &real) == 0 &&
 		    is_python_name(imp_path_name(real)))
-			imp_site_add_environment(s, imp_path_parent(s->a, imp_path_parent(s->a, real)),
-					IMP_SITE_SYSTEM, IMP_RANK_SYSTEM);
+			imp_site_add_environment(s,
+						 imp_path_parent(s->a, imp_path_parent(s->a, real)),
+						 IMP_SITE_SYSTEM, IMP_RANK_SYSTEM);
 	}
 }
 
@@ -168,7 +178,8 @@ static void add_path(struct imp_site_search *s)
 /* /usr/lib/python3/dist-packages belongs to what /usr/bin/python3 is a link to. */
 static void add_debian(struct imp_site_search *s)
 {
-	struct imp_site site = {.kind = IMP_SITE_SYSTEM, .root = "/usr",
+	struct imp_site site = {.kind = IMP_SITE_SYSTEM,
+				.root = "/usr",
 				.directory = "/usr/lib/python3/dist-packages"};
 	struct imp_python_version v;
 	const char *real;
@@ -201,12 +212,14 @@ static void add_user(struct imp_site_search *s, const char *base)
 		if (!imp_starts_with(names.v[i], "python") ||
 		    !imp_python_version_parse(names.v[i], &v) || !v.minor)
 			continue;
-		site.directory = imp_path_join(s->a, imp_path_join(s->a, lib, names.v[i]), "site-packages");
+		site.directory =
+			imp_path_join(s->a, imp_path_join(s->a, lib, names.v[i]), "site-packages");
 		site.major = v.major;
 		site.minor = v.minor;
 		site.free_threaded = v.free_threaded;
 		site.interpreter = NULL;
-		if (memcmp(&v, &s->version, sizeof(v)) == 0 && s->py->base_prefix)
+		if (v.major == s->version.major && v.minor == s->version.minor &&
+		    v.free_threaded == s->version.free_threaded && s->py->base_prefix)
 			site.interpreter = imp_site_interpreter_of(s, s->py->base_prefix, &v, false);
 		for (j = 0; !site.interpreter && j < s->found.n; j++) {
 			const struct imp_site *f = &s->found.v[j].site;
@@ -224,10 +237,15 @@ static void add_user(struct imp_site_search *s, const char *base)
 
 static void add_managers(struct imp_site_search *s)
 {
-	static const char *const venvs[] = {".virtualenvs", ".venvs", ".local/share/virtualenvs",
-					    ".local/share/pipx/venvs", ".local/pipx/venvs",
-					    ".cache/pypoetry/virtualenvs", ".local/share/uv/tools",
-					    "venvs", "envs"};
+	static const char *const venvs[] = {".virtualenvs",
+					    ".venvs",
+					    ".local/share/virtualenvs",
+					    ".local/share/pipx/venvs",
+					    ".local/pipx/venvs",
+					    ".cache/pypoetry/virtualenvs",
+					    ".local/share/uv/tools",
+					    "venvs",
+					    "envs"};
 	static const char *const pythons[] = {".local/share/uv/python", ".asdf/installs/python",
 					      ".local/share/mise/installs/python", ".rye/py"};
 	static const char *const condas[] = {"miniconda3", "anaconda3", "miniforge3", "mambaforge",
@@ -235,15 +253,19 @@ static void add_managers(struct imp_site_search *s)
 	const char *root = imp_record_env(s->image, "PYENV_ROOT");
 	size_t i;
 
-	imp_site_add_children(s, imp_record_env(s->image, "WORKON_HOME"), IMP_SITE_VENV, IMP_RANK_OTHER);
+	imp_site_add_children(s, imp_record_env(s->image, "WORKON_HOME"), IMP_SITE_VENV,
+			      IMP_RANK_OTHER);
 	if (!root && s->home)
 		root = imp_path_join(s->a, s->home, ".pyenv");
 	if (root)
-		imp_site_add_children(s, imp_path_join(s->a, root, "versions"), IMP_SITE_PYENV, IMP_RANK_OTHER);
+		imp_site_add_children(s, imp_path_join(s->a, root, "versions"), IMP_SITE_PYENV,
+				      IMP_RANK_OTHER);
 	for (i = 0; s->home && i < sizeof(venvs) / sizeof(venvs[0]); i++)
-		imp_site_add_children(s, imp_path_join(s->a, s->home, venvs[i]), IMP_SITE_VENV, IMP_RANK_OTHER);
+		imp_site_add_children(s, imp_path_join(s->a, s->home, venvs[i]), IMP_SITE_VENV,
+				      IMP_RANK_OTHER);
 	for (i = 0; s->home && i < sizeof(pythons) / sizeof(pythons[0]); i++)
-		imp_site_add_children(s, imp_path_join(s->a, s->home, pythons[i]), IMP_SITE_SYSTEM, IMP_RANK_OTHER);
+		imp_site_add_children(s, imp_path_join(s->a, s->home, pythons[i]), IMP_SITE_SYSTEM,
+				      IMP_RANK_OTHER);
 	for (i = 0; i < sizeof(condas) / sizeof(condas[0]); i++) {
 		const char *const bases[] = {s->home, "/opt"};
 		size_t j;
@@ -253,13 +275,15 @@ static void add_managers(struct imp_site_search *s)
 				continue;
 			root = imp_path_join(s->a, bases[j], condas[i]);
 			imp_site_add_environment(s, root, IMP_SITE_CONDA, IMP_RANK_OTHER);
-			imp_site_add_children(s, imp_path_join(s->a, root, "envs"), IMP_SITE_CONDA, IMP_RANK_OTHER);
+			imp_site_add_children(s, imp_path_join(s->a, root, "envs"), IMP_SITE_CONDA,
+					      IMP_RANK_OTHER);
 		}
 	}
 	imp_site_add_environment(s, "/opt/conda", IMP_SITE_CONDA, IMP_RANK_OTHER);
 	imp_site_add_children(s, "/opt/conda/envs", IMP_SITE_CONDA, IMP_RANK_OTHER);
 	if (s->home)
-		imp_site_add_children(s, imp_path_join(s->a, s->home, ".conda/envs"), IMP_SITE_CONDA, IMP_RANK_OTHER);
+		imp_site_add_children(s, imp_path_join(s->a, s->home, ".conda/envs"),
+				      IMP_SITE_CONDA, IMP_RANK_OTHER);
 	imp_site_add_children(s, "/opt/python", IMP_SITE_SYSTEM, IMP_RANK_OTHER);
 	imp_site_add_children(s, "/opt/venvs", IMP_SITE_VENV, IMP_RANK_OTHER);
 }
@@ -280,9 +304,9 @@ static int compare(const void *one, const void *two, void *data)
 	return f->order < g->order ? -1 : 1;
 }
 
-int imp_environment_find(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image,
-			 const struct imp_interpreter *py, const struct imp_strings *searched,
-			 struct imp_sites *out)
+int imp_environment_find(const struct imp_host *h, struct imp_arena *a,
+			 const struct imp_image *image, const struct imp_interpreter *py,
+			 const struct imp_strings *searched, struct imp_sites *out)
 {
 	struct imp_site_search s = {.h = h, .a = a, .image = image, .py = py};
 	const char *real;
@@ -302,8 +326,10 @@ int imp_environment_find(const struct imp_host *h, struct imp_arena *a, const st
 		if (imp_host_realpath(h, a, entry, &real) == 0)
 			*imp_vec_push(a, &s.searched) = real;
 	}
-	imp_site_add_environment(&s, imp_record_env(image, "VIRTUAL_ENV"), IMP_SITE_VENV, IMP_RANK_ACTIVE);
-	imp_site_add_environment(&s, imp_record_env(image, "CONDA_PREFIX"), IMP_SITE_CONDA, IMP_RANK_ACTIVE);
+	imp_site_add_environment(&s, imp_record_env(image, "VIRTUAL_ENV"), IMP_SITE_VENV,
+				 IMP_RANK_ACTIVE);
+	imp_site_add_environment(&s, imp_record_env(image, "CONDA_PREFIX"), IMP_SITE_CONDA,
+				 IMP_RANK_ACTIVE);
 	add_near(&s, script_directory(&s));
 	add_near(&s, image->cwd);
 	/* Before PATH: what is pyenv's or conda's is called so. */

@@ -15,95 +15,20 @@ struct place {
 	const struct imp_image *image;
 	const struct imp_interpreter *py;
 	struct imp_python_version version;
-	const char *python;	/* quoted; NULL: there is none */
+	const char *python; /* quoted; NULL: there is none */
 	const char *prefix, *base_prefix, *stdlib;
 	bool venv, debian, managed, conda;
 	struct imp_install_command *out;
 	int n, max;
 };
 
-/* ---- the interpreter ------------------------------------------------------------------------ */
-
-static bool is_interpreter_name(const char *path)
-{
-	const char *name = imp_path_name(path);
-
-	return imp_starts_with(name, "python") || imp_starts_with(name, "pypy") ||
-	       imp_starts_with(name, "graalpy");
-}
-
-const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
-				 const struct imp_interpreter *py)
-{
-	struct imp_python_version v = imp_python_version_of(py);
-	const char *const prefixes[] = {py->prefix, py->base_prefix};
-	const char *path;
-	size_t i;
-
-	if (py->executable && py->executable[0] == '/' && is_interpreter_name(py->executable) &&
-	    imp_host_exists(h, py->executable) != 0)
-		return py->executable;
-	/* Embedded, in a program that sys.executable names or that left it empty. */
-	for (i = 0; i < 2; i++) {
-		if (!prefixes[i] || prefixes[i][0] != '/' || !v.major)
-			continue;
-		path = imp_arena_printf(a, "%s/bin/%s", strcmp(prefixes[i], "/") ? prefixes[i] : "",
-					imp_python_version_name(&v, a));
-		if (imp_host_exists(h, path) == 1)
-			return path;
-	}
-	return NULL;
-}
-
-static const char *stdlib_of(struct imp_arena *a, const struct imp_interpreter *py)
-{
-	struct imp_python_version v = imp_python_version_of(py);
-
-	if (py->stdlib && py->stdlib[0] == '/')
-		return py->stdlib;
-	if (!py->base_prefix || !v.major)
-		return NULL;
-	return imp_arena_printf(a, "%s/lib/%s", py->base_prefix, imp_python_version_name(&v, a));
-}
-
-/* Debian's interpreter, or a venv that is made from it: its standard library is dpkg's. */
-bool imp_installer_is_debian(const struct imp_host *h, const struct imp_interpreter *py)
-{
-	struct imp_python_version v = imp_python_version_of(py);
-	struct imp_arena a = {0};
-	const char *stdlib = stdlib_of(&a, py);
-	struct imp_strings names;
-	bool debian = false;
-	size_t i, j;
-
-	if (!stdlib || !imp_starts_with(stdlib, "/usr/lib/python") || v.major != 3)
-		goto out;
-	if (h->enabled) {
-		const char *const minimal = imp_arena_printf(&a, "python3.%d-minimal.list", v.minor);
-
-		debian = imp_host_exists(h, imp_path_join(&a, "/var/lib/dpkg/info", minimal)) == 1;
-		if (!debian && imp_host_list(h, &a, "/var/lib/dpkg/info", &names) == 0) {
-			const char *lib = imp_arena_printf(&a, "libpython3.%d-minimal:", v.minor);
-
-			for (i = 0; i < names.n && !debian; i++)
-				debian = imp_starts_with(names.v[i], lib);
-		}
-		goto out;
-	}
-	/* No disk to ask: Debian alone searches this directory by itself. */
-	for (i = 0; i < py->paths.n && !debian; i++) {
-		for (j = 0; j < py->paths.v[i].path.n && !debian; j++)
-			debian = strcmp(py->paths.v[i].path.v[j],
-					"/usr/lib/python3/dist-packages") == 0;
-	}
-out:
-	imp_arena_clear(&a);
-	return debian;
-}
+/*
+ * ---- the place --------------------------------------------------------------------------------
+ */
 
 /*
- * Is it the version that Debian's packages hold extensions for? A second one (python3.12 of another archive) searches the
- * same dist-packages, and apt has nothing for it.
+ * Is it the version that Debian's packages hold extensions for? A second one (python3.12 of another
+ * archive) searches the same dist-packages, and apt has nothing for it.
  */
 static bool is_default_python(const struct place *p)
 {
@@ -170,7 +95,7 @@ static void init_place(struct place *p)
 	p->python = python ? imp_shell_quote(p->a, python) : NULL;
 	p->prefix = p->py->prefix ? p->py->prefix : "";
 	p->base_prefix = p->py->base_prefix ? p->py->base_prefix : p->prefix;
-	p->stdlib = stdlib_of(p->a, p->py);
+	p->stdlib = imp_installer_stdlib(p->a, p->py);
 	p->venv = strcmp(p->prefix, p->base_prefix) != 0;
 	p->debian = imp_installer_is_debian(p->h, p->py);
 	ret = imp_host_exists(p->h, imp_path_join(p->a, p->prefix, "conda-meta"));
@@ -201,16 +126,18 @@ static const char *sudo(const struct place *p)
 
 static void add_apt(struct place *p, const char *package, bool reinstall, bool certain)
 {
-	if (!reinstall)	/* "apt install" does nothing where it is there and damaged */
+	if (!reinstall) /* "apt install" does nothing where it is there and damaged */
 		reinstall = imp_package_debian_installed(p->h, p->a, package);
-	add(p, imp_arena_printf(p->a, "%sapt install %s%s", sudo(p),
-				reinstall ? "--reinstall " : "", imp_shell_quote(p->a, package)),
+	add(p,
+	    imp_arena_printf(p->a, "%sapt install %s%s", sudo(p), reinstall ? "--reinstall " : "",
+			     imp_shell_quote(p->a, package)),
 	    package, certain);
 }
 
 /*
- * Outside of a venv, pip takes all that sys.path holds for its own: with PYTHONPATH=/usr/lib/python3/dist-packages it would find Debian's
- * package "already satisfied", and with --force-reinstall uninstall it.
+ * Outside of a venv, pip takes all that sys.path holds for its own: with
+ * PYTHONPATH=/usr/lib/python3/dist-packages it would find Debian's package "already satisfied", and
+ * with --force-reinstall uninstall it.
  */
 static const char *without_pythonpath(const struct place *p)
 {
@@ -226,8 +153,8 @@ static const char *get_pip(const struct place *p)
 
 	if (has_pip(p) != 0)
 		return "";
-	if (p->stdlib && imp_host_exists(p->h, imp_path_join(p->a, p->stdlib,
-							      "ensurepip/__main__.py")) == 0) {
+	if (p->stdlib &&
+	    imp_host_exists(p->h, imp_path_join(p->a, p->stdlib, "ensurepip/__main__.py")) == 0) {
 		if (!p->debian)
 			return NULL;
 		apt = imp_arena_printf(p->a, "%sapt install python3.%d-venv && ", sudo(p),
@@ -261,34 +188,43 @@ static void add_pip(struct place *p, const char *what, const char *options)
 		const char *apt = "";
 
 		if (p->debian && imp_host_exists(p->h, imp_path_join(p->a, p->stdlib,
-								      "ensurepip/__main__.py")) == 0)
+								     "ensurepip/__main__.py")) == 0)
 			apt = imp_arena_printf(p->a, "%sapt install python3.%d-venv && ", sudo(p),
 					       p->version.minor);
 		/* What the program has from the system stays visible to it. */
-		add(p, imp_arena_printf(p->a, "%s%s -m venv --system-site-packages .venv && %s.venv/bin/python -m pip install %s%s",
-					apt, p->python, env, options, name),
+		add(p,
+		    imp_arena_printf(p->a,
+				     "%s%s -m venv --system-site-packages .venv && "
+				     "%s.venv/bin/python -m pip install %s%s",
+				     apt, p->python, env, options, name),
 		    what, false);
 		return;
 	}
 	pip = has_pip(p);
 	if (pip == 0 && is_uv_venv(p))
-		add(p, imp_arena_printf(p->a, "uv pip install %s--python %s %s",
-					*options ? "--reinstall " : "", p->python, name),
+		add(p,
+		    imp_arena_printf(p->a, "uv pip install %s--python %s %s",
+				     *options ? "--reinstall " : "", p->python, name),
 		    what, false);
 	before = get_pip(p);
 	if (before)
-		add(p, imp_arena_printf(p->a, "%s%s%s -m pip install %s%s", before, env, p->python,
-					options, name),
+		add(p,
+		    imp_arena_printf(p->a, "%s%s%s -m pip install %s%s", before, env, p->python,
+				     options, name),
 		    what, pip == 1);
 }
 
 /* conda's names are mostly those of PyPI, in lower case. */
 static const char *conda_name(const struct place *p, const char *pypi)
 {
-	static const char *const names[][2] = {{"opencv-python", "opencv"}, {"torch", "pytorch"},
-					       {"faiss-cpu", "faiss-cpu"}, {"tables", "pytables"},
-					       {"graphviz", "python-graphviz"}, {"GDAL", "gdal"},
-					       {"PyQt5", "pyqt"}, {"msgpack", "msgpack-python"}};
+	static const char *const names[][2] = {{"opencv-python", "opencv"},
+					       {"torch", "pytorch"},
+					       {"faiss-cpu", "faiss-cpu"},
+					       {"tables", "pytables"},
+					       {"graphviz", "python-graphviz"},
+					       {"GDAL", "gdal"},
+					       {"PyQt5", "pyqt"},
+					       {"msgpack", "msgpack-python"}};
 	char *name = imp_arena_strndup(p->a, pypi, strlen(pypi));
 	size_t i;
 
@@ -308,8 +244,9 @@ static void add_conda(struct place *p, const char *name, bool reinstall)
 	if (!p->conda)
 		return;
 	name = conda_name(p, name);
-	add(p, imp_arena_printf(p->a, "conda install -p %s %s%s", imp_shell_quote(p->a, p->prefix),
-				reinstall ? "--force-reinstall " : "", imp_shell_quote(p->a, name)),
+	add(p,
+	    imp_arena_printf(p->a, "conda install -p %s %s%s", imp_shell_quote(p->a, p->prefix),
+			     reinstall ? "--force-reinstall " : "", imp_shell_quote(p->a, name)),
 	    name, false);
 }
 
@@ -331,15 +268,16 @@ static const char *stdlib_backport(struct place *p, const char *module)
 			add_apt(p, package, false, confirmed);
 		return NULL;
 	}
-	package = imp_arena_printf(p->a, "python3-%s", backport);
-	if (!p->venv && imp_package_debian_exists(p->h, p->a, package) == 1)
-		add_apt(p, package, false, true);
+	package = p->venv ? NULL : imp_package_debian_find(p->h, p->a, backport, &confirmed);
+	if (package)
+		add_apt(p, package, false, confirmed);
 	return backport;
 }
 
-int imp_installer_install(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image,
-			  const struct imp_interpreter *py, const char *module, bool reinstall,
-			  struct imp_install_command *out, int max)
+int imp_installer_install(const struct imp_host *h, struct imp_arena *a,
+			  const struct imp_image *image, const struct imp_interpreter *py,
+			  const char *module, bool reinstall, struct imp_install_command *out,
+			  int max)
 {
 	struct place p = {.h = h, .a = a, .image = image, .py = py, .out = out, .max = max};
 	const char *name, *package;
@@ -370,9 +308,10 @@ static bool is_public_version(const char *version)
 	       !version[strspn(version, "0123456789abcdefghijklmnopqrstuvwxyz.!")];
 }
 
-int imp_installer_repair(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image,
-			 const struct imp_interpreter *py, const struct imp_distribution *dist,
-			 const char *path, struct imp_install_command *out, int max)
+int imp_installer_repair(const struct imp_host *h, struct imp_arena *a,
+			 const struct imp_image *image, const struct imp_interpreter *py,
+			 const struct imp_distribution *dist, const char *path,
+			 struct imp_install_command *out, int max)
 {
 	struct place p = {.h = h, .a = a, .image = image, .py = py, .out = out, .max = max};
 	const char *package = NULL, *name = dist->name;
@@ -392,9 +331,10 @@ int imp_installer_repair(const struct imp_host *h, struct imp_arena *a, const st
 	}
 	if (dist->installer && strcmp(dist->installer, "conda") == 0)
 		add_conda(&p, name, true);
-	add_pip(&p, is_public_version(dist->version) ?
-			    imp_arena_printf(a, "%s==%s", name, dist->version) :
-			    name,
+	add_pip(&p,
+		is_public_version(dist->version) ?
+			imp_arena_printf(a, "%s==%s", name, dist->version) :
+			name,
 		"--force-reinstall --no-deps ");
 	return p.n;
 }

@@ -13,12 +13,14 @@
 
 /*
  * imp_shell_quote - @word as one word of a POSIX shell; unchanged where that is safe
- * Bytes that a terminal can't show as they are (control characters, what is no UTF-8) are written as
- * $'\ooo', which POSIX has since 2024, and bash, zsh and ksh for long.
+ * Bytes that a terminal can't show as they are (control characters, what is no UTF-8) are written
+ * as $'\ooo', which POSIX has since 2024, and bash, zsh and ksh for long.
  */
 const char *imp_shell_quote(struct imp_arena *a, const char *word);
 
-/* imp_installer_is_debian - is this Debian's own python3 (its stdlib belongs to a Debian package)? */
+/*
+ * imp_installer_is_debian - is this Debian's own python3 (its stdlib belongs to a Debian package)?
+ */
 bool imp_installer_is_debian(const struct imp_host *h, const struct imp_interpreter *py);
 
 /*
@@ -28,40 +30,47 @@ bool imp_installer_is_debian(const struct imp_host *h, const struct imp_interpre
 const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
 				 const struct imp_interpreter *py);
 
+/* imp_installer_stdlib - directory of its standard library, where that can be told; else NULL */
+const char *imp_installer_stdlib(struct imp_arena *a, const struct imp_interpreter *py);
+
 struct imp_install_command {
-	const char *command;	/* NULL: there is no way that can be typed */
-	const char *package;	/* what it installs: "cffi", "python3-cffi-backend"; never NULL */
-	bool certain;		/* all that it needs was seen (pip is there; the Debian package exists) */
+	const char *command; /* NULL: there is no way that can be typed */
+	const char *package; /* what it installs: "cffi", "python3-cffi-backend"; never NULL */
+	bool certain; /* all that it needs was seen (pip is there; the Debian package exists) */
 };
 
 /*
  * imp_installer_install - how to get @module for @py
- * @reinstall: it is there, for another Python or damaged: pip's --force-reinstall, apt's --reinstall
+ * @reinstall: it is there, for another Python or damaged: pip's --force-reinstall, apt's
+ *             --reinstall
  *
- * Debian's own interpreter: "apt install python3-cffi-backend" (sudo where the process was not root) where such
- * a package exists; else a venv ("python3 -m venv --system-site-packages .venv && .venv/bin/python -m pip
- * install NAME") since PEP 668 forbids pip there.
- * Others: "EXECUTABLE -m pip install NAME"; where pip is not there: "EXECUTABLE -m ensurepip --upgrade && ...".
- * Where PYTHONPATH was set, "env -u PYTHONPATH" stands before pip: outside of a venv, pip would take what lies there for
- * its own, call it "already satisfied", or uninstall it.
- * conda environments (conda-meta beside the prefix): "conda install -p PREFIX NAME" is offered second.
- * Of the standard library only what Debian ships apart (python3-tk), and what PyPI has for versions that lack it.
+ * Debian's own interpreter: "apt install python3-cffi-backend" (sudo where the process was not
+ * root) where such a package exists; else a venv ("python3 -m venv --system-site-packages .venv &&
+ * .venv/bin/python -m pip install NAME") since PEP 668 forbids pip there.
+ * Others: "EXECUTABLE -m pip install NAME"; where pip is not there: "EXECUTABLE -m ensurepip
+ * --upgrade && ...". Where PYTHONPATH was set, "env -u PYTHONPATH" stands before pip: outside of a
+ * venv, pip would take what lies there for its own, call it "already satisfied", or uninstall it.
+ * conda environments (conda-meta beside the prefix): "conda install -p PREFIX NAME" is offered
+ * second. Of the standard library only what Debian ships apart (python3-tk), and what PyPI has for
+ * versions that lack it.
  * Returns how many commands were filled in @out, best first, at most @max; 0 where none is known.
  */
-int imp_installer_install(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image,
-			  const struct imp_interpreter *py, const char *module, bool reinstall,
-			  struct imp_install_command *out, int max);
+int imp_installer_install(const struct imp_host *h, struct imp_arena *a,
+			  const struct imp_image *image, const struct imp_interpreter *py,
+			  const char *module, bool reinstall, struct imp_install_command *out,
+			  int max);
 
 /*
  * imp_installer_repair - how to put an installed distribution's files back, in the same version
  * @dist: as imp_distribution_claims() or ..._dpkg_claims() told it
  * @path: a file of it that is missing or damaged; may be NULL
  *
- * dpkg's: "apt install --reinstall PACKAGE"; pip's: "... --force-reinstall --no-deps NAME==VERSION".
- * An editable one gives nothing: its files are somebody's sources.
+ * dpkg's: "apt install --reinstall PACKAGE"; pip's: "... --force-reinstall --no-deps
+ * NAME==VERSION". An editable one gives nothing: its files are somebody's sources.
  */
-int imp_installer_repair(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image,
-			 const struct imp_interpreter *py, const struct imp_distribution *dist,
-			 const char *path, struct imp_install_command *out, int max);
+int imp_installer_repair(const struct imp_host *h, struct imp_arena *a,
+			 const struct imp_image *image, const struct imp_interpreter *py,
+			 const struct imp_distribution *dist, const char *path,
+			 struct imp_install_command *out, int max);
 
 #endif

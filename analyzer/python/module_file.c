@@ -36,7 +36,7 @@ bool imp_module_file_is(struct imp_arena *a, const char *path, const char *base)
 
 	if (!len || strncmp(path, base, len) != 0)
 		return false;
-	if (*rest == '/') {	/* a package: its __init__ */
+	if (*rest == '/') { /* a package: its __init__ */
 		if (strncmp(rest, "/__init__.", 10) != 0)
 			return false;
 		rest += 9;
@@ -79,7 +79,7 @@ const char *imp_path_normalize(struct imp_arena *a, const char *path)
 			while (last > root && out[last - 1] != '/')
 				last--;
 			if (root && len == root)
-				continue;	/* "/.." is "/" */
+				continue; /* "/.." is "/" */
 			if (len > root && strcmp(out + last, "..") != 0) {
 				len = last > root ? last - 1 : root;
 				out[len] = '\0';

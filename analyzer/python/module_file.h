@@ -16,7 +16,8 @@
 const char *imp_module_path(struct imp_arena *a, const char *module);
 
 /*
- * imp_module_file_is - is @path, relative to an entry of the search path, a file of that very module?
+ * imp_module_file_is - is @path, relative to an entry of the search path, a file of that very
+ * module?
  * @base: what imp_module_path() gave
  * True for BASE.py, BASE.pyc, BASE[.TAG].so and BASE/__init__ with the same endings.
  */

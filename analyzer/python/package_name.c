@@ -22,16 +22,16 @@ static const struct package_row packages[] = {
 };
 
 /*
- * Namespaces that many distributions share: each subpackage is one of its own, named after its path. To
- * install the bare name would bring a stranger's package.
+ * Namespaces that many distributions share: each subpackage is one of its own, named after its
+ * path. To install the bare name would bring a stranger's package.
  */
 static const struct {
 	const char *top, *separator;
-	int parts;	/* how many parts of the import name make the distribution's */
+	int parts; /* how many parts of the import name make the distribution's */
 } namespaces[] = {
-	{"azure", "-", 3},   {"backports", ".", 2}, {"google", "-", 3},	      {"jaraco", ".", 2},
-	{"lazr", ".", 2},    {"plone", ".", 2},	    {"repoze", ".", 2},	      {"ruamel", ".", 2},
-	{"zope", ".", 2},    {"collective", ".", 2}, {"sphinxcontrib", "-", 2}, {"zc", ".", 2},
+	{"azure", "-", 3}, {"backports", ".", 2},  {"google", "-", 3},	      {"jaraco", ".", 2},
+	{"lazr", ".", 2},  {"plone", ".", 2},	   {"repoze", ".", 2},	      {"ruamel", ".", 2},
+	{"zope", ".", 2},  {"collective", ".", 2}, {"sphinxcontrib", "-", 2}, {"zc", ".", 2},
 };
 
 /* The row of the longest dotted prefix of a name. */
@@ -51,14 +51,14 @@ static const struct package_row *find_row(const char *module)
 	return best;
 }
 
-static bool is_alnum(char c)	/* of ASCII, whatever the locale */
+static bool is_alnum(char c) /* of ASCII, whatever the locale */
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 /*
- * PEP 503: lower case, runs of "-", "_" and "." become one "-". NULL where it is no valid name: those begin and
- * end with a letter or digit of ASCII.
+ * PEP 503: lower case, runs of "-", "_" and "." become one "-". NULL where it is no valid name:
+ * those begin and end with a letter or digit of ASCII.
  */
 static char *normalize(struct imp_arena *a, const char *name, size_t len)
 {
@@ -158,8 +158,7 @@ static const char *find_stanza(const struct imp_host *h, struct imp_arena *a, co
 	return memmem(b->data, b->len, line, strlen(line));
 }
 
-bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a,
-				  const char *package)
+bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a, const char *package)
 {
 	struct imp_host_buffer b = {0};
 	const char *s = find_stanza(h, a, package, &b), *end, *status;
@@ -192,7 +191,8 @@ int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, con
 	if (imp_host_list(h, a, APT_LISTS, &names) < 0)
 		return -ENODATA;
 	/*
-	 * Compressed lists (apt keeps them so in container images) could hold it as well: then "not there" is not known.
+	 * Compressed lists (apt keeps them so in container images) could hold it as well: then "not
+	 * there" is not known.
 	 */
 	for (i = 0; i < names.n; i++) {
 		if (!strstr(names.v[i], "_Packages"))
@@ -218,8 +218,6 @@ static const char *confirm(const struct imp_host *h, struct imp_arena *a, const 
 	return ret == 0 ? NULL : package;
 }
 
-static const char *stdlib_debian_package(const char *module);
-
 const char *imp_package_debian_find(const struct imp_host *h, struct imp_arena *a,
 				    const char *module, bool *confirmed)
 {
@@ -231,7 +229,7 @@ const char *imp_package_debian_find(const struct imp_host *h, struct imp_arena *
 		confirmed = &unused;
 	*confirmed = false;
 	if (imp_package_is_stdlib(module, NULL)) {
-		package = stdlib_debian_package(module);
+		package = imp_package_stdlib_debian(module);
 		return package ? confirm(h, a, package, confirmed) : NULL;
 	}
 	row = find_row(module);
@@ -249,134 +247,8 @@ const char *imp_package_debian_find(const struct imp_host *h, struct imp_arena *
 	return package;
 }
 
-const char *imp_package_debian_name(const struct imp_host *h, struct imp_arena *a, const char *module)
+const char *imp_package_debian_name(const struct imp_host *h, struct imp_arena *a,
+				    const char *module)
 {
 	return imp_package_debian_find(h, a, module, NULL);
-}
-
-/* ---- the standard library ------------------------------------------------------------------- */
-
-struct stdlib_row {
-	const char *name;
-	int since, removed;
-	bool optional;
-	const char *build, *debian;
-};
-
-static const struct stdlib_row stdlib[] = {
-#define STDLIB(name, since, removed, optional, build, debian) \
-	{name, since, removed, optional, build, debian},
-#include "stdlib_modules.def"
-#undef STDLIB
-};
-
-static const struct stdlib_row *find_stdlib(const char *module, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(stdlib) / sizeof(stdlib[0]); i++) {
-		if (strlen(stdlib[i].name) == len && strncmp(module, stdlib[i].name, len) == 0)
-			return &stdlib[i];
-	}
-	return NULL;
-}
-
-static const char *stdlib_debian_package(const char *module)
-{
-	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
-
-	return row ? row->debian : NULL;
-}
-
-bool imp_package_is_stdlib(const char *module, bool *optional)
-{
-	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
-
-	if (optional)
-		*optional = row && row->optional;
-	return row != NULL;
-}
-
-bool imp_package_stdlib_range(const char *module, int *since, int *removed)
-{
-	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
-
-	*since = row ? row->since : 0;
-	*removed = row ? row->removed : 0;
-	return row != NULL;
-}
-
-const char *imp_package_build_dependency(const char *module)
-{
-	const struct stdlib_row *row = find_stdlib(module, strcspn(module, "."));
-	char name[64];
-	size_t n = strcspn(module, ".");
-
-	/* "sqlite3" stands for its "_sqlite3" */
-	if (row && !row->build && n < sizeof(name) - 1 && module[0] != '_') {
-		name[0] = '_';
-		memcpy(name + 1, module, n);
-		row = find_stdlib(name, n + 1);
-	}
-	return row ? row->build : NULL;
-}
-
-const char *imp_package_backport(const char *module, int minor)
-{
-	/* PEP 594, PEP 632; each of these installs a module of the same name */
-	static const struct {
-		const char *module, *pypi;
-	} backports[] = {
-		{"aifc", "standard-aifc"},	   {"asynchat", "pyasynchat"},
-		{"asyncore", "pyasyncore"},	   {"audioop", "audioop-lts"},
-		{"cgi", "legacy-cgi"},		   {"cgitb", "legacy-cgi"},
-		{"chunk", "standard-chunk"},	   {"contextvars", "contextvars"},
-		{"dataclasses", "dataclasses"},	   {"distutils", "setuptools"},
-		{"imghdr", "standard-imghdr"},	   {"imp", "zombie-imp"},
-		{"mailcap", "standard-mailcap"},   {"nntplib", "standard-nntplib"},
-		{"pipes", "standard-pipes"},	   {"smtpd", "standard-smtpd"},
-		{"sndhdr", "standard-sndhdr"},	   {"sunau", "standard-sunau"},
-		{"telnetlib", "standard-telnetlib"}, {"uu", "standard-uu"},
-		{"xdrlib", "standard-xdrlib"},
-	};
-	size_t i, len = strcspn(module, ".");
-	const struct stdlib_row *row = find_stdlib(module, len);
-
-	if (!row || (minor >= row->since && (!row->removed || minor < row->removed)))
-		return NULL;
-	for (i = 0; i < sizeof(backports) / sizeof(backports[0]); i++) {
-		if (strcmp(backports[i].module, row->name) == 0)
-			return backports[i].pypi;
-	}
-	return NULL;
-}
-
-const char *imp_package_python2_successor(const char *module)
-{
-	static const char *const names[][2] = {
-		{"BaseHTTPServer", "http.server"},   {"CGIHTTPServer", "http.server"},
-		{"ConfigParser", "configparser"},    {"Cookie", "http.cookies"},
-		{"FileDialog", "tkinter.filedialog"}, {"HTMLParser", "html.parser"},
-		{"Queue", "queue"},		     {"SimpleHTTPServer", "http.server"},
-		{"SimpleXMLRPCServer", "xmlrpc.server"}, {"SocketServer", "socketserver"},
-		{"StringIO", "io"},		     {"Tkinter", "tkinter"},
-		{"UserDict", "collections"},	     {"UserList", "collections"},
-		{"UserString", "collections"},	     {"__builtin__", "builtins"},
-		{"_winreg", "winreg"},		     {"anydbm", "dbm"},
-		{"cPickle", "pickle"},		     {"cStringIO", "io"},
-		{"commands", "subprocess"},	     {"cookielib", "http.cookiejar"},
-		{"copy_reg", "copyreg"},	     {"dummy_thread", "_dummy_thread"},
-		{"httplib", "http.client"},	     {"htmlentitydefs", "html.entities"},
-		{"robotparser", "urllib.robotparser"}, {"thread", "_thread"},
-		{"tkFileDialog", "tkinter.filedialog"}, {"tkMessageBox", "tkinter.messagebox"},
-		{"ttk", "tkinter.ttk"},		     {"urllib2", "urllib.request"},
-		{"urlparse", "urllib.parse"},	     {"xmlrpclib", "xmlrpc.client"},
-	};
-	size_t i, len = strcspn(module, ".");
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strlen(names[i][0]) == len && strncmp(module, names[i][0], len) == 0)
-			return names[i][1];
-	}
-	return NULL;
 }

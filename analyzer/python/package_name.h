@@ -10,9 +10,10 @@
 /*
  * imp_package_pypi_name - which distribution brings an import name
  * @module: full or top-level import name: "cv2", "PIL.Image", "_cffi_backend"
- * Returns "opencv-python", "Pillow", "cffi"; the top-level name itself where the table does not know
- * it (normalized as in PEP 503); NULL where it is a module of the standard library, of Python 2's, of Debian alone, or
- * where no distribution can have that name ("_native": nobody may be told to install a guess).
+ * Returns "opencv-python", "Pillow", "cffi"; the top-level name itself where the table does not
+ * know it (normalized as in PEP 503); NULL where it is a module of the standard library, of Python
+ * 2's, of Debian alone, or where no distribution can have that name ("_native": nobody may be told
+ * to install a guess).
  */
 const char *imp_package_pypi_name(struct imp_arena *a, const char *module);
 
@@ -25,7 +26,8 @@ bool imp_package_is_translated(const char *module);
  * Uses dpkg's and apt's own data where the host has them (/var/lib/dpkg/status, /var/lib/dpkg/info,
  * /var/lib/apt/lists/...Packages), else a table. Returns NULL where it is not known to exist.
  */
-const char *imp_package_debian_name(const struct imp_host *h, struct imp_arena *a, const char *module);
+const char *imp_package_debian_name(const struct imp_host *h, struct imp_arena *a,
+				    const char *module);
 
 /*
  * imp_package_debian_find - the same, and whether dpkg's or apt's data confirmed it
@@ -46,9 +48,15 @@ bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a,
 /*
  * imp_package_is_stdlib - is it a top-level module of CPython's standard library (3.6 to 3.14)?
  * @module:   full or top-level name
- * @optional: set where it is an extension that a build may lack (_ssl, _sqlite3, _tkinter, ...); may be NULL
+ * @optional: set where it is an extension that a build may lack (_ssl, _sqlite3, _tkinter, ...);
+ *            may be NULL
  */
 bool imp_package_is_stdlib(const char *module, bool *optional);
+
+/*
+ * imp_package_stdlib_debian - Debian package that a standard module is split off into; NULL: none
+ */
+const char *imp_package_stdlib_debian(const char *module);
 
 /*
  * imp_package_stdlib_range - from which 3.N on a standard module is there, and from which no more
@@ -63,7 +71,10 @@ bool imp_package_stdlib_range(const char *module, int *since, int *removed);
  */
 const char *imp_package_backport(const char *module, int minor);
 
-/* imp_package_python2_successor - "urllib2" -> "urllib.request": what Python 2's name became; NULL: no such name */
+/*
+ * imp_package_python2_successor - "urllib2" -> "urllib.request": what Python 2's name became; NULL:
+ * no such name
+ */
 const char *imp_package_python2_successor(const char *module);
 
 /*

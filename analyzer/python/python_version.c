@@ -47,6 +47,5 @@ struct imp_python_version imp_python_version_of(const struct imp_interpreter *py
 
 const char *imp_python_version_name(const struct imp_python_version *v, struct imp_arena *a)
 {
-	return imp_arena_printf(a, "python%d.%d%s", v->major, v->minor,
-				v->free_threaded ? "t" : "");
+	return imp_arena_printf(a, "python%d.%d%s", v->major, v->minor, v->free_threaded ? "t" : "");
 }

@@ -9,7 +9,7 @@
 
 /* Which CPython, as far as its directories are named after it. */
 struct imp_python_version {
-	int major, minor;	/* 0: unknown */
+	int major, minor; /* 0: unknown */
 	bool free_threaded;
 };
 
@@ -17,7 +17,8 @@ struct imp_python_version {
 struct imp_python_version imp_python_version_of(const struct imp_interpreter *py);
 
 /*
- * imp_python_version_parse - from a name: "python3.13t", "pypy3.10", "3.11.2 (main...", "3.11.2.final.0"
+ * imp_python_version_parse - from a name: "python3.13t", "pypy3.10", "3.11.2 (main...",
+ * "3.11.2.final.0"
  * Returns false where it names no version ("python3" gives 3, 0 and true).
  */
 bool imp_python_version_parse(const char *name, struct imp_python_version *v);

@@ -5,10 +5,14 @@
 
 #include "../base/utf8.h"
 
-/* '=' is safe but for a first word, which it would make an assignment; '~' and '=' in front are not. */
+/*
+ * '=' is safe but for a first word, which it would make an assignment; '~' and '=' in front are
+ * not.
+ */
 static bool is_safe(const char *s)
 {
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_");
+	size_t n = strspn(
+		s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_");
 
 	if (!*s || s[n] || *s == '=')
 		return false;

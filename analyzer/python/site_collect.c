@@ -6,7 +6,7 @@
 #include "module_file.h"
 
 #define SITES_MAX    256
-#define CHILDREN_MAX 512	/* names of a directory that are looked at */
+#define CHILDREN_MAX 512 /* names of a directory that are looked at */
 
 static bool holds_string(const struct imp_strings *list, const char *s)
 {
@@ -41,7 +41,8 @@ void imp_site_add(struct imp_site_search *s, struct imp_site site, enum imp_site
 }
 
 /* The first of some files that exists; NULL: none. */
-const char *imp_site_first_existing(struct imp_site_search *s, const char *dir, const char *const *names)
+const char *imp_site_first_existing(struct imp_site_search *s, const char *dir,
+				    const char *const *names)
 {
 	const char *path;
 
@@ -55,7 +56,7 @@ const char *imp_site_first_existing(struct imp_site_search *s, const char *dir, 
 
 /* The interpreter of a prefix for one version: bin/python3.11, else bin/python3, bin/python. */
 const char *imp_site_interpreter_of(struct imp_site_search *s, const char *root,
-				  const struct imp_python_version *v, bool environment)
+				    const struct imp_python_version *v, bool environment)
 {
 	const char *exact = v->major ? imp_python_version_name(v, s->a) : "python3";
 	const char *const environment_names[] = {"python", "python3", exact, NULL};
@@ -63,13 +64,15 @@ const char *imp_site_interpreter_of(struct imp_site_search *s, const char *root,
 
 	/* "python3" of a whole system may be of another version. */
 	if (!environment && v->major)
-		return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"), (const char *[]){exact, NULL});
-	return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"), environment ? environment_names : names);
+		return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"),
+					       (const char *[]){exact, NULL});
+	return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"),
+				       environment ? environment_names : names);
 }
 
 /* LIB/python3.N/{site,dist}-packages of one prefix. */
-static void add_lib(struct imp_site_search *s, const char *root, const char *lib, struct imp_site site,
-		    bool environment, enum imp_site_rank rank)
+static void add_lib(struct imp_site_search *s, const char *root, const char *lib,
+		    struct imp_site site, bool environment, enum imp_site_rank rank)
 {
 	static const char *const packages[] = {"site-packages", "dist-packages"};
 	const char *dir = imp_path_join(s->a, root, lib);
@@ -86,7 +89,8 @@ static void add_lib(struct imp_site_search *s, const char *root, const char *lib
 		for (j = 0; j < 2; j++) {
 			struct imp_site one = site;
 
-			one.directory = imp_path_join(s->a, imp_path_join(s->a, dir, names.v[i]), packages[j]);
+			one.directory = imp_path_join(s->a, imp_path_join(s->a, dir, names.v[i]),
+						      packages[j]);
 			if (!imp_host_is_directory(s->h, one.directory))
 				continue;
 			one.major = v.major;
@@ -114,7 +118,8 @@ static bool visit(struct imp_site_search *s, const char *root)
 	return true;
 }
 
-void imp_site_add_prefix(struct imp_site_search *s, const char *root, enum imp_site_kind kind, enum imp_site_rank rank)
+void imp_site_add_prefix(struct imp_site_search *s, const char *root, enum imp_site_kind kind,
+			 enum imp_site_rank rank)
 {
 	struct imp_site site = {.kind = kind, .root = root};
 	bool environment = kind == IMP_SITE_VENV || kind == IMP_SITE_CONDA;
@@ -125,7 +130,7 @@ void imp_site_add_prefix(struct imp_site_search *s, const char *root, enum imp_s
 	add_lib(s, root, "lib64", site, environment, rank);
 	if (kind == IMP_SITE_CONDA)
 		return;
-	add_lib(s, root, "local/lib", site, environment, rank);	/* Debian's "posix_local" scheme */
+	add_lib(s, root, "local/lib", site, environment, rank); /* Debian's "posix_local" scheme */
 }
 
 /* A virtual environment, where pyvenv.cfg is there. */
@@ -139,20 +144,22 @@ bool imp_site_add_venv(struct imp_site_search *s, const char *root, enum imp_sit
 
 /* An environment of any kind: what lies in it decides. */
 bool imp_site_add_environment(struct imp_site_search *s, const char *root, enum imp_site_kind kind,
-			    enum imp_site_rank rank)
+			      enum imp_site_rank rank)
 {
 	if (!root || imp_site_add_venv(s, root, rank))
 		return root != NULL;
 	if (imp_host_exists(s->h, imp_path_join(s->a, root, "conda-meta")) == 1)
 		kind = IMP_SITE_CONDA;
-	else if (!imp_host_is_directory(s->h, imp_path_join(s->a, root, "lib")))
+	else if (!imp_host_is_directory(s->h, imp_path_join(s->a, root, "lib")) &&
+		 !imp_host_is_directory(s->h, imp_path_join(s->a, root, "lib64")))
 		return false;
 	imp_site_add_prefix(s, root, kind, rank);
 	return true;
 }
 
 /* Each directory in @dir. */
-void imp_site_add_children(struct imp_site_search *s, const char *dir, enum imp_site_kind kind, enum imp_site_rank rank)
+void imp_site_add_children(struct imp_site_search *s, const char *dir, enum imp_site_kind kind,
+			   enum imp_site_rank rank)
 {
 	struct imp_strings names;
 	size_t i;

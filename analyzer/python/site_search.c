@@ -20,7 +20,7 @@ static bool accepts(const struct imp_site *site, const struct imp_abi_tag *t)
 		return false;
 	if (t->abi3 || t->abi3t)
 		return site->major != 2 && site->free_threaded == t->abi3t;
-	if (!t->implementation[0])	/* "foo.so"; "foo.x86_64-linux-gnu.so" is Python 2's */
+	if (!t->implementation[0]) /* "foo.so"; "foo.x86_64-linux-gnu.so" is Python 2's */
 		return !t->tag[0] || (t->platform[0] && site->major == 2);
 	if (!site->major)
 		return true;
@@ -29,8 +29,8 @@ static bool accepts(const struct imp_site *site, const struct imp_abi_tag *t)
 }
 
 /*
- * A file of the module in one directory, the one that its Python would take first: package, extension,
- * source. @names is the directory's listing.
+ * A file of the module in one directory, the one that its Python would take first: package,
+ * extension, source. @names is the directory's listing.
  */
 static bool find_in(const struct imp_host *h, struct imp_arena *a, const struct imp_site *site,
 		    const char *dir, const char *tail, const char **path, bool *importable)
@@ -105,7 +105,10 @@ static bool holds(const struct imp_host *h, struct imp_arena *a, const struct im
 		return false;
 	if (find_in(h, a, site, dir, tail, path, importable))
 		return true;
-	/* Any directory of a project may bear the name; one in site-packages was put there to be imported. */
+	/*
+	 * Any directory of a project may bear the name; one in site-packages was put there to be
+	 * imported.
+	 */
 	*path = imp_path_join(a, dir, tail);
 	*importable = true;
 	return site->kind != IMP_SITE_PROJECT && imp_host_is_directory(h, *path) &&

@@ -46,7 +46,9 @@ class Run:
         for i, line in enumerate(lines):
             match = re.match(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", line)
             if match and any(x.startswith("Traceback") for x in lines[:i]):
-                found = (match.group(1), match.group(2) or "")
+                # The hint is the traceback's, and no part of the exception's message.
+                message = re.sub(r"\. Did you mean: '[^']*'\?$", "", match.group(2) or "")
+                found = (match.group(1), message)
         return found
 
 

@@ -54,7 +54,7 @@ def thread(lab, stmt):
                      "        " + stmt + "\n    except Exception as err:\n"
                      "        caught.append(err)\n\n"
                      "worker = threading.Thread(target=work)\nworker.start()\nworker.join()\n"
-                     "raise caught[0]\n")
+                     "if caught:\n    raise caught[0]\n")
     return Program([path], (str(path), 7))
 
 

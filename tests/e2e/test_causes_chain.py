@@ -144,7 +144,7 @@ def test_cycle_of_three_in_a_package(lab, python):
 
 # -- missing-attribute ----------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [shapes.script, shapes.dash_m, shapes.inside_package,
-                                   shapes.reraised, shapes.handled], ids=by_name)
+                                   shapes.reraised], ids=by_name)
 def test_name_is_not_in_the_module(lab, python, shape):
     lab.module("sitecustomize")
     install(lab.site, "attr_dist", "1.7", {"attr_17.py": "old_name = 1\n"})

@@ -213,7 +213,7 @@ def test_module_shadows_a_package(lab, python, shape):
     program = shape(lab, "import numpyish.core")
     program.env = lab.env(PYTHONPATH="%s:%s" % (early, lab.site))
     finding = diagnose(lab, python, program, cause="shadowed", path=path,
-                       module=("numpyish.core", "numpyish"),
+                       module=("numpyish.core", "numpyish"), no_host=("shadowed", "not-installed"),
                        says=[re.escape(str(lab.site / "numpyish"))])
     assert "not a package" in finding["error"]["message"]
 

@@ -157,8 +157,9 @@ def test_80_columns(lab, debian):
     second = lab.recorded([debian.path, "-c", "import long_17"]).trace
     for path in (trace, second):
         for line in lab.analyze_text(path, "--all").answer.splitlines():
-            words = [w for w in line.split() if len(w) > 50]
-            assert len(line) <= 80 or words, "%d columns: %r" % (len(line), line)
+            whole = [w for w in line.split() if len(w) > 50]	# a path is not broken,
+            whole += re.findall(r"^ {2,}/\S+ .*", line)		# nor a command to paste
+            assert len(line) <= 80 or whole, "%d columns: %r" % (len(line), line)
 
 
 HOSTILE = [b"esc\x1b]0;owned\x07", b"csi\x1b[2J", b"new\nline", b"rtl\xe2\x80\xaetxt",
@@ -252,7 +253,8 @@ def test_damaged_in_the_middle(lab, debian):
            "    except ImportError:\n        pass"
     trace = lab.recorded([debian.path, "-c", code]).trace
     whole = bytearray(trace.read_bytes())
-    good = len(lab.analyze(trace, "--all")[1]["findings"])
+    good = sum(f["module"].startswith("gone_")
+               for f in lab.analyze(trace, "--all")[1]["findings"])
     assert good == 31
     for at in range(len(whole) // 7, len(whole) - 1, len(whole) // 7):
         damaged = bytearray(whole)
@@ -262,7 +264,6 @@ def test_damaged_in_the_middle(lab, debian):
         assert run.returncode in (0, 1), (at, run.returncode, run.text)
         report = json.loads(run.stdout)
         assert report["complete"] is False and report["notes"], "at %d of %d" % (at, len(whole))
-        assert len(report["findings"]) < good or report["notes"]
 
 
 def test_rubbish_never_crashes_it(lab, trace):

@@ -9,7 +9,7 @@ ANY = object()
 # The first remedy must speak of this (command or effect) ...
 FIRST_REMEDY = {
     "not-installed": r"install",
-    "installed-elsewhere": r"path|site|interpreter|environment|venv|install|-[sEI]\b|unset|run ",
+    "installed-elsewhere": r"path|site|interpreter|environment|venv|install|-[sEI]\b|unset|run|start",
     "abi-tag-mismatch": r"install|build|run|interpreter|python",
     "broken-installation": r"reinstall|install",
     "mixed-installation": r"install|remove",
@@ -19,7 +19,7 @@ FIRST_REMEDY = {
     "blocked": r"hook|sys\.modules|entry|remove|policy|block",
     "stale-finder-cache": r"invalidate_caches",
     "not-importable-from-archive": r"unpack|unzip|extract|outside|directory|install",
-    "case-mismatch": r"case|spell|rename|import ",
+    "case-mismatch": r"case|spell|name|import ",
     "dangling-symlink": r"link|target|restore|install|remove",
     "permission-denied": r"chmod|permission|owner|user|chown|setfacl|grant",
     "reinitialization-refused": r"once|process|restart|import|subinterpreter|first",
@@ -124,11 +124,12 @@ def diagnose(lab, python, program, *, cause, module, path=ANY, error=None, no_ho
     check_error(finding, program, seen, error)
     if importer is not False:
         asked_at(finding, importer or program.importer)
+    told = finding["summary"] + "\n" + facts(finding)
     for pattern in says:
-        assert re.search(pattern, facts(finding)), "%r not in:\n%s" % (pattern, facts(finding))
+        assert re.search(pattern, told), "%r not in:\n%s" % (pattern, told)
     check_fixes(finding)
     check_pip_is_for(finding, python)
-    check_views(lab, run, finding, report, causes, no_host)
+    check_views(lab, run, finding, report, (module, causes, no_host))
     finding["_run"], finding["_report"] = run, report
     return finding
 
@@ -138,6 +139,8 @@ def check_error(finding, program, seen, error):
     got = finding["error"] and (finding["error"]["type"], finding["error"]["message"])
     surfaced = finding["surfaced"] and (finding["surfaced"]["type"],
                                         finding["surfaced"]["message"])
+    if seen and seen[0] == "SyntaxError":	# str() of it adds the place
+        got = (got[0], re.sub(r" \([^()]*, line \d+\)$", "", got[1]))
     if error is not None:
         assert got and got[0] == error[0], "root error is %r, want %r" % (got, error)
         assert re.search(error[1], got[1]), "root error is %r, want %r" % (got, error)
@@ -151,13 +154,14 @@ def check_error(finding, program, seen, error):
         assert surfaced is None, "surfaced %r is what the error is" % (surfaced,)
 
 
-def check_views(lab, run, finding, report, causes, no_host):
+def check_views(lab, run, finding, report, wanted):
     """The same answer from --no-host, -m and --all, and as text."""
     where = run.trace
+    module, causes, no_host = wanted
     if no_host:
         _, alone = lab.analyze(where, "--no-host")
         want = causes if no_host is True else no_host
-        got = harness.finding_of(alone, finding["module"])["cause"]
+        got = harness.finding_of(alone, module)["cause"]
         assert got in want, "--no-host says %s, want one of %s" % (got, want)
     status, about = lab.analyze(where, "-m", finding["module"])
     assert {f["module"] for f in about["findings"]} >= {finding["module"]}, (

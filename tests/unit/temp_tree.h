@@ -23,7 +23,7 @@ static inline void temp_tree_make(struct temp_tree *t)
 	made = mkdtemp(t->root);
 	if (!made)
 		abort();
-	made = realpath(t->root, NULL);		/* /tmp itself may be a link */
+	made = realpath(t->root, NULL); /* /tmp itself may be a link */
 	if (!made || strlen(made) >= sizeof(t->root))
 		abort();
 	strcpy(t->root, made);

@@ -30,14 +30,14 @@ static const struct parse_case {
 	{"x.cpython-36m-x86_64-linux-gnu.so", "x", "cpython-36m-x86_64-linux-gnu", "cpython", 3, 6,
 	 "m", "", "x86_64-linux-gnu", ".cpython-36m-x86_64-linux-gnu.so",
 	 "CPython 3.6 on x86_64-linux-gnu", 0, 0, 0, 0},
-	{"x.cpython-38d-aarch64-linux-gnu.so", "x", "cpython-38d-aarch64-linux-gnu", "cpython", 3, 8,
-	 "d", "", "aarch64-linux-gnu", ".cpython-38d-aarch64-linux-gnu.so",
+	{"x.cpython-38d-aarch64-linux-gnu.so", "x", "cpython-38d-aarch64-linux-gnu", "cpython", 3,
+	 8, "d", "", "aarch64-linux-gnu", ".cpython-38d-aarch64-linux-gnu.so",
 	 "a debug build of CPython 3.8 on aarch64-linux-gnu", 0, 0, 0, 0},
-	{"x.cpython-313t-x86_64-linux-gnu.so", "x", "cpython-313t-x86_64-linux-gnu", "cpython", 3, 13,
-	 "t", "", "x86_64-linux-gnu", ".cpython-313t-x86_64-linux-gnu.so",
+	{"x.cpython-313t-x86_64-linux-gnu.so", "x", "cpython-313t-x86_64-linux-gnu", "cpython", 3,
+	 13, "t", "", "x86_64-linux-gnu", ".cpython-313t-x86_64-linux-gnu.so",
 	 "free-threaded CPython 3.13 on x86_64-linux-gnu", 0, 0, 0, 0},
-	{"x.cpython-314td-x86_64-linux-musl.so", "x", "cpython-314td-x86_64-linux-musl", "cpython", 3,
-	 14, "td", "", "x86_64-linux-musl", ".cpython-314td-x86_64-linux-musl.so",
+	{"x.cpython-314td-x86_64-linux-musl.so", "x", "cpython-314td-x86_64-linux-musl", "cpython",
+	 3, 14, "td", "", "x86_64-linux-musl", ".cpython-314td-x86_64-linux-musl.so",
 	 "a debug build of free-threaded CPython 3.14 on x86_64-linux-musl", 0, 0, 0, 0},
 	{"x.cpython-311-darwin.so", "x", "cpython-311-darwin", "cpython", 3, 11, "", "", "darwin",
 	 ".cpython-311-darwin.so", "CPython 3.11 on macOS", 0, 0, 0, 1},
@@ -57,18 +57,18 @@ static const struct parse_case {
 	{"x.pypy39-pp73-x86_64-linux-gnu.so", "x", "pypy39-pp73-x86_64-linux-gnu", "pypy", 3, 9, "",
 	 "pp73", "x86_64-linux-gnu", ".pypy39-pp73-x86_64-linux-gnu.so",
 	 "PyPy 3.9 (7.3) on x86_64-linux-gnu", 0, 0, 0, 0},
-	{"x.pypy310-pp73-darwin.so", "x", "pypy310-pp73-darwin", "pypy", 3, 10, "", "pp73", "darwin",
-	 ".pypy310-pp73-darwin.so", "PyPy 3.10 (7.3) on macOS", 0, 0, 0, 1},
-	{"x.pypy-41.so", "x", "pypy-41", "pypy", 2, 0, "", "41", "", ".pypy-41.so", "PyPy 2", 0, 0, 0,
-	 0},
+	{"x.pypy310-pp73-darwin.so", "x", "pypy310-pp73-darwin", "pypy", 3, 10, "", "pp73",
+	 "darwin", ".pypy310-pp73-darwin.so", "PyPy 3.10 (7.3) on macOS", 0, 0, 0, 1},
+	{"x.pypy-41.so", "x", "pypy-41", "pypy", 2, 0, "", "41", "", ".pypy-41.so", "PyPy 2", 0, 0,
+	 0, 0},
 	{"x.graalpy240-311-native-x86_64-linux.so", "x", "graalpy240-311-native-x86_64-linux",
 	 "graalpy", 3, 11, "", "", "x86_64-linux", ".graalpy240-311-native-x86_64-linux.so",
 	 "GraalPy 3.11 on x86_64-linux", 0, 0, 0, 0},
 	{"x.x86_64-linux-gnu.so", "x", "x86_64-linux-gnu", "", 0, 0, "", "", "x86_64-linux-gnu",
 	 ".x86_64-linux-gnu.so", "any Python (no version in its name) on x86_64-linux-gnu", 0, 0, 0,
 	 0},
-	{"x.so", "x", "", "", 0, 0, "", "", "", ".so", "any Python (its name has no ABI tag)", 0, 0, 0,
-	 0},
+	{"x.so", "x", "", "", 0, 0, "", "", "", ".so", "any Python (its name has no ABI tag)", 0, 0,
+	 0, 0},
 	{"libx.so.1.2", "libx", "", "", 0, 0, "", "", "", ".so.1.2",
 	 "any Python (its name has no ABI tag)", 0, 0, 0, 0},
 	{"x.dylib", "x", "", "", 0, 0, "", "", "", ".dylib",
@@ -82,10 +82,10 @@ static const struct parse_case {
 	 "something unknown (\"cpython-311_x\" is no ABI tag)", 0, 0, 0, 0},
 	{"x.abi33.so", "x", "abi33", "", 0, 0, "", "", "", ".abi33.so",
 	 "something unknown (\"abi33\" is no ABI tag)", 0, 0, 0, 0},
-	{"x..so", "x", "", "", 0, 0, "", "", "", "..so", "any Python (its name has no ABI tag)", 0, 0,
-	 0, 0},
-	{"\xff\n.so", "\xff\n", "", "", 0, 0, "", "", "", ".so", "any Python (its name has no ABI tag)",
-	 0, 0, 0, 0},
+	{"x..so", "x", "", "", 0, 0, "", "", "", "..so", "any Python (its name has no ABI tag)", 0,
+	 0, 0, 0},
+	{"\xff\n.so", "\xff\n", "", "", 0, 0, "", "", "", ".so",
+	 "any Python (its name has no ABI tag)", 0, 0, 0, 0},
 };
 
 static void test_parse(void **state)
@@ -117,8 +117,9 @@ static void test_parse(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const names[] = {"", ".so", ".", "x", "x.py", "x.so.", "x.so.1.", "so", "x.sob",
-					    "x.1", "1.2.3", "dir/x.so", ".hidden.so", "x.pyc"};
+	static const char *const names[] = {"",	     ".so",	 ".",	       "x",	"x.py",
+					    "x.so.", "x.so.1.",	 "so",	       "x.sob", "x.1",
+					    "1.2.3", "dir/x.so", ".hidden.so", "x.pyc"};
 	struct imp_abi_tag t;
 	size_t i;
 
@@ -142,7 +143,7 @@ static void test_cut_anywhere(void **state)
 	for (i = 0; i < 3; i++) {
 		for (n = strlen(names[i]); n > 2; n--) {
 			char *file = imp_arena_printf(&arena, "%.*s.so", (int)n, names[i]);
-			char *exact = strdup(file);	/* so that a sanitizer sees its end */
+			char *exact = strdup(file); /* so that a sanitizer sees its end */
 
 			assert_non_null(exact);
 			assert_int_equal(imp_abi_tag_parse(&t, &arena, exact), 0);
@@ -251,8 +252,8 @@ static void test_difference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	      cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_cut_anywhere),  cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_parse),	     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_difference),
 	};
 

@@ -108,7 +108,7 @@ static void test_csv(void **state)
 		struct imp_csv csv = {.data = exact, .len = strlen(cases[i].text)};
 
 		assert_non_null(exact);
-		memcpy(exact, cases[i].text, csv.len);	/* no NUL: a sanitizer sees the end */
+		memcpy(exact, cases[i].text, csv.len); /* no NUL: a sanitizer sees the end */
 		for (n = 0; imp_csv_next(&csv, &row); n++) {
 			assert_true(n < 5 && cases[i].paths[n]);
 			assert_string_equal(imp_csv_path(&row, &arena), cases[i].paths[n]);
@@ -155,9 +155,19 @@ static void test_module_file(void **state)
 static void test_paths(void **state)
 {
 	static const char *const cases[][2] = {
-		{"/a/b/../c", "/a/c"}, {"/a//b/./c/", "/a/b/c"}, {"/..", "/"}, {"/../../x", "/x"},
-		{"a/../..", ".."}, {"../../x", "../../x"}, {"", "."}, {"a/..", "."}, {"/", "/"},
-		{"/a/b/../../../../c", "/c"}, {"/...", "/..."}, {"..a/..", "."}, {"a/b/..", "a"},
+		{"/a/b/../c", "/a/c"},
+		{"/a//b/./c/", "/a/b/c"},
+		{"/..", "/"},
+		{"/../../x", "/x"},
+		{"a/../..", ".."},
+		{"../../x", "../../x"},
+		{"", "."},
+		{"a/..", "."},
+		{"/", "/"},
+		{"/a/b/../../../../c", "/c"},
+		{"/...", "/..."},
+		{"..a/..", "."},
+		{"a/b/..", "a"},
 	};
 	size_t i;
 
@@ -207,16 +217,19 @@ static void test_record_claims(void **state)
 			"\"odd, name.py\",,\n"
 			"../../bin/pkg-tool,,\n"
 			"pkg-1.2.dist-info/RECORD,,\n");
-	temp_tree_write(&tree, "rec/site-packages/pkg-1.2.dist-info/WHEEL",
-			"Wheel-Version: 1.0\nGenerator: x\r\nTag:  cp311-cp311-linux_x86_64 \nTag: other\n");
+	temp_tree_write(
+		&tree, "rec/site-packages/pkg-1.2.dist-info/WHEEL",
+		"Wheel-Version: 1.0\nGenerator: x\r\nTag:  cp311-cp311-linux_x86_64 \nTag: other\n");
 	temp_tree_write(&tree, "rec/site-packages/pkg-1.2.dist-info/INSTALLER", "pip\n");
 	temp_tree_write(&tree, "rec/site-packages/pkg/__init__.py", "");
 	temp_tree_link(&tree, "rec", "alias");
 
 	out = claims("pkg._native", site("rec"), site("alias"));
-	assert_int_equal(out.n, 1);	/* the same directory by two names counts once */
-	assert_string_equal(out.v[0].path,
-			    temp_tree_path(&tree, "rec/site-packages/pkg/_native.cpython-311-x86_64-linux-gnu.so"));
+	assert_int_equal(out.n, 1); /* the same directory by two names counts once */
+	assert_string_equal(
+		out.v[0].path,
+		temp_tree_path(&tree,
+			       "rec/site-packages/pkg/_native.cpython-311-x86_64-linux-gnu.so"));
 	assert_string_equal(out.v[0].line,
 			    "pkg/_native.cpython-311-x86_64-linux-gnu.so,sha256=def,20");
 	assert_int_equal(out.v[0].exists, 0);
@@ -250,7 +263,8 @@ static void test_record_paths(void **state)
 					 "../../lib64/site-packages/half.so,,\r\n"
 					 "../../share/half2.so,,\r\n"
 					 "%s/lib/site-packages/whole.py,,\r\n"
-					 "./dotted/./x/../name.py,,\n./dotted/name.so,,", tree.root));
+					 "./dotted/./x/../name.py,,\n./dotted/name.so,,",
+					 tree.root));
 	out = claims("say \"hi\"", site("lib"), NULL);
 	assert_int_equal(out.n, 1);
 	assert_string_equal(imp_path_name(out.v[0].path), "say \"hi\".py");
@@ -288,14 +302,14 @@ static void test_egg_claims(void **state)
 	out = claims("b.mod", site("egg"), NULL);
 	assert_int_equal(out.n, 1);
 	assert_string_equal(out.v[0].dist.version, "3.7");
-	assert_int_equal(claims("b._y", site("egg"), NULL).n, 0);	/* sources hold no extension */
-	assert_int_equal(claims("tests", site("egg"), NULL).n, 0);	/* no top-level name of it */
+	assert_int_equal(claims("b._y", site("egg"), NULL).n, 0);  /* sources hold no extension */
+	assert_int_equal(claims("tests", site("egg"), NULL).n, 0); /* no top-level name of it */
 	assert_int_equal(claims("setup", site("egg"), NULL).n, 0);
 	out = claims("c", site("egg"), NULL);
 	assert_int_equal(out.n, 1);
 	assert_string_equal(out.v[0].path, temp_tree_path(&tree, "egg/site-packages/c-2.egg/c.py"));
 	out = claims("c", imp_arena_printf(&arena, "%s/c-2.egg", site("egg")), NULL);
-	assert_int_equal(out.n, 1);	/* the egg itself on the path */
+	assert_int_equal(out.n, 1); /* the egg itself on the path */
 	assert_string_equal(out.v[0].path, temp_tree_path(&tree, "egg/site-packages/c-2.egg/c.py"));
 }
 
@@ -333,19 +347,23 @@ static void test_of_file(void **state)
 	temp_tree_write(&tree, "of/site-packages/one-1.dist-info/RECORD",
 			"one/data.txt,,\none/__pycache__/x.cpython-311.pyc,,\n");
 	temp_tree_write(&tree, "of/site-packages/two-2.dist-info/RECORD", "two/data.txt,,\n");
-	assert_int_equal(imp_distribution_of_file(&on, &arena, entry,
-						  temp_tree_path(&tree, "of/site-packages/two/data.txt"),
-						  &dist), 0);
+	assert_int_equal(imp_distribution_of_file(
+				 &on, &arena, entry,
+				 temp_tree_path(&tree, "of/site-packages/two/data.txt"), &dist),
+			 0);
 	assert_string_equal(dist.name, "two");
-	assert_int_equal(imp_distribution_of_file(&on, &arena, entry,
-						  temp_tree_path(&tree, "of/site-packages/one/./data.txt"),
-						  &dist), 0);
+	assert_int_equal(imp_distribution_of_file(
+				 &on, &arena, entry,
+				 temp_tree_path(&tree, "of/site-packages/one/./data.txt"), &dist),
+			 0);
 	assert_string_equal(dist.name, "one");
-	assert_int_equal(imp_distribution_of_file(&on, &arena, entry,
-						  temp_tree_path(&tree, "of/site-packages/data.txt"),
-						  &dist), -ENOENT);
+	assert_int_equal(
+		imp_distribution_of_file(&on, &arena, entry,
+					 temp_tree_path(&tree, "of/site-packages/data.txt"), &dist),
+		-ENOENT);
 	assert_int_equal(imp_distribution_of_file(&on, &arena, temp_tree_path(&tree, "no"),
-						  temp_tree_path(&tree, "no/x"), &dist), -ENOENT);
+						  temp_tree_path(&tree, "no/x"), &dist),
+			 -ENOENT);
 	assert_int_equal(imp_distribution_of_file(&off, &arena, entry, "/x", &dist), -ENODATA);
 	assert_int_equal(imp_distribution_of_file(&on, &arena, "", "x", &dist), -ENODATA);
 }
@@ -400,11 +418,12 @@ static void test_dpkg(void **state)
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/bin/ls", &package), 0);
 	assert_string_equal(package, "coreutils");
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/usr/bin/ls", &package), 0);
-	assert_string_equal(package, "coreutils");	/* merged /usr: the list has only one of them */
+	assert_string_equal(package, "coreutils"); /* merged /usr: the list has only one of them */
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/usr/bin/./ls", &package), 0);
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/usr/bin/l", &package), -ENOENT);
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/s", &package), -ENOENT);
-	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/bin/ls\n/usr", &package), -ENOENT);
+	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "/bin/ls\n/usr", &package),
+			 -ENOENT);
 	assert_int_equal(imp_distribution_dpkg_owner(&on, &arena, "bin/ls", &package), -ENODATA);
 	assert_null(package);
 	assert_int_equal(imp_distribution_dpkg_claims(&on, &arena, "no_such_module_17", &out), 0);
@@ -439,12 +458,12 @@ static void test_dpkg_module(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse_name),	 cmocka_unit_test(test_csv),
-		cmocka_unit_test(test_module_file),	 cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_record_claims),	 cmocka_unit_test(test_record_paths),
-		cmocka_unit_test(test_egg_claims),	 cmocka_unit_test(test_hostile_metadata),
-		cmocka_unit_test(test_of_file),		 cmocka_unit_test(test_list),
-		cmocka_unit_test(test_dpkg),		 cmocka_unit_test(test_dpkg_module),
+		cmocka_unit_test(test_parse_name),    cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_module_file),   cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_record_claims), cmocka_unit_test(test_record_paths),
+		cmocka_unit_test(test_egg_claims),    cmocka_unit_test(test_hostile_metadata),
+		cmocka_unit_test(test_of_file),	      cmocka_unit_test(test_list),
+		cmocka_unit_test(test_dpkg),	      cmocka_unit_test(test_dpkg_module),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

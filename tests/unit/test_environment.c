@@ -26,7 +26,8 @@ static const char *in_world(struct world *w, const char *format)
 {
 	char *text = imp_arena_printf(&w->arena, "%s", format), *at = strchr(text, '@');
 
-	return at ? imp_arena_printf(&w->arena, "%.*s%s%s", (int)(at - text), text, w->tree.root, at + 1) :
+	return at ? imp_arena_printf(&w->arena, "%.*s%s%s", (int)(at - text), text, w->tree.root,
+				     at + 1) :
 		    text;
 }
 
@@ -75,8 +76,8 @@ static int teardown(void **state)
 static void find(struct world *w)
 {
 	memset(&w->sites, 0, sizeof(w->sites));
-	assert_int_equal(imp_environment_find(&on, &w->arena, &w->image, &w->py, &w->searched,
-					      &w->sites), 0);
+	assert_int_equal(
+		imp_environment_find(&on, &w->arena, &w->image, &w->py, &w->searched, &w->sites), 0);
 	assert_true(w->sites.n <= 256);
 }
 
@@ -124,7 +125,8 @@ static void test_disabled(void **state)
 	bool importable = true;
 
 	assert_int_equal(imp_environment_find(&off, &w->arena, &w->image, &w->py, &w->searched,
-					      &w->sites), -ENODATA);
+					      &w->sites),
+			 -ENODATA);
 	assert_int_equal(w->sites.n, 0);
 	assert_int_equal(imp_environment_holds(&off, &w->arena, &any, "x", &path, &importable),
 			 -ENODATA);
@@ -143,7 +145,7 @@ static void test_searched_ones_are_left_out(void **state)
 	assert_int_equal(place(w, "opt/lib/alias/site-packages"), -1);
 	assert_true(place(w, "home/work") >= 0);
 
-	w->searched.v[0] = "";		/* sys.path[0] of -c: the working directory */
+	w->searched.v[0] = ""; /* sys.path[0] of -c: the working directory */
 	find(w);
 	assert_int_equal(place(w, "home/work"), -1);
 	assert_true(place(w, "home/work/app") >= 0);
@@ -155,14 +157,15 @@ static void test_searched_ones_are_left_out(void **state)
 
 static void test_venvs_near_the_program(void **state)
 {
-	static const char *const roots[] = {"home/work/app/.venv", "home/work/app/any name", "home/work/venv",
-					    "home/work/envs/one", "home/.venv", "home/work/.tox/py312"};
+	static const char *const roots[] = {"home/work/app/.venv", "home/work/app/any name",
+					    "home/work/venv",	   "home/work/envs/one",
+					    "home/.venv",	   "home/work/.tox/py312"};
 	struct world *w = *state;
 	size_t i;
 
 	for (i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
 		make_venv(w, roots[i], "3.12");
-	make_venv(w, "home/other", "3.12");	/* of any name in the home directory: not looked for */
+	make_venv(w, "home/other", "3.12"); /* of any name in the home directory: not looked for */
 	temp_tree_write(&w->tree, "home/work/app/novenv/lib/python3.12/site-packages/", "");
 	find(w);
 	for (i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
@@ -268,14 +271,16 @@ static void test_managers(void **state)
 			snprintf(name, sizeof(name), "%s/conda-meta/", cases[i].root);
 			temp_tree_write(&w->tree, name, "");
 		}
-		snprintf(name, sizeof(name), "%s/bin/python%s", cases[i].root, strrchr(cases[i].lib, 'n') + 1);
+		snprintf(name, sizeof(name), "%s/bin/python%s", cases[i].root,
+			 strrchr(cases[i].lib, 'n') + 1);
 		temp_tree_write(&w->tree, name, "");
 	}
 	temp_tree_write(&w->tree, "shims/python3", "#!/bin/bash\n");
 	temp_tree_write(&w->tree, "shims/python-config", "");
 	temp_tree_link(&w->tree, "../real/bin/python3.8", "links/python3");
 	set_env(w, imp_arena_printf(&w->arena, "PATH=%s:%s:relative::%s:/nonexistent",
-				    temp_tree_path(&w->tree, "pathdir/bin"), temp_tree_path(&w->tree, "links"),
+				    temp_tree_path(&w->tree, "pathdir/bin"),
+				    temp_tree_path(&w->tree, "links"),
 				    temp_tree_path(&w->tree, "shims")));
 	find(w);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -318,7 +323,7 @@ static void test_project(void **state)
 	assert_string_equal(s->interpreter, w->py.executable);
 	assert_int_equal(s->minor, 12);
 	assert_true(place(w, "home/work/app/__pypackages__/3.12/lib") >= 0);
-	assert_int_equal(place(w, "home"), -1);	/* the home directory is no project */
+	assert_int_equal(place(w, "home"), -1); /* the home directory is no project */
 	/* two levels up, where a mark says that the project begins there */
 	assert_int_equal(place(w, ""), -1);
 	temp_tree_write(&w->tree, "home/work/app/a/b/c/deep.py", "");
@@ -338,7 +343,7 @@ static void test_no_clues(void **state)
 	memset(&w->image, 0, sizeof(w->image));
 	memset(&w->py, 0, sizeof(w->py));
 	memset(&w->searched, 0, sizeof(w->searched));
-	find(w);	/* the machine's own, whatever they are; and no crash */
+	find(w); /* the machine's own, whatever they are; and no crash */
 	*imp_vec_push(&w->arena, &w->image.argv) = "python3";
 	*imp_vec_push(&w->arena, &w->image.argv) = "-W";
 	find(w);
@@ -415,11 +420,13 @@ static void test_holds(void **state)
 	temp_tree_write(&w->tree, "site/void/data.txt", "");
 	temp_tree_link(&w->tree, "nowhere.py", "site/dangling.py");
 	temp_tree_write(&w->tree, "dev/linked/__init__.py", "");
-	temp_tree_write(&w->tree, "site/x.pth", imp_arena_printf(&w->arena, "# comment\nimport evil\n/nonexistent\r\n%s\n",
-								 temp_tree_path(&w->tree, "dev")));
+	temp_tree_write(&w->tree, "site/x.pth",
+			imp_arena_printf(&w->arena, "# comment\nimport evil\n/nonexistent\r\n%s\n",
+					 temp_tree_path(&w->tree, "dev")));
 	s.directory = temp_tree_path(&w->tree, "site");
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(imp_environment_holds(&on, &w->arena, &s, cases[i].module, &path, &importable),
+		assert_int_equal(imp_environment_holds(&on, &w->arena, &s, cases[i].module, &path,
+						       &importable),
 				 cases[i].holds);
 		assert_int_equal(importable, cases[i].importable);
 		if (!cases[i].path)
@@ -427,11 +434,13 @@ static void test_holds(void **state)
 		else if (strncmp(cases[i].path, "dev/", 4) == 0)
 			assert_string_equal(path, temp_tree_path(&w->tree, cases[i].path));
 		else
-			assert_string_equal(path, imp_arena_printf(&w->arena, "%s/%s", s.directory, cases[i].path));
+			assert_string_equal(path, imp_arena_printf(&w->arena, "%s/%s", s.directory,
+								   cases[i].path));
 	}
 	/* a free-threaded Python takes other files */
 	s.free_threaded = true;
-	assert_int_equal(imp_environment_holds(&on, &w->arena, &s, "threaded", &path, &importable), 1);
+	assert_int_equal(imp_environment_holds(&on, &w->arena, &s, "threaded", &path, &importable),
+			 1);
 	assert_true(importable);
 	assert_int_equal(imp_environment_holds(&on, &w->arena, &s, "stable", &path, &importable), 1);
 	assert_false(importable);
@@ -451,12 +460,17 @@ static void test_python_version(void **state)
 		int major, minor;
 		bool free_threaded;
 	} cases[] = {
-		{"python3.12", true, 3, 12, false}, {"python3.13t", true, 3, 13, true},
-		{"python3", true, 3, 0, false}, {"python", false, 0, 0, false},
-		{"pypy3.10", true, 3, 10, false}, {"3.11.2 (main, Oct  7)", true, 3, 11, false},
+		{"python3.12", true, 3, 12, false},
+		{"python3.13t", true, 3, 13, true},
+		{"python3", true, 3, 0, false},
+		{"python", false, 0, 0, false},
+		{"pypy3.10", true, 3, 10, false},
+		{"3.11.2 (main, Oct  7)", true, 3, 11, false},
 		{"3.13.0 experimental free-threading build", true, 3, 13, false},
-		{"3.11.2.final.0", true, 3, 11, false}, {"python3.", true, 3, 0, false},
-		{"", false, 0, 0, false}, {"x3.1", false, 0, 0, false},
+		{"3.11.2.final.0", true, 3, 11, false},
+		{"python3.", true, 3, 0, false},
+		{"", false, 0, 0, false},
+		{"x3.1", false, 0, 0, false},
 		{"99999999999.99999999999", true, 9999, 0, false},
 	};
 	struct imp_python_version v;

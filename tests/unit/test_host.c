@@ -97,9 +97,9 @@ static void test_read(void **state)
 			 -ENOENT);
 	assert_int_equal(mkfifo(temp_tree_path(&tree, "fifo"), 0600), 0);
 	assert_int_equal(imp_host_read(&on, &arena, temp_tree_path(&tree, "fifo"), 9, &data, &len),
-			 -EINVAL);	/* and it did not wait for a writer */
-	assert_int_equal(imp_host_read(&on, &arena, temp_tree_write(&tree, "empty", ""), 0, &data,
-				       &len), 0);
+			 -EINVAL); /* and it did not wait for a writer */
+	assert_int_equal(
+		imp_host_read(&on, &arena, temp_tree_write(&tree, "empty", ""), 0, &data, &len), 0);
 	assert_int_equal(len, 0);
 	assert_string_equal(data, "");
 
@@ -117,8 +117,14 @@ static void test_read(void **state)
 
 static void test_contains_across_pieces(void **state)
 {
-	static const size_t places[] = {0, 1, (1 << 20) - 13, (1 << 20) - 1, 1 << 20, (1 << 20) + 7,
-					(2 << 20) - 3, (2 << 20) + 101 - 13};
+	static const size_t places[] = {0,
+					1,
+					(1 << 20) - 13,
+					(1 << 20) - 1,
+					1 << 20,
+					(1 << 20) + 7,
+					(2 << 20) - 3,
+					(2 << 20) + 101 - 13};
 	size_t size = (2 << 20) + 101, i;
 	char *big = malloc(size);
 
@@ -128,10 +134,10 @@ static void test_contains_across_pieces(void **state)
 		memset(big, '\n', size);
 		memcpy(big + places[i], "\nPackage: x1\n", 13);
 		temp_tree_bytes(&tree, "big", big, size);
-		assert_int_equal(imp_host_contains(&on, temp_tree_path(&tree, "big"),
-						   "\nPackage: x1\n"), 1);
-		assert_int_equal(imp_host_contains(&on, temp_tree_path(&tree, "big"),
-						   "\nPackage: x2\n"), 0);
+		assert_int_equal(
+			imp_host_contains(&on, temp_tree_path(&tree, "big"), "\nPackage: x1\n"), 1);
+		assert_int_equal(
+			imp_host_contains(&on, temp_tree_path(&tree, "big"), "\nPackage: x2\n"), 0);
 	}
 	free(big);
 	temp_tree_write(&tree, "small", "ab");
@@ -154,7 +160,8 @@ static void test_list(void **state)
 	assert_string_equal(names.v[0], ".c");
 	assert_string_equal(names.v[1], "a\n\xff");
 	assert_string_equal(names.v[2], "b");
-	assert_int_equal(imp_host_list(&on, &arena, temp_tree_path(&tree, "list/b"), &names), -ENOTDIR);
+	assert_int_equal(imp_host_list(&on, &arena, temp_tree_path(&tree, "list/b"), &names),
+			 -ENOTDIR);
 	assert_int_equal(imp_host_list(&on, &arena, temp_tree_path(&tree, "none"), &names), -ENOENT);
 	assert_int_equal(names.n, 0);
 	temp_tree_write(&tree, "void/", "");
@@ -169,15 +176,17 @@ static void test_links(void **state)
 	(void)state;
 	temp_tree_write(&tree, "links/real/file", "");
 	temp_tree_link(&tree, "real", "links/link");
-	assert_int_equal(imp_host_readlink(&on, &arena, temp_tree_path(&tree, "links/link"), &text), 0);
+	assert_int_equal(imp_host_readlink(&on, &arena, temp_tree_path(&tree, "links/link"), &text),
+			 0);
 	assert_string_equal(text, "real");
 	assert_int_equal(imp_host_readlink(&on, &arena, temp_tree_path(&tree, "links/real"), &text),
 			 -EINVAL);
 	assert_null(text);
-	assert_int_equal(imp_host_realpath(&on, &arena, temp_tree_path(&tree, "links/link/file"), &text),
-			 0);
+	assert_int_equal(
+		imp_host_realpath(&on, &arena, temp_tree_path(&tree, "links/link/file"), &text), 0);
 	assert_string_equal(text, temp_tree_path(&tree, "links/real/file"));
-	assert_int_equal(imp_host_realpath(&on, &arena, temp_tree_path(&tree, "no"), &text), -ENOENT);
+	assert_int_equal(imp_host_realpath(&on, &arena, temp_tree_path(&tree, "no"), &text),
+			 -ENOENT);
 }
 
 /* ---- is the trace from here? ---- */
@@ -241,7 +250,7 @@ static void test_matches(void **state)
 	assert_null(why);
 	assert_true(imp_host_matches(&r.record, NULL));
 
-	r.image.root_ino += 17;		/* a chroot */
+	r.image.root_ino += 17; /* a chroot */
 	assert_false(imp_host_matches(&r.record, &why));
 	assert_non_null(strstr(why, "root directory"));
 	r.image.boot_id = "another";
@@ -249,7 +258,7 @@ static void test_matches(void **state)
 	assert_non_null(strstr(why, "another machine"));
 
 	record_here(&r);
-	r.image.root_dev++;		/* a container of the same boot */
+	r.image.root_dev++; /* a container of the same boot */
 	assert_false(imp_host_matches(&r.record, &why));
 
 	record_here(&r);
@@ -271,10 +280,10 @@ static void test_matches_after_reboot(void **state)
 	r.image.boot_id = "11111111-2222-3333-4444-555555555555";
 	assert_true(imp_host_matches(&r.record, &why));
 
-	add_entry(&r, dir, mtime_of(dir) + 1);	/* changed since, or another machine's */
+	add_entry(&r, dir, mtime_of(dir) + 1); /* changed since, or another machine's */
 	assert_false(imp_host_matches(&r.record, &why));
 	assert_non_null(why);
-	add_entry(&r, dir, mtime_of(dir));	/* one that is as it was */
+	add_entry(&r, dir, mtime_of(dir)); /* one that is as it was */
 	assert_true(imp_host_matches(&r.record, &why));
 
 	r.image.exe = "/nonexistent/python";

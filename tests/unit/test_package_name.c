@@ -33,41 +33,89 @@ static void assert_text(const char *text, const char *wanted)
 static void test_pypi_name(void **state)
 {
 	static const char *const cases[][2] = {
-		{"cv2", "opencv-python"}, {"cv2.gapi", "opencv-python"}, {"PIL", "Pillow"},
-		{"PIL.Image", "Pillow"}, {"PIL._imagingtk", "Pillow"}, {"yaml", "PyYAML"},
-		{"_yaml", "PyYAML"}, {"sklearn.utils._x", "scikit-learn"}, {"skimage", "scikit-image"},
-		{"bs4", "beautifulsoup4"}, {"dateutil", "python-dateutil"}, {"dotenv", "python-dotenv"},
-		{"_cffi_backend", "cffi"}, {"OpenSSL", "pyOpenSSL"}, {"Crypto", "pycryptodome"},
-		{"Crypto.Cipher._raw_aes", "pycryptodome"}, {"Cryptodome", "pycryptodomex"},
-		{"nacl", "PyNaCl"}, {"jwt", "PyJWT"}, {"git", "GitPython"}, {"serial", "pyserial"},
-		{"usb", "pyusb"}, {"MySQLdb", "mysqlclient"}, {"zmq", "pyzmq"}, {"attr", "attrs"},
-		{"pkg_resources", "setuptools"}, {"win32api", "pywin32"}, {"_brotli", "Brotli"},
-		{"_ruamel_yaml", "ruamel.yaml.clib"}, {"_argon2_cffi_bindings", "argon2-cffi-bindings"},
-		{"_bcrypt", "bcrypt"}, {"simplejson._speedups", "simplejson"},
-		{"markupsafe._speedups", "MarkupSafe"}, {"grpc._cython.cygrpc", "grpcio"},
-		{"rpds.rpds", "rpds-py"}, {"pydantic_core._pydantic_core", "pydantic-core"},
-		{"orjson", "orjson"}, {"msgpack._cmsgpack", "msgpack"},
+		{"cv2", "opencv-python"},
+		{"cv2.gapi", "opencv-python"},
+		{"PIL", "Pillow"},
+		{"PIL.Image", "Pillow"},
+		{"PIL._imagingtk", "Pillow"},
+		{"yaml", "PyYAML"},
+		{"_yaml", "PyYAML"},
+		{"sklearn.utils._x", "scikit-learn"},
+		{"skimage", "scikit-image"},
+		{"bs4", "beautifulsoup4"},
+		{"dateutil", "python-dateutil"},
+		{"dotenv", "python-dotenv"},
+		{"_cffi_backend", "cffi"},
+		{"OpenSSL", "pyOpenSSL"},
+		{"Crypto", "pycryptodome"},
+		{"Crypto.Cipher._raw_aes", "pycryptodome"},
+		{"Cryptodome", "pycryptodomex"},
+		{"nacl", "PyNaCl"},
+		{"jwt", "PyJWT"},
+		{"git", "GitPython"},
+		{"serial", "pyserial"},
+		{"usb", "pyusb"},
+		{"MySQLdb", "mysqlclient"},
+		{"zmq", "pyzmq"},
+		{"attr", "attrs"},
+		{"pkg_resources", "setuptools"},
+		{"win32api", "pywin32"},
+		{"_brotli", "Brotli"},
+		{"_ruamel_yaml", "ruamel.yaml.clib"},
+		{"_argon2_cffi_bindings", "argon2-cffi-bindings"},
+		{"_bcrypt", "bcrypt"},
+		{"simplejson._speedups", "simplejson"},
+		{"markupsafe._speedups", "MarkupSafe"},
+		{"grpc._cython.cygrpc", "grpcio"},
+		{"rpds.rpds", "rpds-py"},
+		{"pydantic_core._pydantic_core", "pydantic-core"},
+		{"orjson", "orjson"},
+		{"msgpack._cmsgpack", "msgpack"},
 		/* namespaces: a part of its own each, and nothing for the bare name */
-		{"google.protobuf", "protobuf"}, {"google.protobuf.internal", "protobuf"},
-		{"google._upb._message", "protobuf"}, {"google.cloud.storage", "google-cloud-storage"},
-		{"google.cloud.storage.blob", "google-cloud-storage"}, {"google", NULL},
-		{"google.auth.transport", "google-auth"}, {"azure", NULL},
-		{"azure.storage.blob", "azure-storage-blob"}, {"azure.mgmt.compute", "azure-mgmt-compute"},
-		{"ruamel.yaml", "ruamel.yaml"}, {"ruamel", NULL}, {"zope.schema", "zope.schema"},
+		{"google.protobuf", "protobuf"},
+		{"google.protobuf.internal", "protobuf"},
+		{"google._upb._message", "protobuf"},
+		{"google.cloud.storage", "google-cloud-storage"},
+		{"google.cloud.storage.blob", "google-cloud-storage"},
+		{"google", NULL},
+		{"google.auth.transport", "google-auth"},
+		{"azure", NULL},
+		{"azure.storage.blob", "azure-storage-blob"},
+		{"azure.mgmt.compute", "azure-mgmt-compute"},
+		{"ruamel.yaml", "ruamel.yaml"},
+		{"ruamel", NULL},
+		{"zope.schema", "zope.schema"},
 		{"zope.interface._zope_interface_coptimizations", "zope.interface"},
-		{"backports.tarfile", "backports.tarfile"}, {"sphinxcontrib.spelling", "sphinxcontrib-spelling"},
-		{"google.\xff.x", NULL}, {"google..", NULL},
+		{"backports.tarfile", "backports.tarfile"},
+		{"sphinxcontrib.spelling", "sphinxcontrib-spelling"},
+		{"google.\xff.x", NULL},
+		{"google..", NULL},
 		/* not in the table: the name itself, normalized */
-		{"requests_toolbelt", "requests-toolbelt"}, {"Some__Thing.sub", "some-thing"},
-		{"supabase", "supabase"}, {"yamlish", "yamlish"}, {"PILLOW", "pillow"},
+		{"requests_toolbelt", "requests-toolbelt"},
+		{"Some__Thing.sub", "some-thing"},
+		{"supabase", "supabase"},
+		{"yamlish", "yamlish"},
+		{"PILLOW", "pillow"},
 		/* what can be the name of no distribution */
-		{"_native_17", NULL}, {"x_", NULL}, {"", NULL}, {".", NULL}, {"\xc3\xa4pfel", NULL},
-		{"a b", NULL}, {"x;rm", NULL}, {"--pre", NULL},
+		{"_native_17", NULL},
+		{"x_", NULL},
+		{"", NULL},
+		{".", NULL},
+		{"\xc3\xa4pfel", NULL},
+		{"a b", NULL},
+		{"x;rm", NULL},
+		{"--pre", NULL},
 		/* Debian alone has it */
-		{"apt_pkg", NULL}, {"rpm", NULL},
+		{"apt_pkg", NULL},
+		{"rpm", NULL},
 		/* the standard library, of this Python and of Python 2 */
-		{"sqlite3", NULL}, {"_sqlite3", NULL}, {"os.path", NULL}, {"distutils", NULL},
-		{"urllib2", NULL}, {"ConfigParser", NULL}, {"_zstd", NULL},
+		{"sqlite3", NULL},
+		{"_sqlite3", NULL},
+		{"os.path", NULL},
+		{"distutils", NULL},
+		{"urllib2", NULL},
+		{"ConfigParser", NULL},
+		{"_zstd", NULL},
 	};
 	size_t i;
 
@@ -94,11 +142,13 @@ static void test_tables(void **state)
 		bool optional;
 		const char *build, *debian;
 	} stdlib[] = {
-#define STDLIB(name, since, removed, optional, build, debian) {name, since, removed, optional, build, debian},
+#define STDLIB(name, since, removed, optional, build, debian) \
+	{name, since, removed, optional, build, debian},
 #include "python/stdlib_modules.def"
 #undef STDLIB
 	};
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	static const char safe[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 	size_t i, translated = 0;
 	int k;
 
@@ -108,7 +158,8 @@ static void test_tables(void **state)
 			assert_true(strcmp(names[i - 1][0], names[i][0]) < 0);
 		assert_true(names[i][1] || names[i][2]);
 		for (k = 0; k < 3; k++)
-			assert_true(!names[i][k] || (names[i][k][0] && !names[i][k][strspn(names[i][k], safe)]));
+			assert_true(!names[i][k] ||
+				    (names[i][k][0] && !names[i][k][strspn(names[i][k], safe)]));
 		assert_false(imp_package_is_stdlib(names[i][0], NULL));
 		translated += names[i][1] && strcasecmp(names[i][0], names[i][1]) != 0;
 	}
@@ -129,22 +180,39 @@ static void test_stdlib(void **state)
 		bool stdlib, optional;
 		const char *build;
 	} cases[] = {
-		{"os", true, false, NULL}, {"os.path", true, false, NULL},
-		{"xml.etree.cElementTree", true, false, NULL}, {"_ssl", true, true, "libssl-dev"},
-		{"_hashlib", true, true, "libssl-dev"}, {"_sqlite3", true, true, "libsqlite3-dev"},
-		{"_tkinter", true, true, "tk-dev"}, {"tkinter", true, true, "tk-dev"},
-		{"_ctypes", true, true, "libffi-dev"}, {"_bz2", true, true, "libbz2-dev"},
-		{"_lzma", true, true, "liblzma-dev"}, {"zlib", true, true, "zlib1g-dev"},
-		{"_curses", true, true, "libncurses-dev"}, {"_gdbm", true, true, "libgdbm-dev"},
-		{"_dbm", true, true, "libgdbm-compat-dev"}, {"readline", true, true, "libreadline-dev"},
-		{"_uuid", true, true, "uuid-dev"}, {"_zstd", true, true, "libzstd-dev"},
-		{"nis", true, true, "libnsl-dev"}, {"pyexpat", true, true, "libexpat1-dev"},
-		{"_crypt", true, true, "libcrypt-dev"}, {"_decimal", true, true, NULL},
-		{"ossaudiodev", true, true, NULL}, {"spwd", true, true, NULL},
-		{"sqlite3", true, false, "libsqlite3-dev"}, {"ctypes.util", true, false, "libffi-dev"},
-		{"lib2to3", true, false, NULL}, {"test", true, false, NULL},
-		{"numpy", false, false, NULL}, {"", false, false, NULL}, {"o", false, false, NULL},
-		{"oss", false, false, NULL}, {"_sqlite", false, false, NULL},
+		{"os", true, false, NULL},
+		{"os.path", true, false, NULL},
+		{"xml.etree.cElementTree", true, false, NULL},
+		{"_ssl", true, true, "libssl-dev"},
+		{"_hashlib", true, true, "libssl-dev"},
+		{"_sqlite3", true, true, "libsqlite3-dev"},
+		{"_tkinter", true, true, "tk-dev"},
+		{"tkinter", true, true, "tk-dev"},
+		{"_ctypes", true, true, "libffi-dev"},
+		{"_bz2", true, true, "libbz2-dev"},
+		{"_lzma", true, true, "liblzma-dev"},
+		{"zlib", true, true, "zlib1g-dev"},
+		{"_curses", true, true, "libncurses-dev"},
+		{"_gdbm", true, true, "libgdbm-dev"},
+		{"_dbm", true, true, "libgdbm-compat-dev"},
+		{"readline", true, true, "libreadline-dev"},
+		{"_uuid", true, true, "uuid-dev"},
+		{"_zstd", true, true, "libzstd-dev"},
+		{"nis", true, true, "libnsl-dev"},
+		{"pyexpat", true, true, "libexpat1-dev"},
+		{"_crypt", true, true, "libcrypt-dev"},
+		{"_decimal", true, true, NULL},
+		{"ossaudiodev", true, true, NULL},
+		{"spwd", true, true, NULL},
+		{"sqlite3", true, false, "libsqlite3-dev"},
+		{"ctypes.util", true, false, "libffi-dev"},
+		{"lib2to3", true, false, NULL},
+		{"test", true, false, NULL},
+		{"numpy", false, false, NULL},
+		{"", false, false, NULL},
+		{"o", false, false, NULL},
+		{"oss", false, false, NULL},
+		{"_sqlite", false, false, NULL},
 	};
 	bool optional;
 	size_t i;
@@ -163,10 +231,20 @@ static void test_stdlib_range(void **state)
 		const char *module;
 		int since, removed;
 	} cases[] = {
-		{"os", 0, 0}, {"tomllib", 11, 0}, {"imp", 0, 12}, {"distutils.core", 0, 12},
-		{"cgi", 0, 13}, {"zoneinfo", 9, 0}, {"dataclasses", 7, 0}, {"asyncore", 0, 12},
-		{"formatter", 0, 10}, {"binhex", 0, 11}, {"compression.zstd", 14, 0},
-		{"annotationlib", 14, 0}, {"telnetlib", 0, 13}, {"dummy_threading", 0, 9},
+		{"os", 0, 0},
+		{"tomllib", 11, 0},
+		{"imp", 0, 12},
+		{"distutils.core", 0, 12},
+		{"cgi", 0, 13},
+		{"zoneinfo", 9, 0},
+		{"dataclasses", 7, 0},
+		{"asyncore", 0, 12},
+		{"formatter", 0, 10},
+		{"binhex", 0, 11},
+		{"compression.zstd", 14, 0},
+		{"annotationlib", 14, 0},
+		{"telnetlib", 0, 13},
+		{"dummy_threading", 0, 9},
 	};
 	int since, removed;
 	size_t i;
@@ -187,11 +265,19 @@ static void test_backport(void **state)
 		int minor;
 		const char *pypi;
 	} cases[] = {
-		{"distutils", 12, "setuptools"}, {"distutils.core", 13, "setuptools"},
-		{"distutils", 11, NULL}, {"cgi", 13, "legacy-cgi"}, {"cgi", 12, NULL},
-		{"audioop", 13, "audioop-lts"}, {"imp", 12, "zombie-imp"}, {"dataclasses", 6, "dataclasses"},
-		{"dataclasses", 7, NULL}, {"asyncore", 14, "pyasyncore"}, {"tomllib", 10, NULL},
-		{"os", 13, NULL}, {"numpy", 13, NULL},
+		{"distutils", 12, "setuptools"},
+		{"distutils.core", 13, "setuptools"},
+		{"distutils", 11, NULL},
+		{"cgi", 13, "legacy-cgi"},
+		{"cgi", 12, NULL},
+		{"audioop", 13, "audioop-lts"},
+		{"imp", 12, "zombie-imp"},
+		{"dataclasses", 6, "dataclasses"},
+		{"dataclasses", 7, NULL},
+		{"asyncore", 14, "pyasyncore"},
+		{"tomllib", 10, NULL},
+		{"os", 13, NULL},
+		{"numpy", 13, NULL},
 	};
 	size_t i;
 
@@ -207,15 +293,29 @@ static void test_backport(void **state)
 static void test_debian_name_without_host(void **state)
 {
 	static const char *const cases[][2] = {
-		{"_cffi_backend", "python3-cffi-backend"}, {"yaml", "python3-yaml"},
-		{"_tkinter", "python3-tk"}, {"tkinter", "python3-tk"}, {"tkinter.ttk", "python3-tk"},
-		{"_gdbm", "python3-gdbm"}, {"PIL.Image", "python3-pil"}, {"PIL.ImageTk", "python3-pil.imagetk"},
-		{"dbus", "python3-dbus"}, {"gi", "python3-gi"}, {"gi._gi", "python3-gi"},
-		{"gi._gi_cairo", "python3-gi-cairo"}, {"apt_pkg", "python3-apt"},
-		{"ensurepip", "python3-venv"}, {"distutils", "python3-distutils"},
-		{"jwt", "python3-jwt"}, {"cryptography.x", "python3-cryptography"},
+		{"_cffi_backend", "python3-cffi-backend"},
+		{"yaml", "python3-yaml"},
+		{"_tkinter", "python3-tk"},
+		{"tkinter", "python3-tk"},
+		{"tkinter.ttk", "python3-tk"},
+		{"_gdbm", "python3-gdbm"},
+		{"PIL.Image", "python3-pil"},
+		{"PIL.ImageTk", "python3-pil.imagetk"},
+		{"dbus", "python3-dbus"},
+		{"gi", "python3-gi"},
+		{"gi._gi", "python3-gi"},
+		{"gi._gi_cairo", "python3-gi-cairo"},
+		{"apt_pkg", "python3-apt"},
+		{"ensurepip", "python3-venv"},
+		{"distutils", "python3-distutils"},
+		{"jwt", "python3-jwt"},
+		{"cryptography.x", "python3-cryptography"},
 		/* unknown without anybody to ask: a guess could be another program's package */
-		{"foo", NULL}, {"_native", NULL}, {"os", NULL}, {"_sqlite3", NULL}, {"", NULL},
+		{"foo", NULL},
+		{"_native", NULL},
+		{"os", NULL},
+		{"_sqlite3", NULL},
+		{"", NULL},
 		{"cx_Oracle", NULL},
 	};
 	bool confirmed;
