@@ -4,8 +4,8 @@
 
 #include "cmd/cmd.h"
 
-static const struct imp_command *const commands[] = { &imp_cmd_run, &imp_cmd_analyze, &imp_cmd_attach,
-						      &imp_cmd_dump };
+static const struct imp_command *const commands[] = {&imp_cmd_run, &imp_cmd_analyze,
+						     &imp_cmd_attach, &imp_cmd_dump};
 
 static void print_top_help(FILE *out)
 {

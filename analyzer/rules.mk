@@ -3,9 +3,9 @@
 
 ANALYZER_SRC := $(sort $(wildcard analyzer/*.[cS] analyzer/*/*.[cS]))
 ANALYZER_OBJ := $(addprefix $(O)/,$(addsuffix .o,$(basename $(ANALYZER_SRC))))
-# `imptrace run` appends how the program ended in the way in which the recorder itself appends. (The unit
-# tests find the same modules in preload-test.a.)
-ANALYZER_PRELOAD_OBJ := $(addprefix $(O)/preload/,cbor_put.o frame_writer.o output.o)
+# `imptrace run` appends how the program ended in the way in which the recorder itself appends. An archive,
+# so that only what that needs is taken. (The unit tests find the same modules in preload-test.a.)
+ANALYZER_PRELOAD_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out preload/init.c preload/interpose_% preload/python_%,$(sort $(wildcard preload/*.c))))
 
 ANALYZER_CFLAGS = -Ianalyzer $(call pkg,cflags,libelf) $(call pkg,cflags,libzstd)
 ANALYZER_LIBS = $(call pkg,libs,libelf) $(call pkg,libs,libzstd)
@@ -15,15 +15,20 @@ ALL_PRODUCTS += $(O)/imptrace
 
 $(eval $(call stamp,$(O)/.analyzer-sources,$(ANALYZER_SRC)))
 
-$(O)/imptrace: $(ANALYZER_OBJ) $(ANALYZER_PRELOAD_OBJ) $(O)/.analyzer-sources
+$(O)/imptrace: $(ANALYZER_OBJ) $(O)/preload-modules.a $(O)/.analyzer-sources
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(CHECKED_FLAGS) $(LDFLAGS) $(ANALYZER_LDFLAGS) -o $@ $(ANALYZER_OBJ) $(ANALYZER_PRELOAD_OBJ) $(ANALYZER_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(CHECKED_FLAGS) $(LDFLAGS) $(ANALYZER_LDFLAGS) -o $@ $(ANALYZER_OBJ) $(O)/preload-modules.a $(ANALYZER_LIBS)
 
 # IMP_LIBDIR: where `imptrace run` looks for libimptrace.so when none lies beside the command. Only this object
 # knows it, so that `make install prefix=/usr` after a plain make compiles one file.
 $(eval $(call stamp,$(O)/.libdir,$$(libdir)))
 $(O)/analyzer/cmd/run.o: $(O)/.libdir
 $(O)/analyzer/cmd/run.o: private LIBDIR_FLAG = -DIMP_LIBDIR='"$(libdir)"'
+
+$(O)/preload-modules.a: $(ANALYZER_PRELOAD_OBJ) $(O)/.preload-sources
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 # All but main(), so that a unit test links just what it uses.
 $(O)/analyzer.a: $(filter-out $(O)/analyzer/main.o,$(ANALYZER_OBJ)) $(O)/.analyzer-sources

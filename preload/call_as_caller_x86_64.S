@@ -79,37 +79,22 @@ imp_call_as_caller:
 	jb	.Ljump			/* IMP_CALL_JUMP; mov has left the flags alone */
 
 	movzwl	IMP_CALL_WORDS(%rsp), %eax
-	movzwl	IMP_CALL_FRAMED(%rsp), %r9d
 	movq	IMP_CALL_GADGET(%rsp), %r10
 	movq	%rsp, %rbx
-	.cfi_remember_state
-	.cfi_def_cfa_register rbx
-	leaq	.Lcontinue(%rip), %r8
+	/*
+	 * Calls, though nothing returns to them in the usual way: the processor predicts where a "ret" goes by
+	 * the calls it has seen, and would be wrong in all functions above us if we only pushed.
+	 */
 	testb	$1, %al
 	jnz	1f
 	/* The ABI wants the stack aligned to 16 bytes at a call. */
 	subq	$8, %rsp
-	leaq	.Lcontinue_padded(%rip), %r8
-1:	pushq	%r8
-	testl	%eax, %eax
-	jz	3f
-2:	pushq	%rbp
-	decl	%eax
-	jnz	2b
-3:	testl	%r9d, %r9d
-	cmovneq	%rsp, %rbp
-	pushq	%r10
-	jmp	*%r11
-
-	/* What is looked up for a return address is the byte before it: the row must hold there too. */
-	.cfi_restore_state
-	.cfi_remember_state
 	.cfi_adjust_cfa_offset 8
-	nop
-.Lcontinue_padded:
-	addq	$8, %rsp
-	.cfi_restore_state
-	nop
+	call	.Ldetour
+	addq	$8, %rsp		/* the continuation */
+	.cfi_adjust_cfa_offset -8
+	jmp	.Lcontinue
+1:	call	.Ldetour
 .Lcontinue:
 	movq	%rax, IMP_CALL_RESULT(%rsp)
 	movq	IMP_CALL_OPS(%rsp), %rax
@@ -152,6 +137,27 @@ imp_call_as_caller:
 	.cfi_restore r12
 	.cfi_restore rbx
 	.cfi_restore rbp
+	jmp	*%r11
+
+	/* The return address on the stack is that of the continuation. */
+.Ldetour:
+	.cfi_def_cfa rbx, FRAME + 8
+	.cfi_rel_offset r15, IMP_CALL_SIZE
+	.cfi_rel_offset r14, IMP_CALL_SIZE + 8
+	.cfi_rel_offset r13, IMP_CALL_SIZE + 16
+	.cfi_rel_offset r12, IMP_CALL_SIZE + 24
+	.cfi_rel_offset rbx, IMP_CALL_SIZE + 32
+	.cfi_rel_offset rbp, IMP_CALL_SIZE + 40
+	jmp	2f
+1:	pushq	%rbp
+	decl	%eax
+2:	testl	%eax, %eax
+	jnz	1b
+	cmpw	$0, IMP_CALL_FRAMED(%rbx)
+	cmovneq	%rsp, %rbp
+	call	3f
+	ud2				/* never reached: the gadget takes its place */
+3:	movq	%r10, (%rsp)
 	jmp	*%r11
 	.cfi_endproc
 	.size	imp_call_as_caller, . - imp_call_as_caller

@@ -13,12 +13,12 @@ enum {
 	MAJOR_MAP = 5,
 };
 
-#define ITEM_FALSE	0xf4
-#define ITEM_TRUE	0xf5
-#define ARRAY_2_BYTES	((MAJOR_ARRAY << 5) | 25)	/* its length stands in the next two bytes */
+#define ITEM_FALSE    0xf4
+#define ITEM_TRUE     0xf5
+#define ARRAY_2_BYTES ((MAJOR_ARRAY << 5) | 25) /* its length stands in the next two bytes */
 
-#define MAP_ITEMS_MAX	(2 * 23)	/* pairs that fit into the one-byte head */
-#define ARRAY_ITEMS_MAX	65535
+#define MAP_ITEMS_MAX	(2 * 23) /* pairs that fit into the one-byte head */
+#define ARRAY_ITEMS_MAX 65535
 
 void imp_cbor_init(struct imp_cbor *c, void *buf, size_t size)
 {
@@ -152,7 +152,7 @@ static void open_item(struct imp_cbor *c, size_t head)
 /* Returns the innermost open item to be patched, or NULL. */
 static uint8_t *close_item(struct imp_cbor *c, uint32_t *items)
 {
-	if (!c->depth) {	/* an end without a begin: the item is no good */
+	if (!c->depth) { /* an end without a begin: the item is no good */
 		c->overflow = true;
 		return NULL;
 	}

@@ -17,14 +17,14 @@
  * one-byte head (at most 23 pairs), an array a three-byte head (at most 65535 items).
  */
 struct imp_cbor {
-	uint8_t *buf;			/* borrowed */
-	size_t size;			/* bytes of @buf */
-	size_t len;			/* bytes written */
+	uint8_t *buf; /* borrowed */
+	size_t size;  /* bytes of @buf */
+	size_t len;   /* bytes written */
 	bool overflow;
-	unsigned int depth;		/* open maps and arrays */
+	unsigned int depth; /* open maps and arrays */
 	struct {
-		size_t head;		/* where the head is, to be patched */
-		uint32_t items;		/* put so far; a pair counts two */
+		size_t head;	/* where the head is, to be patched */
+		uint32_t items; /* put so far; a pair counts two */
 	} open[IMP_DEPTH_MAX];
 };
 

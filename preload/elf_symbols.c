@@ -3,11 +3,19 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "poison.h"
 
 #define VERSION_HIDDEN 0x8000
+
+bool imp_elf_same_text(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
 
 /* Where the object's segments lie. */
 struct extent {
@@ -125,7 +133,7 @@ static bool version_fits(const struct imp_elf_symbols *s, uint32_t symbol, const
 	if (index == VER_NDX_GLOBAL)
 		return true;
 	have = version_name(s, index);
-	return have && !strcmp(have, version);
+	return have && imp_elf_same_text(have, version);
 }
 
 static bool symbol_fits(const struct imp_elf_symbols *s, uint32_t index, const char *name,
@@ -140,7 +148,7 @@ static bool symbol_fits(const struct imp_elf_symbols *s, uint32_t index, const c
 	}
 	if (ELF64_ST_BIND(sym->st_info) == STB_LOCAL)
 		return false;
-	return !strcmp(s->strtab + sym->st_name, name) && version_fits(s, index, version);
+	return imp_elf_same_text(s->strtab + sym->st_name, name) && version_fits(s, index, version);
 }
 
 static uint32_t gnu_hash(const char *name)

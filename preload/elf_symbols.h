@@ -9,6 +9,9 @@
 /*
  * The dynamic symbol table of one mapped object, read directly: dlsym is ours, and it would replace
  * the text that dlerror() owes to the program.
+ *
+ * Nothing here calls a function of libc: strcmp may be a sanitizer's, which at its first call sets its
+ * runtime up, and looks for the real ones through the very dlsym that we are about to resolve.
  */
 struct imp_elf_symbols {
 	ElfW(Addr) base;		/* load bias */
@@ -36,5 +39,8 @@ int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(
  * Returns NULL where it is not defined here. IFUNCs are resolved. TLS symbols are not found.
  */
 void *imp_elf_symbols_find(const struct imp_elf_symbols *s, const char *name, const char *version);
+
+/* imp_elf_same_text - are these the same? */
+bool imp_elf_same_text(const char *a, const char *b);
 
 #endif

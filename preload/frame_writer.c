@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ZSTD_STATIC_LINKING_ONLY	/* ZSTD_initStaticCCtx() */
+#define ZSTD_STATIC_LINKING_ONLY /* ZSTD_initStaticCCtx() */
 #include <zstd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -14,9 +14,9 @@
 
 #define DESCRIPTOR_SINGLE_SEGMENT 0x20
 #define DESCRIPTOR_CHECKSUM	  0x04
-#define DESCRIPTOR_SIZE_2_BYTES	  0x40	/* the value less 256 */
+#define DESCRIPTOR_SIZE_2_BYTES	  0x40 /* the value less 256 */
 #define DESCRIPTOR_SIZE_4_BYTES	  0x80
-#define BLOCK_LAST		  1	/* its type, bits 1 and 2, is 0: raw */
+#define BLOCK_LAST		  1 /* its type, bits 1 and 2, is 0: raw */
 #define BLOCK_SIZE_SHIFT	  3
 
 _Static_assert(IMP_BATCH_MAX <= ZSTD_BLOCKSIZE_MAX, "a raw frame has one block");
@@ -70,7 +70,7 @@ ssize_t imp_frame_store(void *frame, size_t size, const void *data, size_t len)
 	}
 	to = put_le(to, len << BLOCK_SIZE_SHIFT | BLOCK_LAST, 3);
 	memcpy(to, data, len);
-	to = put_le(to + len, XXH64(data, len, 0), 4);	/* its low 32 bits */
+	to = put_le(to + len, XXH64(data, len, 0), 4); /* its low 32 bits */
 	return to - (uint8_t *)frame;
 }
 
@@ -118,7 +118,8 @@ static int make_context(struct imp_frame_writer *w)
 
 		if (size < small)
 			size = small;
-		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
 		if (memory == MAP_FAILED)
 			return -ENOMEM;
 		w->workspace = memory;

@@ -15,20 +15,23 @@
  * compression context. That is what short processes write: a third of the start-up cost of a traced program
  * would otherwise be the first touch of zstd's tables (400 kB at level 3).
  */
-#define IMP_FRAME_RAW_MAX	12288	/* bytes of a process, in all its batches, before it compresses */
-#define IMP_FRAME_OVERHEAD	16	/* at most: magic 4, descriptor 1, size 4, block 3, checksum 4 */
+#define IMP_FRAME_RAW_MAX  12288 /* bytes of a process, in all its batches, before it compresses */
+#define IMP_FRAME_OVERHEAD 16	 /* at most: magic 4, descriptor 1, size 4, block 3, checksum 4 */
 /* Room for the frame of any batch: ZSTD_COMPRESSBOUND(IMP_BATCH_MAX), rounded up. */
-#define IMP_FRAME_MAX		(IMP_BATCH_MAX + IMP_BATCH_MAX / 256 + 64)
+#define IMP_FRAME_MAX (IMP_BATCH_MAX + IMP_BATCH_MAX / 256 + 64)
 
 struct imp_frame_writer {
-	int level;		/* zstd's, 1 to 19 */
-	size_t stored;		/* bytes that imp_frame_compress() has not compressed */
-	void *context;		/* ZSTD_CCtx in @workspace; NULL: none yet */
-	void *workspace;	/* mmapped */
+	int level;	 /* zstd's, 1 to 19 */
+	size_t stored;	 /* bytes that imp_frame_compress() has not compressed */
+	void *context;	 /* ZSTD_CCtx in @workspace; NULL: none yet */
+	void *workspace; /* mmapped */
 	size_t workspace_size;
 };
 
-#define IMP_FRAME_WRITER_INIT(level_) {.level = (level_)}
+#define IMP_FRAME_WRITER_INIT(level_) \
+	{                             \
+		.level = (level_)     \
+	}
 
 /*
  * imp_frame_store - a frame that holds the data as they are

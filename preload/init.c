@@ -17,8 +17,8 @@
 
 #include "poison.h"
 
-#define ENVIRON_MAX 510		/* variables; more of them are put into a mapping */
-#define VALUE_SHOWN 64		/* bytes of a bad value that are shown */
+#define ENVIRON_MAX 510 /* variables; more of them are put into a mapping */
+#define VALUE_SHOWN 64	/* bytes of a bad value that are shown */
 
 extern char **environ;
 
@@ -77,7 +77,8 @@ static void set_marker(const struct imp_output *out)
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
-static void complain(struct imp_remark *remark, const char *name, const char *value, const char *what)
+static void complain(struct imp_remark *remark, const char *name, const char *value,
+		     const char *what)
 {
 	char shown[VALUE_SHOWN + 1];
 	size_t len = strnlen(value, VALUE_SHOWN);
@@ -111,8 +112,9 @@ static void read_which(struct imp_remark *remark, const char *name, enum imp_whi
 			return;
 		}
 	}
-	complain(remark, name, value, *which == IMP_ALL ? "not none, failures or all; using all" :
-							   "not none, failures or all; using failures");
+	complain(remark, name, value,
+		 *which == IMP_ALL ? "not none, failures or all; using all" :
+				     "not none, failures or all; using failures");
 }
 
 static void read_follow(struct imp_remark *remark)
@@ -233,7 +235,7 @@ static void start(int argc, char **argv)
 		.process = write_forked,
 		.objects = imp_objects_update,
 	};
-	static struct imp_output out;	/* too large for a stack */
+	static struct imp_output out; /* too large for a stack */
 	uint64_t image_ns = imp_now_ns();
 	struct imp_remark remark = {.len = 0};
 	int joined;
@@ -241,7 +243,7 @@ static void start(int argc, char **argv)
 	(void)argc;
 	read_options(&remark);
 	joined = find_run(&out, &remark);
-	if (joined > 0 || joined == -ECANCELED)	/* the run's first process has complained already */
+	if (joined > 0 || joined == -ECANCELED) /* the run's first process has complained already */
 		remark.len = 0;
 	if (joined < 0) {
 		if (joined != -ECANCELED)

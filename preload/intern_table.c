@@ -6,7 +6,7 @@
 
 #include "poison.h"
 
-#define PLACES 32768	/* a power of two, more than twice IMP_INTERN_STRINGS_MAX: chains stay short */
+#define PLACES 32768 /* a power of two, more than twice IMP_INTERN_STRINGS_MAX: chains stay short */
 
 _Static_assert(IMP_INTERN_STRINGS_MAX < UINT16_MAX, "an index counts from 1 in two bytes");
 _Static_assert(PLACES > 2 * IMP_INTERN_STRINGS_MAX, "there is always an empty place");
@@ -19,7 +19,7 @@ struct string {
 
 /* Strings and texts are filled from the front, so that a short process touches few pages of this. */
 struct imp_intern_memory {
-	uint16_t index[PLACES];	/* 0: empty; else a string's place in @strings, plus 1 */
+	uint16_t index[PLACES]; /* 0: empty; else a string's place in @strings, plus 1 */
 	struct string strings[IMP_INTERN_STRINGS_MAX];
 	char text[IMP_INTERN_BYTES_MAX];
 };
@@ -45,7 +45,8 @@ static int make_memory(struct imp_intern_table *table)
 	return 0;
 }
 
-uint32_t imp_intern_find(struct imp_intern_table *table, const void *text, size_t len, uint32_t *place)
+uint32_t imp_intern_find(struct imp_intern_table *table, const void *text, size_t len,
+			 uint32_t *place)
 {
 	uint32_t hash = hash_of(text, len), at = hash & (PLACES - 1);
 	const struct imp_intern_memory *m;
@@ -87,7 +88,8 @@ uint32_t imp_intern_add(struct imp_intern_table *table, const void *text, size_t
 void imp_intern_clear(struct imp_intern_table *table)
 {
 	/* To give the pages back costs less than to write zeros to them, above all in a fork child. */
-	if (table->memory && table->count && madvise(table->memory, sizeof(*table->memory), MADV_DONTNEED) < 0)
+	if (table->memory && table->count &&
+	    madvise(table->memory, sizeof(*table->memory), MADV_DONTNEED) < 0)
 		memset(table->memory->index, 0, sizeof(table->memory->index));
 	table->base += table->count;
 	table->count = 0;

@@ -12,14 +12,14 @@
  * A number is used once in a process, also after the table was cleared: an event that still holds an old
  * one names a string that its reader does not know, never a wrong one.
  */
-#define IMP_INTERN_STRINGS_MAX	16000
-#define IMP_INTERN_BYTES_MAX	(1 << 20)
+#define IMP_INTERN_STRINGS_MAX 16000
+#define IMP_INTERN_BYTES_MAX   (1 << 20)
 
 struct imp_intern_memory;
 
 struct imp_intern_table {
 	struct imp_intern_memory *memory;
-	uint32_t base;		/* the first string here has the number base + 1 */
+	uint32_t base; /* the first string here has the number base + 1 */
 	uint32_t count;
 	uint32_t bytes;
 };
@@ -29,10 +29,12 @@ struct imp_intern_table {
  * @place: filled for imp_intern_add(), which must be the next call
  * Returns 0 where the table does not hold it.
  */
-uint32_t imp_intern_find(struct imp_intern_table *table, const void *text, size_t len, uint32_t *place);
+uint32_t imp_intern_find(struct imp_intern_table *table, const void *text, size_t len,
+			 uint32_t *place);
 
 /* imp_intern_add - give the string that imp_intern_find() did not find the next number; 0: full */
-uint32_t imp_intern_add(struct imp_intern_table *table, const void *text, size_t len, uint32_t place);
+uint32_t imp_intern_add(struct imp_intern_table *table, const void *text, size_t len,
+			uint32_t place);
 
 /* imp_intern_clear - forget all strings; numbers go on */
 void imp_intern_clear(struct imp_intern_table *table);

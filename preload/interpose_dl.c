@@ -22,7 +22,10 @@
 #include "poison.h"
 
 /* Names for struct imp_call's private words. */
-enum { LOAD_NAME_HASH, LOAD_NAMESPACE };
+enum {
+	LOAD_NAME_HASH,		/* 0: nothing will be loaded */
+	LOAD_NAMESPACE,
+};
 
 #define NOT_DLMOPEN ((uint64_t)1 << 63)		/* LOAD_NAMESPACE of a dlopen() */
 
@@ -156,7 +159,9 @@ static enum imp_call_route choose_route(struct imp_call *c, struct imp_thread *h
 		imp_return_gadget_find(&o.gadget, o.base, o.phdr, o.phnum);
 		imp_objects_set_gadget(o.id, o.gadget);
 	}
-	if (c->no_detour || !o.gadget.address || !still_returns(&o.gadget)) {
+	if (c->no_detour || !o.gadget.address || !still_returns(&o.gadget) ||
+	    (o.gadget.blind && c->object &&
+	     imp_return_gadget_unwinds((ElfW(Addr))c->caller, o.base, o.phdr, o.phnum))) {
 		note_no_gadget(held);
 		return IMP_CALL_JUMP;
 	}
@@ -186,7 +191,7 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 		return IMP_CALL_JUMP;
 	c->id = imp_record_next_id();
 	c->private[LOAD_NAMESPACE] = ns;
-	c->private[LOAD_NAME_HASH] = name ? imp_objects_hash(name) : 0;
+	c->private[LOAD_NAME_HASH] = name && !(flags & RTLD_NOLOAD) ? imp_objects_hash(name) : 0;
 	route = choose_route(c, t);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_ENTER);
@@ -200,7 +205,7 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	imp_record_end(t);
 
 	/* Constructors are about to run that may crash: then the trace must name their object. */
-	if (name && !(flags & RTLD_NOLOAD) && !imp_objects_came_back(c->private[LOAD_NAME_HASH]))
+	if (c->private[LOAD_NAME_HASH] && !imp_objects_came_back(c->private[LOAD_NAME_HASH]))
 		imp_record_flush();
 	imp_thread_leave(t);
 	return route;
@@ -241,7 +246,7 @@ static void load_leave(struct imp_call *c)
 		imp_objects_add_namespace(t, map, ns);
 	if (map)
 		object = imp_objects_find(map->l_ld, NULL);
-	if (c->private[LOAD_NAME_HASH])
+	if (map && c->private[LOAD_NAME_HASH])
 		imp_objects_remember(c->private[LOAD_NAME_HASH]);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_LEAVE);

@@ -27,7 +27,7 @@
  */
 #define EXPORT __attribute__((visibility("default")))
 
-#define ARGS_ON_STACK 4096	/* pointers; libc puts any number there */
+#define ARGS_ON_STACK 4096 /* pointers; libc puts any number there */
 
 extern char **environ;
 
@@ -125,9 +125,9 @@ EXPORT int execveat(int fd, const char *path, char *const argv[], char *const en
 /* ---- exec with its arguments one by one ---------------------------------------------------------- */
 
 struct arguments {
-	size_t count;		/* without the NULL at their end */
+	size_t count; /* without the NULL at their end */
 	char **argv;
-	size_t mapped;		/* bytes, where they are too many for the stack */
+	size_t mapped; /* bytes, where they are too many for the stack */
 };
 
 /* As libc counts them: @first is one, whatever it is. */
@@ -145,33 +145,34 @@ static char **map_arguments(struct arguments *args)
 	void *memory;
 
 	args->mapped = (args->count + 1) * sizeof(char *);
-	memory = mmap(NULL, args->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, args->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
 /* A macro, for the sake of alloca(): the list must live in the caller. */
-#define COLLECT(args, first)									\
-	do {											\
-		va_list list_;									\
-												\
-		va_start(list_, first);								\
-		(args).count = count_arguments(list_);						\
-		va_end(list_);									\
-		(args).mapped = 0;								\
-		(args).argv = (args).count < ARGS_ON_STACK ?					\
-				      alloca(((args).count + 1) * sizeof(char *)) :		\
-				      map_arguments(&(args));					\
-		if (!(args).argv) {								\
-			errno = ENOMEM;								\
-			return -1;								\
-		}										\
+#define COLLECT(args, first)                                                        \
+	do {                                                                        \
+		va_list list_;                                                      \
+                                                                                    \
+		va_start(list_, first);                                             \
+		(args).count = count_arguments(list_);                              \
+		va_end(list_);                                                      \
+		(args).mapped = 0;                                                  \
+		(args).argv = (args).count < ARGS_ON_STACK ?                        \
+				      alloca(((args).count + 1) * sizeof(char *)) : \
+				      map_arguments(&(args));                       \
+		if (!(args).argv) {                                                 \
+			errno = ENOMEM;                                             \
+			return -1;                                                  \
+		}                                                                   \
 	} while (0)
 
 /* Returns what follows the NULL: execle()'s environment. */
 static void fill_arguments(struct arguments *args, const char *first, va_list list)
 {
 	args->argv[0] = (char *)first;
-	for (size_t i = 1; i <= args->count; i++)	/* the NULL too */
+	for (size_t i = 1; i <= args->count; i++) /* the NULL too */
 		args->argv[i] = va_arg(list, char *);
 }
 

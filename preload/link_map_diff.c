@@ -548,7 +548,8 @@ void imp_objects_add_namespace(struct imp_thread *t, const struct link_map *map,
 		struct mapped m = {.base = map->l_addr, .name = map->l_name, .ns = ns};
 
 		/* ld.so itself is shared between the namespaces, and known. */
-		if (!dladdr(map->l_ld, &info) || namespace_has(map, (ElfW(Addr))info.dli_fbase))
+		if (!dladdr(map->l_ld, &info) || namespace_has(map, (ElfW(Addr))info.dli_fbase) ||
+		    imp_objects_find(info.dli_fbase, NULL))
 			continue;
 		header = info.dli_fbase;
 		if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phoff > 4096)

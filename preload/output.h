@@ -16,23 +16,23 @@
  * compares the run id in its header, writes one whole frame and closes it.
  */
 #define IMP_OUTPUT_PATH_MAX 4096
-#define IMP_OUTPUT_OLD	    ".old"	/* what an older trace's name gets */
+#define IMP_OUTPUT_OLD	    ".old" /* what an older trace's name gets */
 #define IMP_OUTPUT_DEFAULT  "trace.zst"
 
 /* The run that this process belongs to, handed down in the environment: ID:ROOT PID:PATH */
-#define IMP_RUN_VARIABLE "IMPTRACE_RUN"
-#define IMP_RUN_OFF	 "off"	/* the first process could not make a trace: its children are quiet */
+#define IMP_RUN_VARIABLE   "IMPTRACE_RUN"
+#define IMP_RUN_OFF	   "off" /* the first process could not make a trace: its children are quiet */
 #define IMP_RUN_MARKER_MAX (2 * IMP_RUN_ID_SIZE + 16 + IMP_OUTPUT_PATH_MAX)
 
 struct imp_output {
 	uint8_t run_id[IMP_RUN_ID_SIZE];
-	pid_t root_pid;		/* the run's first process */
-	bool per_process;	/* the path holds %p: each process its own file */
-	bool known;		/* @dev and @ino are those of our file */
-	bool moved;		/* it has become NAME.old */
+	pid_t root_pid;	  /* the run's first process */
+	bool per_process; /* the path holds %p: each process its own file */
+	bool known;	  /* @dev and @ino are those of our file */
+	bool moved;	  /* it has become NAME.old */
 	dev_t dev;
 	ino_t ino;
-	char path[IMP_OUTPUT_PATH_MAX];	/* absolute; "%p": the process id, "%%": a percent sign */
+	char path[IMP_OUTPUT_PATH_MAX]; /* absolute; "%p": the process id, "%%": a percent sign */
 	/* File names while they are used: the stack of a signal handler is small. */
 	char scratch[IMP_OUTPUT_PATH_MAX + 32];
 	char old[IMP_OUTPUT_PATH_MAX + 32];

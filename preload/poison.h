@@ -10,7 +10,8 @@
 /* The heap is the program's: it may be replaced, locked, exhausted or broken when we run. */
 #pragma GCC poison malloc calloc realloc reallocarray free memalign posix_memalign aligned_alloc valloc
 #pragma GCC poison strdup strndup asprintf vasprintf getline getdelim open_memstream
-#pragma GCC poison opendir fdopendir readdir closedir scandir realpath canonicalize_file_name get_current_dir_name
+#pragma GCC poison opendir fdopendir readdir closedir scandir realpath canonicalize_file_name \
+	get_current_dir_name
 
 /* stdio takes locks, allocates buffers and follows the locale. */
 #pragma GCC poison printf fprintf vprintf vfprintf dprintf vdprintf sprintf vsprintf snprintf vsnprintf
@@ -26,7 +27,8 @@
 
 /* The program's signals, threads and end are its own. */
 #pragma GCC poison signal sigaction sigprocmask pthread_sigmask raise kill abort exit
-#pragma GCC poison pthread_create pthread_key_create pthread_setspecific pthread_getspecific pthread_once
+#pragma GCC poison pthread_create pthread_key_create pthread_setspecific pthread_getspecific \
+	pthread_once
 #pragma GCC poison pthread_mutex_lock pthread_mutex_trylock pthread_rwlock_rdlock pthread_rwlock_wrlock
 #pragma GCC poison atexit alarm setitimer timer_create
 

@@ -14,7 +14,7 @@
 
 #include "poison.h"
 
-#define ARGV_BYTES_MAX 16384	/* of an event that may take IMP_ITEM_MAX in all */
+#define ARGV_BYTES_MAX 16384 /* of an event that may take IMP_ITEM_MAX in all */
 #define ENV_BYTES_MAX  32768
 
 extern char **environ;
@@ -93,7 +93,8 @@ static ssize_t read_text(struct imp_thread *t, const char *from)
 	return (ssize_t)len;
 }
 
-void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key, const char *path)
+void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key,
+			  const char *path)
 {
 	ssize_t len = path ? read_text(t, path) : -EFAULT;
 
@@ -155,11 +156,12 @@ static void put_cmdline(struct imp_cbor *c, struct imp_thread *t)
 
 static void put_exe(struct imp_cbor *c, struct imp_thread *t)
 {
-	long len = imp_sys(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)t->text, sizeof(t->text), 0);
+	long len = imp_sys(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)t->text,
+			   sizeof(t->text), 0);
 
 	if (len > 0)
 		imp_put_text(c, IMP_KEY_EXE, t->text, (size_t)len);
-	else	/* no /proc: what the kernel was given */
+	else /* no /proc: what the kernel was given */
 		put_string(c, IMP_KEY_EXE, (const char *)getauxval(AT_EXECFN));
 }
 
@@ -209,7 +211,7 @@ static void put_machine(struct imp_cbor *c)
 
 static void put_host(struct imp_cbor *c)
 {
-	char boot_id[40];	/* 36 characters and a newline */
+	char boot_id[40]; /* 36 characters and a newline */
 	ssize_t len = imp_sys_read_file("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
 	struct stat root = {0};
 	int saved = errno;
@@ -251,6 +253,6 @@ void imp_process_event_end(struct imp_thread *t, enum imp_end how, int code)
 	struct imp_cbor *c = imp_record_begin(t, IMP_EV_PROCESS_END);
 
 	imp_put_uint(c, IMP_KEY_HOW, how);
-	imp_put_int(c, IMP_KEY_CODE, code & 0xff);	/* all that a parent can see of it: wait(2) */
+	imp_put_int(c, IMP_KEY_CODE, code & 0xff); /* all that a parent can see of it: wait(2) */
 	imp_record_end(t);
 }

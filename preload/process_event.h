@@ -27,6 +27,7 @@ void imp_process_event_end(struct imp_thread *t, enum imp_end how, int code);
  * read through the kernel, and what can't be read is left out. @t->text is used.
  */
 void imp_process_put_argv(struct imp_cbor *c, struct imp_thread *t, char *const *argv);
-void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key, const char *path);
+void imp_process_put_path(struct imp_cbor *c, struct imp_thread *t, unsigned int key,
+			  const char *path);
 
 #endif

@@ -19,6 +19,7 @@
 #define PYTHONS_MAX 4		/* CPythons in one process: a static one that dlopens another, local one */
 #define INITTAB_MAX 256		/* built-in modules; a CPython has about 60 */
 #define DOC_MAX	    1600	/* of one function, signature included */
+#define SLOTS_MAX   16		/* of a built-in module */
 
 /* Include/cpython/import.h: the table of built-in modules. */
 struct inittab {
@@ -33,6 +34,13 @@ struct method_def {
 	int flags;
 	const char *doc;
 };
+/* Include/moduleobject.h */
+struct module_slot {
+	int slot;
+	void *value;
+};
+#define PY_MOD_EXEC	2
+
 #define METH_VARARGS  1
 #define METH_KEYWORDS 2
 
@@ -67,6 +75,21 @@ static const struct {
 };
 
 /*
+ * Built-in modules through whose init functions we come into an interpreter, whichever is the first. All
+ * are imported before the first file is. More than one, since CPython up to 3.8 does not call those of
+ * posix and _weakref again in a further interpreter, as it does for the others.
+ */
+enum entrance {
+	ENTRANCE_POSIX,
+	ENTRANCE_WEAKREF,
+	ENTRANCE_IO,
+	ENTRANCE_MARSHAL,
+	ENTRANCES,
+};
+
+static const char *const entrance_names[ENTRANCES] = {"posix", "_weakref", "_io", "marshal"};
+
+/*
  * One CPython in this process. Written when its object is mapped and when its first interpreter starts,
  * and only read from then on.
  */
@@ -74,9 +97,9 @@ struct python {
 	bool used;
 	uint32_t object;
 	struct imp_python_api api;
-	PyObject *(*posix_init)(void);
-	PyObject *(*weakref_init)(void);
+	PyObject *(*init[ENTRANCES])(void);	/* the original functions; NULL: no such module */
 	struct inittab table[INITTAB_MAX + 1];
+	struct module_slot slots[SLOTS_MAX + 2];
 	/* Function objects refer to these as long as they live, which may be longer than an interpreter. */
 	struct method_def methods[HOOKS];
 	char docs[HOOKS][DOC_MAX];
@@ -90,8 +113,8 @@ static _Atomic uint32_t next_number;	/* IMP_KEY_INTERP */
  */
 static struct inittab **copied_table;
 
-static PyObject *init_posix(struct python *p);
-static PyObject *init_weakref(struct python *p);
+static PyObject *enter(struct python *p, enum entrance entrance);
+static int enter_again(struct python *p);
 static PyObject *call(struct python *p, enum hook hook, PyObject *self, PyObject *args,
 		      PyObject *kwargs);
 
@@ -101,14 +124,20 @@ static PyObject *call(struct python *p, enum hook hook, PyObject *self, PyObject
 	{											\
 		return call(&pythons[n], hook, self, args, kwargs);				\
 	}
+#define ENTRANCE_FUNCTION(n, function, entrance)						\
+	static PyObject *function##_##n(void)							\
+	{											\
+		return enter(&pythons[n], entrance);						\
+	}
 #define PYTHON_FUNCTIONS(n)									\
-	static PyObject *posix_##n(void)							\
+	ENTRANCE_FUNCTION(n, posix, ENTRANCE_POSIX)						\
+	ENTRANCE_FUNCTION(n, weakref, ENTRANCE_WEAKREF)						\
+	ENTRANCE_FUNCTION(n, io, ENTRANCE_IO)							\
+	ENTRANCE_FUNCTION(n, marshal, ENTRANCE_MARSHAL)						\
+	static int exec_##n(PyObject *module)							\
 	{											\
-		return init_posix(&pythons[n]);							\
-	}											\
-	static PyObject *weakref_##n(void)							\
-	{											\
-		return init_weakref(&pythons[n]);						\
+		(void)module;									\
+		return enter_again(&pythons[n]);						\
 	}											\
 	HOOK_FUNCTION(n, find_and_load, HOOK_FIND_AND_LOAD)					\
 	HOOK_FUNCTION(n, create_dynamic, HOOK_CREATE_DYNAMIC)					\
@@ -118,7 +147,7 @@ static PyObject *call(struct python *p, enum hook hook, PyObject *self, PyObject
 	HOOK_FUNCTION(n, thread_excepthook, HOOK_THREAD_EXCEPTHOOK)				\
 	HOOK_FUNCTION(n, find_spec, HOOK_FIND_SPEC)
 #define PYTHON_FUNCTION_TABLE(n)								\
-	{posix_##n, weakref_##n,								\
+	{{posix_##n, weakref_##n, io_##n, marshal_##n}, exec_##n,				\
 	 {find_and_load_##n, create_dynamic_##n, exec_dynamic_##n, excepthook_##n, sys_exit_##n,	\
 	  thread_excepthook_##n, find_spec_##n}}
 
@@ -128,8 +157,8 @@ PYTHON_FUNCTIONS(2)
 PYTHON_FUNCTIONS(3)
 
 static const struct {
-	PyObject *(*posix)(void);
-	PyObject *(*weakref)(void);
+	PyObject *(*init[ENTRANCES])(void);
+	int (*exec)(PyObject *module);
 	PyObject *(*hook[HOOKS])(PyObject *self, PyObject *args, PyObject *kwargs);
 } functions[PYTHONS_MAX] = {
 	PYTHON_FUNCTION_TABLE(0),
@@ -187,6 +216,26 @@ static void make_doc(struct python *p, enum hook hook, PyObject *original)
 	};
 }
 
+/* The __dict__ of a module in sys.modules: borrowed, NULL where it is none. */
+static PyObject *module_dict(const struct imp_python_api *py, const char *name)
+{
+	PyObject *modules = py->PyImport_GetModuleDict();
+	PyObject *module = imp_python_dict_get(py, modules, name);
+	PyObject *dict = imp_python_is_module(py, module) ? py->PyModule_GetDict(module) : NULL;
+
+	imp_python_drop(py, module);
+	return dict;
+}
+
+static void copy_item(const struct imp_python_api *py, PyObject *to, PyObject *from, const char *key)
+{
+	PyObject *value = imp_python_dict_get(py, from, key);
+
+	if (value && py->PyDict_SetItemString(to, key, value) < 0)
+		py->PyErr_Clear();
+	imp_python_drop(py, value);
+}
+
 /* A function object that stands for @original. A new reference, or NULL with no exception set. */
 static PyObject *make_hook(struct python *p, enum hook hook, PyObject *state, PyObject *original)
 {
@@ -200,6 +249,11 @@ static PyObject *make_hook(struct python *p, enum hook hook, PyObject *state, Py
 	module = imp_python_attr(py, original, "__module__");
 	self = py->PyModule_New(hooks[hook].module);
 	dict = self ? py->PyModule_GetDict(self) : NULL;
+	if (dict) {
+		/* So that its repr() is the real one's: <module 'sys' (built-in)>. */
+		copy_item(py, dict, module_dict(py, hooks[hook].module), "__spec__");
+		copy_item(py, dict, module_dict(py, hooks[hook].module), "__loader__");
+	}
 	if (dict && module && py->PyDict_SetItemString(dict, SELF_ORIGINAL, original) == 0 &&
 	    py->PyDict_SetItemString(dict, SELF_STATE, state) == 0 &&
 	    (!in->names.kept || py->PyDict_SetItemString(dict, SELF_NAMES, in->names.kept) == 0))
@@ -234,17 +288,6 @@ static int replace(struct python *p, enum hook hook, PyObject *state, PyObject *
 	}
 	py->Py_DecRef(original);
 	return ret;
-}
-
-/* The __dict__ of a module in sys.modules: borrowed, NULL where it is none. */
-static PyObject *module_dict(const struct imp_python_api *py, const char *name)
-{
-	PyObject *modules = py->PyImport_GetModuleDict();
-	PyObject *module = imp_python_dict_get(py, modules, name);
-	PyObject *dict = imp_python_is_module(py, module) ? py->PyModule_GetDict(module) : NULL;
-
-	imp_python_drop(py, module);
-	return dict;
 }
 
 static void replace_in(struct python *p, enum hook hook, PyObject *state)
@@ -403,16 +446,46 @@ static void install_quietly(struct python *p)
 	imp_python_error_restore(&p->api, &error);
 }
 
-static PyObject *init_posix(struct python *p)
+/*
+ * From 3.13 on, a further interpreter calls init functions with the main one as the current; only what is
+ * executed in the module itself comes into the right one. So _weakref's definition gets a slot more. It is
+ * a static PyModuleDef: a PyObject head and, in words, m_init, m_index, m_copy, m_name, m_doc, m_size,
+ * m_methods, m_slots, as the stable ABI has it.
+ */
+static void add_slot(struct python *p, PyObject *def)
 {
-	install_quietly(p);
-	return p->posix_init();
+	const struct imp_python_api *py = &p->api;
+	struct module_slot **slots;
+	size_t n;
+
+	/* Otherwise it is a module: a single-phase initialization. */
+	if (!py->PyDict_GetItemRef || !py->types.none || !def || imp_python_is_module(py, def) ||
+	    p->slots[0].value)
+		return;
+	slots = (struct module_slot **)((char *)def + py->types.object_size) + 7;
+	for (n = 0; *slots && (*slots)[n].slot; n++)
+		if (n == SLOTS_MAX)
+			return;
+	p->slots[0] = (struct module_slot){PY_MOD_EXEC, (void *)functions[p - pythons].exec};
+	memcpy(p->slots + 1, *slots, n * sizeof(**slots));
+	*slots = p->slots;
 }
 
-static PyObject *init_weakref(struct python *p)
+static PyObject *enter(struct python *p, enum entrance entrance)
+{
+	PyObject *module;
+
+	install_quietly(p);
+	module = p->init[entrance]();
+	if (entrance == ENTRANCE_WEAKREF)
+		add_slot(p, module);
+	return module;
+}
+
+static int enter_again(struct python *p)
 {
 	install_quietly(p);
-	return p->weakref_init();
+	return 0;
 }
 
 static bool is_ours(const struct inittab *table)
@@ -423,29 +496,26 @@ static bool is_ours(const struct inittab *table)
 	return false;
 }
 
-/*
- * A copy of the table, in which two of the init functions are ours. Two, since CPython 3.6 and 3.7 do not
- * call posix's again in a further interpreter; _weakref's is called in each.
- */
+/* A copy of the table, in which the entrances are ours. */
 static bool copy_table(struct python *p, const struct inittab *table)
 {
-	const size_t n = (size_t)(p - pythons);
-	size_t i;
+	bool any = false;
+	size_t i, k;
 
 	for (i = 0; table[i].name; i++) {
 		if (i >= INITTAB_MAX)
 			return false;
 		p->table[i] = table[i];
-		if (!strcmp(table[i].name, "posix")) {
-			p->posix_init = table[i].init;
-			p->table[i].init = functions[n].posix;
-		} else if (!strcmp(table[i].name, "_weakref")) {
-			p->weakref_init = table[i].init;
-			p->table[i].init = functions[n].weakref;
+		for (k = 0; k < ENTRANCES; k++) {
+			if (!table[i].init || strcmp(table[i].name, entrance_names[k]))
+				continue;
+			p->init[k] = table[i].init;
+			p->table[i].init = functions[p - pythons].init[k];
+			any = true;
 		}
 	}
 	p->table[i] = (struct inittab){0};
-	return p->posix_init || p->weakref_init;
+	return any;
 }
 
 static struct python *unused_python(void)

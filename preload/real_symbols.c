@@ -5,7 +5,6 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -84,12 +83,16 @@ static bool holds(const struct dl_phdr_info *info, const void *address)
 	return false;
 }
 
-/* By its last path component: an object without a name is the main program. */
+/* By its last path component: an object without a name is the main program. No strrchr: elf_symbols.h. */
 static bool is_libc(const struct dl_phdr_info *info)
 {
-	const char *slash = strrchr(info->dlpi_name, '/');
+	const char *last = info->dlpi_name, *p;
 
-	return !strcmp(slash ? slash + 1 : info->dlpi_name, "libc.so.6");
+	for (p = info->dlpi_name; *p; p++) {
+		if (*p == '/')
+			last = p + 1;
+	}
+	return imp_elf_same_text(last, "libc.so.6");
 }
 
 /* Runs under ld.so's lock: only reads symbol tables. */
@@ -126,15 +129,29 @@ static int look_into(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+/* Not by an initializer, for which the compiler may call memset: elf_symbols.h. */
+static void start_search(struct search *s, const char *name)
+{
+	size_t i;
+
+	s->past_ourselves = false;
+	s->libc_only = name != NULL;
+	s->name = name;
+	s->found = NULL;
+	for (i = 0; i < WANTED; i++)
+		*(void *volatile *)&s->next[i] = *(void *volatile *)&s->libc[i] = NULL;
+}
+
 void imp_real_symbols_init(void)
 {
 	static bool complete;
-	struct search s = {.name = NULL};
+	struct search s;
 	bool missing = false;
 	size_t i;
 
 	if (__atomic_load_n(&complete, __ATOMIC_ACQUIRE))
 		return;
+	start_search(&s, NULL);
 	dl_iterate_phdr(look_into, &s);
 	for (i = 0; i < WANTED; i++) {
 		void *found = s.next[i] ? s.next[i] : s.libc[i];
@@ -150,8 +167,9 @@ void imp_real_symbols_init(void)
 
 void *imp_real_symbols_find(const char *name)
 {
-	struct search s = {.libc_only = true, .name = name};
+	struct search s;
 
+	start_search(&s, name);
 	dl_iterate_phdr(look_into, &s);
 	return s.found;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "batch.h"
 #include "frame_writer.h"
 #include "intern_table.h"
 #include "output.h"
@@ -15,16 +16,16 @@
 
 #include "poison.h"
 
-#define HEAD_ROOM	64			/* before the events: IMP_EV_BATCH, known when it is written */
-#define BATCH_FULL	(IMP_BATCH_MAX / 2)	/* then it is written */
-#define STRINGS_KEPT_MAX (IMP_BATCH_MAX / 4)	/* of a batch that had to be dropped */
-#define STORED_AT_END_MAX 32768			/* see make_frame() */
-#define SPINS		200
-#define LOCK_WAIT_NS	20000000		/* then the event is lost: the program waits no longer for us */
-#define LOCK_SLEEP_NS	50000
-#define RETRY_NS	50000000		/* after a write that failed */
+#define BATCH_FULL	  (IMP_BATCH_MAX / 2) /* then it is written */
+#define STRINGS_KEPT_MAX  (IMP_BATCH_MAX / 4) /* of a batch that had to be dropped */
+#define STORED_AT_END_MAX 32768		      /* see make_frame() */
+#define SPINS		  200
+#define LOCK_WAIT_NS	  20000000 /* then the event is lost: the program waits no longer for us */
+#define LOCK_SLEEP_NS	  50000
+#define RETRY_NS	  50000000 /* after a write that failed */
 
-_Static_assert(STRINGS_KEPT_MAX + HEAD_ROOM + IMP_ITEM_MAX < IMP_BATCH_MAX, "an event fits after a drop");
+_Static_assert(STRINGS_KEPT_MAX + IMP_BATCH_HEAD + IMP_ITEM_MAX < IMP_BATCH_MAX,
+	       "an event fits after a drop");
 
 struct imp_options imp_options = {
 	.stacks = IMP_FAILURES,
@@ -37,27 +38,24 @@ struct imp_options imp_options = {
 static struct {
 	/* Read without the lock. */
 	_Atomic bool on;
-	_Atomic bool process_due;	/* this image's IMP_EV_PROCESS is still to be written */
+	_Atomic bool process_due; /* this image's IMP_EV_PROCESS is still to be written */
 	_Atomic bool objects_due;
-	pid_t pid;			/* of the image; a vfork child has another */
+	pid_t pid; /* of the image; a vfork child has another */
 	uint64_t image_ns;
 	uint64_t parent_image_ns;
 	struct imp_recorder_hooks hooks;
 	_Atomic uint32_t next_id;
-	_Atomic uint32_t lost;		/* events of this image */
-	_Atomic bool was_busy;		/* to be told by IMP_NOTE_BUSY */
+	_Atomic uint32_t lost; /* events of this image */
+	_Atomic bool was_busy; /* to be told by IMP_NOTE_BUSY */
 
-	_Atomic pid_t lock;		/* tid of its holder; 0: free */
+	_Atomic pid_t lock; /* tid of its holder; 0: free */
 
 	/* Under the lock. */
 	uint32_t seq;
-	size_t len;			/* of the batch, from HEAD_ROOM on */
-	uint32_t events;		/* in the batch; strings and notes not counted */
-	uint32_t notes;
-	int failed;			/* why the last write did; the batch holds a note of it. 0: it did not */
-	bool written;			/* something of this process has been */
-	bool told;			/* the one line on stderr */
-	bool moved;			/* as output.moved was when it was last noted */
+	int failed;   /* why the last write did; the batch holds a note of it. 0: it did not */
+	bool written; /* something of this process has been */
+	bool told;    /* the one line on stderr */
+	bool moved;   /* as output.moved was when it was last noted */
 	uint64_t retry_ns;
 	dev_t stderr_dev;
 	ino_t stderr_ino;
@@ -68,7 +66,7 @@ static struct {
 } rec = {.next_id = 1};
 
 /* Apart, so that what is used in every process lies on few pages. */
-static uint8_t batch[HEAD_ROOM + IMP_BATCH_MAX];
+static struct imp_batch batch;
 static uint8_t frame[IMP_FRAME_MAX];
 
 uint64_t imp_now_ns(void)
@@ -134,7 +132,7 @@ static void relax(void)
 
 /*
  * Bounded, and never a wait for ourselves: a signal handler that interrupted the holder gets false. A
- * holder that was asynchronously cancelled is no more; what it left is consistent (@len is set last).
+ * holder that was asynchronously cancelled is no more; what it left is whole items (batch.c).
  */
 static bool lock(void)
 {
@@ -176,18 +174,6 @@ static void count_lost(void)
 
 /* ---- the batch (under the lock) ------------------------------------------------------------------ */
 
-static size_t room(void)
-{
-	return IMP_BATCH_MAX - HEAD_ROOM - rec.len;
-}
-
-static void append(const void *item, size_t len)
-{
-	memcpy(batch + HEAD_ROOM + rec.len, item, len);
-	atomic_signal_fence(memory_order_seq_cst);
-	rec.len += len;
-}
-
 static void append_note(enum imp_note note, int err)
 {
 	uint8_t item[48];
@@ -201,45 +187,8 @@ static void append_note(enum imp_note note, int err)
 	if (err)
 		imp_put_uint(&c, IMP_KEY_ERRNO, (uint64_t)-err);
 	imp_cbor_map_end(&c);
-	if (c.overflow || c.len > room())
-		return;
-	append(item, c.len);
-	rec.notes++;
-}
-
-static void empty_batch(void)
-{
-	rec.len = 0;
-	rec.events = 0;
-	rec.notes = 0;
-}
-
-/* Length of one item that we have encoded ourselves; @is_string: an IMP_EV_STRING. */
-static size_t item_length(const uint8_t *item, bool *is_string)
-{
-	const uint8_t *at = item;
-	size_t items = 1;
-
-	*is_string = at[1] == IMP_KEY_KIND && at[2] == IMP_EV_STRING;
-	while (items--) {
-		unsigned int major = *at >> 5, info = *at & 31;
-		uint64_t value = info;
-
-		at++;
-		if (info >= 24) {
-			size_t bytes = (size_t)1 << (info - 24);
-
-			for (value = 0; bytes; bytes--)
-				value = value << 8 | *at++;
-		}
-		if (major == 2)
-			at += value;
-		else if (major == 4)
-			items += value;
-		else if (major == 5)
-			items += 2 * value;
-	}
-	return (size_t)(at - item);
+	if (!c.overflow && imp_batch_add(&batch, item, c.len))
+		batch.notes++;
 }
 
 /*
@@ -248,24 +197,11 @@ static size_t item_length(const uint8_t *item, bool *is_string)
  */
 static void drop_events(void)
 {
-	uint8_t *start = batch + HEAD_ROOM, *to = start;
-	size_t len;
-
-	for (const uint8_t *at = start; at < start + rec.len; at += len) {
-		bool is_string;
-
-		len = item_length(at, &is_string);
-		if (is_string) {
-			memmove(to, at, len);
-			to += len;
-		}
-	}
-	atomic_fetch_add_explicit(&rec.lost, rec.events, memory_order_relaxed);
-	empty_batch();
-	rec.len = (size_t)(to - start);
-	if (rec.len > STRINGS_KEPT_MAX) {
+	atomic_fetch_add_explicit(&rec.lost, batch.events, memory_order_relaxed);
+	imp_batch_keep_strings(&batch);
+	if (batch.len > STRINGS_KEPT_MAX) {
 		imp_intern_clear(&rec.strings);
-		rec.len = 0;
+		imp_batch_clear(&batch);
 	}
 }
 
@@ -305,9 +241,12 @@ static bool on_signal_stack(void)
  */
 static ssize_t make_frame(bool last)
 {
-	bool store = on_signal_stack() || (last && !rec.writer.context && rec.len <= STORED_AT_END_MAX);
-	uint8_t head[HEAD_ROOM], *start;
+	bool store = on_signal_stack() ||
+		     (last && !rec.writer.context && batch.len <= STORED_AT_END_MAX);
+	uint8_t head[IMP_BATCH_HEAD];
+	const uint8_t *data;
 	struct imp_cbor c;
+	size_t len;
 
 	imp_cbor_init(&c, head, sizeof(head));
 	imp_cbor_map_begin(&c);
@@ -317,11 +256,10 @@ static ssize_t make_frame(bool last)
 	imp_put_uint(&c, IMP_KEY_SEQ, rec.seq);
 	imp_put_uint(&c, IMP_KEY_LOST, atomic_load_explicit(&rec.lost, memory_order_relaxed));
 	imp_cbor_map_end(&c);
-	start = batch + HEAD_ROOM - c.len;
-	memcpy(start, head, c.len);
+	data = imp_batch_finish(&batch, head, c.len, &len);
 	if (store)
-		return imp_frame_store(frame, sizeof(frame), start, c.len + rec.len);
-	return imp_frame_compress(&rec.writer, frame, sizeof(frame), start, c.len + rec.len);
+		return imp_frame_store(frame, sizeof(frame), data, len);
+	return imp_frame_compress(&rec.writer, frame, sizeof(frame), data, len);
 }
 
 /*
@@ -334,7 +272,7 @@ static int write_batch(bool last)
 
 	if (atomic_exchange_explicit(&rec.was_busy, false, memory_order_relaxed))
 		append_note(IMP_NOTE_BUSY, 0);
-	if (!rec.events && !rec.notes)
+	if (!batch.events && !batch.notes)
 		return 0;
 	if (!last && rec.failed && imp_now_ns() < rec.retry_ns)
 		return -EAGAIN;
@@ -352,7 +290,7 @@ static int write_batch(bool last)
 	rec.failed = 0;
 	rec.written = true;
 	rec.seq++;
-	empty_batch();
+	imp_batch_clear(&batch);
 	if (rec.output.moved != rec.moved) {
 		rec.moved = rec.output.moved;
 		append_note(IMP_NOTE_MOVED, 0);
@@ -362,13 +300,13 @@ static int write_batch(bool last)
 
 static bool make_room(size_t len)
 {
-	if (len <= room())
+	if (len <= imp_batch_room(&batch))
 		return true;
 	if (write_batch(false) < 0) {
 		drop_events();
-		append_note(IMP_NOTE_WRITE_FAILED, rec.failed);	/* the one that was there went too */
+		append_note(IMP_NOTE_WRITE_FAILED, rec.failed); /* the one that was there went too */
 	}
-	return len <= room();
+	return len <= imp_batch_room(&batch);
 }
 
 static void flush(bool last)
@@ -437,9 +375,9 @@ void imp_record_end(struct imp_thread *t)
 		return;
 	}
 	if (make_room(c->len)) {
-		append(t->scratch, c->len);
-		rec.events++;
-		if (rec.len >= BATCH_FULL)
+		imp_batch_add(&batch, t->scratch, c->len);
+		batch.events++;
+		if (batch.len >= BATCH_FULL)
 			write_batch(false);
 	} else {
 		atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
@@ -469,14 +407,13 @@ uint32_t imp_record_intern(const void *text, size_t len)
 	id = imp_intern_add(&rec.strings, text, len, place);
 	if (!id)
 		goto out;
-	imp_cbor_init(&c, batch + HEAD_ROOM + rec.len, room());
+	imp_cbor_init(&c, imp_batch_end(&batch), imp_batch_room(&batch));
 	imp_cbor_map_begin(&c);
 	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_STRING);
 	imp_put_uint(&c, IMP_KEY_ID, id);
 	imp_put_bytes(&c, IMP_KEY_TEXT, text, len);
 	imp_cbor_map_end(&c);
-	atomic_signal_fence(memory_order_seq_cst);
-	rec.len += c.len;
+	imp_batch_grow(&batch, c.len);
 out:
 	unlock();
 	return id;
@@ -527,13 +464,13 @@ int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
 	atomic_store(&rec.process_due, false);
 	atomic_store(&rec.objects_due, false);
 	imp_intern_clear(&rec.strings);
-	empty_batch();
+	imp_batch_clear(&batch);
 	rec.told = false;
 	if (fstat(2, &st) == 0) {
 		rec.stderr_dev = st.st_dev;
 		rec.stderr_ino = st.st_ino;
 	} else {
-		rec.told = true;	/* nobody to tell */
+		rec.told = true; /* nobody to tell */
 	}
 	errno = saved;
 	atomic_store_explicit(&rec.on, true, memory_order_release);
@@ -574,7 +511,7 @@ void imp_recorder_fork_child(void)
 	rec.failed = 0;
 	atomic_store(&rec.lost, 0);
 	atomic_store(&rec.was_busy, false);
-	empty_batch();
+	imp_batch_clear(&batch);
 	imp_intern_clear(&rec.strings);
 	imp_frame_writer_reset(&rec.writer);
 	imp_output_after_fork(&rec.output);

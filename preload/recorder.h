@@ -10,10 +10,10 @@
 #include "thread_slot.h"
 #include "trace_format.h"
 
-enum imp_which {		/* value of IMPTRACE_STACKS, IMPTRACE_DLSYM */
-	IMP_NONE,
-	IMP_FAILURES,
-	IMP_ALL,
+enum imp_which { /* value of IMPTRACE_STACKS, IMPTRACE_DLSYM */
+		 IMP_NONE,
+		 IMP_FAILURES,
+		 IMP_ALL,
 };
 
 /* What the environment asked for; read once in the constructor (init.c). */
@@ -21,7 +21,7 @@ struct imp_options {
 	enum imp_which stacks;
 	enum imp_which dlsym;
 	bool follow;
-	int level;		/* zstd level, 1 to 19 */
+	int level; /* zstd level, 1 to 19 */
 };
 
 extern struct imp_options imp_options;
@@ -94,8 +94,8 @@ void imp_put_bytes(struct imp_cbor *c, unsigned int key, const void *data, size_
 void imp_put_text(struct imp_cbor *c, unsigned int key, const char *text, size_t len);
 void imp_put_shared(struct imp_cbor *c, unsigned int key, const char *text, size_t len);
 void imp_put_path(struct imp_cbor *c, unsigned int key, const char *text, size_t len);
-void imp_put_map(struct imp_cbor *c, unsigned int key);		/* close with imp_cbor_map_end() */
-void imp_put_array(struct imp_cbor *c, unsigned int key);	/* close with imp_cbor_array_end() */
+void imp_put_map(struct imp_cbor *c, unsigned int key);	  /* close with imp_cbor_map_end() */
+void imp_put_array(struct imp_cbor *c, unsigned int key); /* close with imp_cbor_array_end() */
 void imp_value_text(struct imp_cbor *c, const char *text, size_t len);
 void imp_value_shared(struct imp_cbor *c, const char *text, size_t len);
 void imp_value_path(struct imp_cbor *c, const char *text, size_t len);
@@ -105,8 +105,9 @@ void imp_value_path(struct imp_cbor *c, const char *text, size_t len);
  * something, since most children exec at once.
  */
 struct imp_recorder_hooks {
-	void (*process)(struct imp_thread *t);	/* before the image's first event: write IMP_EV_PROCESS */
-	void (*objects)(struct imp_thread *t);	/* before the first that is no exec: imp_objects_update() */
+	void (*process)(struct imp_thread *t); /* before the image's first event: write IMP_EV_PROCESS */
+	void (*objects)(
+		struct imp_thread *t); /* before the first that is no exec: imp_objects_update() */
 };
 
 /*
@@ -117,7 +118,7 @@ struct imp_recorder_hooks {
  * parent's batch is written before fork, the child drops it and starts an image of its own, or turns
  * itself off where children are not followed.
  */
-struct imp_output;	/* output.h */
+struct imp_output; /* output.h */
 int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
 		       const struct imp_recorder_hooks *hooks);
 /* imp_recorder_stay_quiet - the one line that a process may write on stderr has been written */
@@ -129,7 +130,7 @@ void imp_recorder_fork_child(void);
 /* imp_recorder_catch_up - run the hooks that are due; imp_thread_enter() calls it */
 void imp_recorder_catch_up(struct imp_thread *t);
 uint64_t imp_recorder_image_ns(void);
-uint64_t imp_recorder_parent_image_ns(void);	/* 0: this image was not forked by a recorded one */
+uint64_t imp_recorder_parent_image_ns(void); /* 0: this image was not forked by a recorded one */
 pid_t imp_recorder_pid(void);
 
 /* imp_now_ns - CLOCK_MONOTONIC */

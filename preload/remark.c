@@ -25,7 +25,7 @@ void imp_remark_add(struct imp_remark *r, const char *text)
 
 void imp_remark_add_error(struct imp_remark *r, int err)
 {
-	const char *text = strerrordesc_np(-err);	/* not strerror: that follows the locale */
+	const char *text = strerrordesc_np(-err); /* not strerror: that follows the locale */
 
 	imp_remark_add(r, text ? text : "unknown error");
 }

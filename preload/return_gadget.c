@@ -324,29 +324,46 @@ static bool find_in_function(const struct entry *e, struct imp_return_gadget *g)
 	return !c.bad && m.ra_saved && find_in_row(m.row, e->code_end, e->code_end, m.cfa, g);
 }
 
-/* Walks the sorted table of .eh_frame_hdr. */
-static int find_with_cfi(const struct object *o, ElfW(Addr) header, struct imp_return_gadget *g)
+/* The sorted table of .eh_frame_hdr: the cursor at its first pair, and how many there are. */
+static uint64_t open_table(const struct object *o, ElfW(Addr) *header, struct cursor *c)
 {
-	struct cursor c = segment_of(o, header, PF_R);
-	uint64_t i, count;
+	size_t i;
 
-	if (take(&c, 1) != 1 || take(&c, 1) != ENC_PCREL_SDATA4 || take(&c, 1) != ENC_UDATA4 ||
-	    take(&c, 1) != ENC_DATAREL_SDATA4)
-		return -ENOENT;
-	take(&c, 4);				/* where .eh_frame begins */
-	count = take(&c, 4);
-	for (i = 0; i < count; i++) {
-		struct entry e;
-		ElfW(Addr) fde;
-
-		take(&c, 4);			/* the function; the entry says it again */
-		fde = header + (ElfW(Addr))(int32_t)take(&c, 4);
-		if (c.bad)
-			break;
-		if (read_fde(o, fde, &e) && find_in_function(&e, g))
-			return 0;
+	*header = 0;
+	for (i = 0; i < o->phnum; i++) {
+		if (o->phdr[i].p_type == PT_GNU_EH_FRAME)
+			*header = o->base + o->phdr[i].p_vaddr;
 	}
-	return -ENOENT;
+	if (!*header)
+		return 0;
+	*c = segment_of(o, *header, PF_R);
+	if (take(c, 1) != 1 || take(c, 1) != ENC_PCREL_SDATA4 || take(c, 1) != ENC_UDATA4 ||
+	    take(c, 1) != ENC_DATAREL_SDATA4)
+		return 0;
+	take(c, 4);				/* where .eh_frame begins */
+	return take(c, 4);
+}
+
+/* The next pair: a function, and its entry in .eh_frame. */
+static bool next_pair(struct cursor *c, ElfW(Addr) header, ElfW(Addr) *function, ElfW(Addr) *fde)
+{
+	*function = header + (ElfW(Addr))(int32_t)take(c, 4);
+	*fde = header + (ElfW(Addr))(int32_t)take(c, 4);
+	return !c->bad;
+}
+
+static bool find_with_cfi(const struct object *o, struct imp_return_gadget *g)
+{
+	ElfW(Addr) header, function, fde;
+	struct cursor c;
+	uint64_t count = open_table(o, &header, &c);
+	struct entry e;
+
+	for (; count && next_pair(&c, header, &function, &fde); count--) {
+		if (read_fde(o, fde, &e) && find_in_function(&e, g))
+			return true;
+	}
+	return false;
 }
 
 static int find_any(const struct object *o, struct imp_return_gadget *g)
@@ -361,7 +378,7 @@ static int find_any(const struct object *o, struct imp_return_gadget *g)
 			continue;
 		found = memchr((const void *)(o->base + p->p_vaddr), 0xc3, p->p_filesz);
 		if (found) {
-			*g = (struct imp_return_gadget){.address = found};
+			*g = (struct imp_return_gadget){.address = found, .blind = true};
 			return 0;
 		}
 	}
@@ -372,14 +389,31 @@ int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const E
 			   size_t phnum)
 {
 	const struct object o = {.base = base, .phdr = phdr, .phnum = phnum};
-	size_t i;
 
 	*g = (struct imp_return_gadget){.address = NULL};
-	for (i = 0; i < phnum; i++) {
-		if (phdr[i].p_type == PT_GNU_EH_FRAME)
-			return find_with_cfi(&o, base + phdr[i].p_vaddr, g);
-	}
-	return find_any(&o, g);
+	return find_with_cfi(&o, g) ? 0 : find_any(&o, g);
+}
+
+bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum)
+{
+	const struct object o = {.base = base, .phdr = phdr, .phnum = phnum};
+	ElfW(Addr) header, function, fde, last = 0;
+	struct cursor c;
+	uint64_t count = open_table(&o, &header, &c), length;
+
+	for (; count && next_pair(&c, header, &function, &fde) && function < address; count--)
+		last = fde;
+	if (!last)
+		return false;
+	/* Length, CIE, beginning, range: as read_fde(), without a look at what kind of CIE it is. */
+	c = segment_of(&o, last, PF_R);
+	if (!open_record(&c))
+		return false;
+	take(&c, 4);
+	function = (ElfW(Addr))c.at;
+	function += (ElfW(Addr))(int32_t)take(&c, 4);
+	length = take(&c, 4);
+	return !c.bad && address - 1 - function < length;
 }
 
 #else
@@ -392,6 +426,15 @@ int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const E
 	(void)phnum;
 	*g = (struct imp_return_gadget){.address = NULL};
 	return -ENOENT;
+}
+
+bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum)
+{
+	(void)address;
+	(void)base;
+	(void)phdr;
+	(void)phnum;
+	return true;
 }
 
 #endif

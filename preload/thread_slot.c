@@ -18,13 +18,13 @@
 #define PROBES_MAX 16
 
 struct block {
-	struct imp_thread t;	/* its tid: whose it is; 0: nobody's. Read and written atomically */
-	struct block *next;	/* blocks are never unmapped */
+	struct imp_thread t; /* its tid: whose it is; 0: nobody's. Read and written atomically */
+	struct block *next;  /* blocks are never unmapped */
 };
 
 static struct {
 	_Atomic(struct block *) first;
-	_Atomic(struct block *) probe;	/* where the next look for an ended thread begins */
+	_Atomic(struct block *) probe; /* where the next look for an ended thread begins */
 } pool;
 
 /* initial-exec: with the other models, the first use in a thread may allocate. */
@@ -32,7 +32,8 @@ static __thread struct imp_thread *slot __attribute__((tls_model("initial-exec")
 
 static bool claim(struct block *b, pid_t from, pid_t to)
 {
-	return __atomic_compare_exchange_n(&b->t.tid, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&b->t.tid, &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
 }
 
 static void reset(struct imp_thread *t)
@@ -69,7 +70,8 @@ static struct block *take_used(pid_t pid, pid_t tid)
 
 static struct block *take_new(pid_t tid)
 {
-	struct block *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct block *b =
+		mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (b == MAP_FAILED)
 		return NULL;
@@ -95,7 +97,7 @@ struct imp_thread *imp_thread_get(bool make)
 	errno = saved;
 	if (!b)
 		return NULL;
-	if (slot) {	/* a signal handler was here in between, and has made one */
+	if (slot) { /* a signal handler was here in between, and has made one */
 		__atomic_store_n(&b->t.tid, 0, __ATOMIC_RELEASE);
 		return slot;
 	}

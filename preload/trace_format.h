@@ -14,6 +14,7 @@
  * - The first frame holds one item, the header (IMP_EV_HEADER). Its blocks are stored raw, so that
  *   a process that joins the run finds IMP_KEY_RUN_ID without decompressing anything.
  * - Every other frame is one batch of one process image: its first item is IMP_EV_BATCH, then events.
+ * - Skippable frames hold nothing: a write that a full disk cut short was made one.
  *
  * Every item is a map of definite length with integer keys; IMP_KEY_KIND is its first key. A number is
  * never reused. A new key or kind raises IMP_FORMAT_MINOR, a changed meaning IMP_FORMAT_MAJOR.
@@ -95,7 +96,7 @@ enum imp_event_kind {
 	X(PID,              3, "uint",  "")							\
 	X(IMAGE_NS,         4, "uint",  "CLOCK_MONOTONIC when the image began: with PID, its identity")	\
 	X(SEQ,              5, "uint",  "number of the batch in its image, from 0, without gaps")	\
-	X(LOST,             6, "uint",  "events of this image that were lost before this batch")	\
+	X(LOST,             6, "uint",  "events of this image that were lost before this batch, in all")	\
 	X(MAGIC,            7, "bytes", "IMP_FORMAT_MAGIC")					\
 	X(VERSION,          8, "text",  "INTERPRETER: sys.version; HEADER: list [major, minor]")	\
 	X(RUN_ID,           9, "bytes", "")							\

@@ -31,3 +31,26 @@ $(UNIT_PROGRAMS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/analyzer.a $(O)/pr
 
 .PHONY: unit-programs
 unit-programs: $(UNIT_PROGRAMS)
+
+# ---- fuzzing ----------------------------------------------------------------------------------------
+
+# Each tests/fuzz/fuzz_<target>.c is a libFuzzer target, with its corpus beside it. What `make check` replays are
+# the corpora (tests/unit/test_fuzz_corpus.c); a crash joins them.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_TIME ?= 60
+FUZZ_SRC := $(sort $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/report/dump*.c) \
+	analyzer/report/json_writer.c analyzer/report/escape.c preload/cbor_put.c preload/frame_writer.c)
+
+$(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) $(O)/.flags
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(BASE_CPPFLAGS) $(BASE_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Ianalyzer -Ipreload -o $@ $(filter %.c,$^) -lzstd
+
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%) ## libFuzzer (clang) on each parser, FUZZ_TIME=60 seconds each
+	@set -e; for t in $(FUZZ_TARGETS); do \
+		mkdir -p $(O)/fuzz/found-$$t; \
+		$(O)/fuzz/fuzz_$$t -max_len=16384 -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
+			-artifact_prefix=$(O)/fuzz/$$t- $(O)/fuzz/found-$$t tests/fuzz/corpus/$$t; \
+	done

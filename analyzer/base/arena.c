@@ -18,8 +18,8 @@ struct imp_arena_chunk {
 
 static void __attribute__((noreturn)) no_memory(size_t size, size_t total)
 {
-	fprintf(stderr, "imptrace: out of memory: %zu bytes are in use and %zu more were refused\n", total,
-		size);
+	fprintf(stderr, "imptrace: out of memory: %zu bytes are in use and %zu more were refused\n",
+		total, size);
 	exit(2);
 }
 

@@ -35,6 +35,7 @@ int imp_error_wrap(struct imp_error *err, const char *format, ...)
 		n = 0;
 	len = (size_t)n < sizeof(err->msg) ? (size_t)n : sizeof(err->msg) - 1;
 	/* What does not fit is cut at its end: the outer words say where to look. */
-	snprintf(err->msg + len, sizeof(err->msg) - len, ": %.*s", (int)(sizeof(err->msg) - len), old);
+	snprintf(err->msg + len, sizeof(err->msg) - len, ": %.*s", (int)(sizeof(err->msg) - len),
+		 old);
 	return err->code;
 }

@@ -34,12 +34,12 @@ void *imp_id_map_get(const struct imp_id_map *m, uint64_t a, uint64_t b)
 
 static void grow(struct imp_arena *arena, struct imp_id_map *m)
 {
-	struct imp_id_map bigger = { .n = m->n, .cap = m->cap ? m->cap * 2 : 16, .seed = m->seed };
+	struct imp_id_map bigger = {.n = m->n, .cap = m->cap ? m->cap * 2 : 16, .seed = m->seed};
 	size_t i;
 
 	bigger.slots = imp_arena_alloc(arena, bigger.cap * sizeof(*bigger.slots));
 	if (!bigger.seed) {
-		struct timespec now = { 0, 0 };
+		struct timespec now = {0, 0};
 
 		/* Where the heap lies, and the time: nothing that the author of a trace can know. */
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -52,7 +52,8 @@ static void grow(struct imp_arena *arena, struct imp_id_map *m)
 	*m = bigger;
 }
 
-void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, uint64_t b, void *value)
+void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, uint64_t b,
+		    void *value)
 {
 	struct imp_id_slot *slot;
 

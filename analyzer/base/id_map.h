@@ -14,7 +14,7 @@
 struct imp_id_map {
 	struct imp_id_slot *slots;
 	size_t n;
-	size_t cap;	/* a power of two, or 0 */
+	size_t cap; /* a power of two, or 0 */
 	uint64_t seed;
 };
 
@@ -22,6 +22,7 @@ struct imp_id_map {
 void *imp_id_map_get(const struct imp_id_map *m, uint64_t a, uint64_t b);
 
 /* imp_id_map_put - set the value of (@a, @b); @value is not NULL */
-void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, uint64_t b, void *value);
+void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, uint64_t b,
+		    void *value);
 
 #endif

@@ -58,7 +58,7 @@ static void grow(struct imp_interner *in)
 		exit(2);
 	}
 	if (!in->seed) {
-		struct timespec now = { 0, 0 };
+		struct timespec now = {0, 0};
 
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		in->seed = ((uint64_t)(uintptr_t)in->slots << 13) * 0x9e3779b97f4a7c15u ^

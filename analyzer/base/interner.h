@@ -9,8 +9,8 @@
 
 /* Keeps one copy of each string: equal strings have equal pointers. */
 struct imp_interner {
-	struct imp_arena *arena;	/* borrowed: of the copies */
-	struct imp_interner_slot *slots;	/* owned */
+	struct imp_arena *arena;	 /* borrowed: of the copies */
+	struct imp_interner_slot *slots; /* owned */
 	size_t n, cap;
 	uint64_t seed;
 };
@@ -19,6 +19,6 @@ struct imp_interner {
  * imp_intern - the one copy of @len bytes that hold no NUL; NUL-terminated, lives as long as the arena
  */
 const char *imp_intern(struct imp_interner *in, const char *s, size_t len);
-void imp_interner_clear(struct imp_interner *in);	/* the copies stay */
+void imp_interner_clear(struct imp_interner *in); /* the copies stay */
 
 #endif

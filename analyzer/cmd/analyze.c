@@ -21,17 +21,17 @@
 enum { OPT_MODULE = 'm', OPT_ALL = IMP_OPTION_LONG, OPT_FORMAT, OPT_NO_HOST, OPT_COLOR };
 
 static const struct imp_option options[] = {
-	{ OPT_MODULE, "module", "MODULE",
-	  "ask about one module: why it failed, or from where it was loaded", "all that failed" },
-	{ OPT_ALL, "all", NULL, "also list the failures that the program handled and for which nothing is broken",
-	  NULL },
-	{ OPT_FORMAT, "format", "FORMAT", "text or json", "text" },
-	{ OPT_NO_HOST, "no-host", NULL,
-	  "read the trace alone, and look at nothing on this machine. A trace from another machine is noticed "
-	  "without this option",
-	  NULL },
-	{ OPT_COLOR, "color", "WHEN", "auto, always or never; auto also heeds NO_COLOR", "auto" },
-	{ 0, NULL, NULL, NULL, NULL },
+	{OPT_MODULE, "module", "MODULE",
+	 "ask about one module: why it failed, or from where it was loaded", "all that failed"},
+	{OPT_ALL, "all", NULL,
+	 "also list the failures that the program handled and for which nothing is broken", NULL},
+	{OPT_FORMAT, "format", "FORMAT", "text or json", "text"},
+	{OPT_NO_HOST, "no-host", NULL,
+	 "read the trace alone, and look at nothing on this machine. A trace from another machine is noticed "
+	 "without this option",
+	 NULL},
+	{OPT_COLOR, "color", "WHEN", "auto, always or never; auto also heeds NO_COLOR", "auto"},
+	{0, NULL, NULL, NULL, NULL},
 };
 
 struct arguments {
@@ -41,8 +41,8 @@ struct arguments {
 	int color; /* index into color_words */
 };
 
-static const char *const format_words[] = { "text", "json", NULL };
-static const char *const color_words[] = { "auto", "always", "never", NULL };
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const color_words[] = {"auto", "always", "never", NULL};
 
 int imp_open_trace(const char *file, const char **name)
 {
@@ -52,8 +52,9 @@ int imp_open_trace(const char *file, const char **name)
 	if (!strcmp(file, "-")) {
 		*name = "standard input";
 		if (isatty(STDIN_FILENO)) {
-			fprintf(stderr, "imptrace: standard input is a terminal, and a trace is binary; "
-					"name the file\n");
+			fprintf(stderr,
+				"imptrace: standard input is a terminal, and a trace is binary; "
+				"name the file\n");
 			return -1;
 		}
 		return STDIN_FILENO;
@@ -61,7 +62,8 @@ int imp_open_trace(const char *file, const char **name)
 	*name = file;
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
-		fprintf(stderr, "imptrace: %s: no such file; record one with: imptrace run python3 prog.py\n",
+		fprintf(stderr,
+			"imptrace: %s: no such file; record one with: imptrace run python3 prog.py\n",
 			file);
 		return -1;
 	}
@@ -89,7 +91,8 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 		switch (id) {
 		case IMP_OPERAND:
 			if (args->file) {
-				imp_arguments_wrong(self, "one FILE at a time, and '%s' is the second",
+				imp_arguments_wrong(self,
+						    "one FILE at a time, and '%s' is the second",
 						    a.operand);
 				return -1;
 			}
@@ -102,7 +105,8 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 		case OPT_FORMAT:
 			choice = imp_choice(a.value, format_words);
 			if (choice < 0) {
-				imp_arguments_wrong(self, "--format is text or json, not '%s'", a.value);
+				imp_arguments_wrong(self, "--format is text or json, not '%s'",
+						    a.value);
 				return -1;
 			}
 			args->json = choice == 1;
@@ -110,7 +114,9 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 		case OPT_COLOR:
 			args->color = imp_choice(a.value, color_words);
 			if (args->color < 0) {
-				imp_arguments_wrong(self, "--color is auto, always or never, not '%s'", a.value);
+				imp_arguments_wrong(self,
+						    "--color is auto, always or never, not '%s'",
+						    a.value);
 				return -1;
 			}
 			break;
@@ -160,7 +166,7 @@ static bool is_fatal(const struct imp_diagnosis *d, const struct imp_report_opti
 static int analyze(const struct imp_command *self, const struct arguments *args, const char *name,
 		   const struct imp_record *record)
 {
-	struct imp_host host = { .enabled = false };
+	struct imp_host host = {.enabled = false};
 	struct imp_report_options opt = {
 		.trace = name,
 		.module = args->module,
@@ -193,7 +199,7 @@ static int analyze(const struct imp_command *self, const struct arguments *args,
 static int run(const struct imp_command *self, int argc, char **argv)
 {
 	struct imp_record record;
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	struct arguments args;
 	const char *name;
 	int fd, ret;
@@ -223,9 +229,10 @@ const struct imp_command imp_cmd_analyze = {
 	.summary = "say what failed in a trace, and why",
 	.usage = "[FILE] [-m MODULE] [--all] [--format=text|json]\n"
 		 "                        [--no-host] [--color=auto|always|never]",
-	.about = "Reads a trace and says which imports failed, why, and what helps: the root of each "
-		 "failure, not the error that came up last. FILE is trace.zst where none is given; - is "
-		 "standard input.",
+	.about =
+		"Reads a trace and says which imports failed, why, and what helps: the root of each "
+		"failure, not the error that came up last. FILE is trace.zst where none is given; - is "
+		"standard input.",
 	.options = options,
 	.status = "0  no import failed fatally (with -m: not that of MODULE)\n"
 		  "1  at least one did\n"

@@ -13,10 +13,11 @@ enum { OPT_OUTPUT = 'o', OPT_BACKEND = IMP_OPTION_LONG, OPT_DURATION };
 
 /* The options are those of the contract: a script that is written today is judged as it will be then. */
 static const struct imp_option options[] = {
-	{ OPT_OUTPUT, "output", "FILE", "where the trace goes; - is standard output", IMP_TRACE_DEFAULT },
-	{ OPT_BACKEND, "backend", "WHICH", "auto, inject or bpf", "auto" },
-	{ OPT_DURATION, "duration", "SECONDS", "stop after so many seconds", "when the process exits" },
-	{ 0, NULL, NULL, NULL, NULL },
+	{OPT_OUTPUT, "output", "FILE", "where the trace goes; - is standard output",
+	 IMP_TRACE_DEFAULT},
+	{OPT_BACKEND, "backend", "WHICH", "auto, inject or bpf", "auto"},
+	{OPT_DURATION, "duration", "SECONDS", "stop after so many seconds", "when the process exits"},
+	{0, NULL, NULL, NULL, NULL},
 };
 
 static bool is_number(const char *s, long min)
@@ -31,7 +32,7 @@ static bool is_number(const char *s, long min)
 
 static int run(const struct imp_command *self, int argc, char **argv)
 {
-	static const char *const backends[] = { "auto", "inject", "bpf", NULL };
+	static const char *const backends[] = {"auto", "inject", "bpf", NULL};
 	struct imp_arguments a;
 	const char *pid = NULL;
 	int id;
@@ -41,8 +42,9 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		switch (id) {
 		case IMP_OPERAND:
 			if (pid)
-				return imp_arguments_wrong(self, "one PID at a time, and '%s' is the second",
-							   a.operand);
+				return imp_arguments_wrong(
+					self, "one PID at a time, and '%s' is the second",
+					a.operand);
 			pid = a.operand;
 			break;
 		case IMP_OPTION_HELP:
@@ -57,7 +59,8 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		case OPT_DURATION:
 			if (!is_number(a.value, 1))
 				return imp_arguments_wrong(
-					self, "--duration is a number of seconds, not '%s'", a.value);
+					self, "--duration is a number of seconds, not '%s'",
+					a.value);
 			break;
 		default: return STATUS_USAGE;
 		}
@@ -66,9 +69,8 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		return imp_arguments_wrong(self, "which process? It wants a PID");
 	if (!is_number(pid, 1))
 		return imp_arguments_wrong(self, "'%s' is no process id", pid);
-	fprintf(stderr,
-		"imptrace attach: this version cannot record a process that already runs; "
-		"start it with: imptrace run COMMAND\n");
+	fprintf(stderr, "imptrace attach: this version cannot record a process that already runs; "
+			"start it with: imptrace run COMMAND\n");
 	return STATUS_NOT_POSSIBLE;
 }
 
@@ -77,9 +79,10 @@ const struct imp_command imp_cmd_attach = {
 	.summary = "record a process that already runs (not in this version)",
 	.usage = "PID [-o FILE] [--backend=auto|inject|bpf]\n"
 		 "                       [--duration=SECONDS]",
-	.about = "Will record a process that already runs. This version cannot do that: it checks its "
-		 "arguments, says so, and exits with status 3. What can be done today is to start the program "
-		 "with imptrace run.",
+	.about =
+		"Will record a process that already runs. This version cannot do that: it checks its "
+		"arguments, says so, and exits with status 3. What can be done today is to start the program "
+		"with imptrace run.",
 	.options = options,
 	.status = "2  wrong usage\n"
 		  "3  not possible: always, in this version",

@@ -13,8 +13,9 @@
 enum { OPT_FORMAT = IMP_OPTION_LONG };
 
 static const struct imp_option options[] = {
-	{ OPT_FORMAT, "format", "FORMAT", "text or json: one line, or one JSON object, for each event", "text" },
-	{ 0, NULL, NULL, NULL, NULL },
+	{OPT_FORMAT, "format", "FORMAT",
+	 "text or json: one line, or one JSON object, for each event", "text"},
+	{0, NULL, NULL, NULL, NULL},
 };
 
 /* An event, kept undecoded until all are in order. */
@@ -54,7 +55,8 @@ static void keep(struct dump *d)
 	k->order = d->events.n;
 	k->image = d->ev.image;
 	k->texts = d->ev.image ? d->ev.image->texts : NULL;
-	k->raw = (const uint8_t *)imp_arena_strndup(&d->arena, (const char *)d->ev.raw, d->ev.raw_len);
+	k->raw = (const uint8_t *)imp_arena_strndup(&d->arena, (const char *)d->ev.raw,
+						    d->ev.raw_len);
 	k->len = d->ev.raw_len;
 }
 
@@ -64,7 +66,8 @@ static size_t pid_width(const struct dump *d)
 	char text[16];
 
 	for (i = 0; i < d->reader.images.n; i++) {
-		size_t n = (size_t)snprintf(text, sizeof(text), "%d", (int)d->reader.images.v[i]->pid);
+		size_t n =
+			(size_t)snprintf(text, sizeof(text), "%d", (int)d->reader.images.v[i]->pid);
 
 		if (n > width)
 			width = n;
@@ -114,14 +117,15 @@ static void print_damage(struct dump *d, const char *name)
 		fprintf(stderr, "imptrace: %s: %s\n", name, d->damage.v[i]);
 	for (i = 0; i < d->reader.images.n; i++)
 		if (d->reader.images.v[i]->lost)
-			fprintf(stderr, "imptrace: %s: process %d lost %llu events while it recorded\n", name,
-				(int)d->reader.images.v[i]->pid,
+			fprintf(stderr,
+				"imptrace: %s: process %d lost %llu events while it recorded\n",
+				name, (int)d->reader.images.v[i]->pid,
 				(unsigned long long)d->reader.images.v[i]->lost);
 }
 
 static int dump(const struct imp_command *self, int fd, const char *name, bool json)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	struct dump d;
 	int ret;
 
@@ -144,7 +148,7 @@ static int dump(const struct imp_command *self, int fd, const char *name, bool j
 
 static int run(const struct imp_command *self, int argc, char **argv)
 {
-	static const char *const formats[] = { "text", "json", NULL };
+	static const char *const formats[] = {"text", "json", NULL};
 	const char *file = NULL, *name;
 	struct imp_arguments a;
 	int id, fd, ret, format = 0;
@@ -154,8 +158,9 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		switch (id) {
 		case IMP_OPERAND:
 			if (file)
-				return imp_arguments_wrong(self, "one FILE at a time, and '%s' is the second",
-							   a.operand);
+				return imp_arguments_wrong(
+					self, "one FILE at a time, and '%s' is the second",
+					a.operand);
 			file = a.operand;
 			break;
 		case IMP_OPTION_HELP:
@@ -164,7 +169,8 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		case OPT_FORMAT:
 			format = imp_choice(a.value, formats);
 			if (format < 0)
-				return imp_arguments_wrong(self, "--format is text or json, not '%s'", a.value);
+				return imp_arguments_wrong(
+					self, "--format is text or json, not '%s'", a.value);
 			break;
 		default: return STATUS_ERROR;
 		}
@@ -182,9 +188,10 @@ const struct imp_command imp_cmd_dump = {
 	.name = "dump",
 	.summary = "print every event of a trace",
 	.usage = "[FILE] [--format=text|json]",
-	.about = "Prints every event of a trace, in the order of time over all processes. FILE is trace.zst "
-		 "where none is given; - is standard input. What is damaged or missing is told on standard "
-		 "error, and the rest is printed.",
+	.about =
+		"Prints every event of a trace, in the order of time over all processes. FILE is trace.zst "
+		"where none is given; - is standard input. What is damaged or missing is told on standard "
+		"error, and the rest is printed.",
 	.options = options,
 	.status = "0  the trace was read\n"
 		  "2  wrong usage, or the trace cannot be read",

@@ -13,11 +13,11 @@
 #define WIDTH	    80
 #define HELP_COLUMN 26
 
-static const struct imp_option help_option = { IMP_OPTION_HELP, "help", NULL, "show this help and exit",
-					       NULL };
+static const struct imp_option help_option = {IMP_OPTION_HELP, "help", NULL,
+					      "show this help and exit", NULL};
 
-void imp_arguments_begin(struct imp_arguments *a, const struct imp_command *c, int argc, char **argv,
-			 bool in_order)
+void imp_arguments_begin(struct imp_arguments *a, const struct imp_command *c, int argc,
+			 char **argv, bool in_order)
 {
 	memset(a, 0, sizeof(*a));
 	a->command = c;
@@ -82,7 +82,7 @@ static int wrong_option(struct imp_arguments *a, int result, int before)
 {
 	const char *word = a->argv[before];
 	bool is_long = !strncmp(word, "--", 2);
-	char letter[3] = { '-', (char)optopt, '\0' };
+	char letter[3] = {'-', (char)optopt, '\0'};
 	const char *name = is_long ? word : letter;
 	int len = (int)strcspn(name, "=");
 
@@ -174,14 +174,15 @@ void imp_print_wrapped(FILE *out, const char *text, int column, int indent, int 
 
 static void print_option(FILE *out, const struct imp_option *o)
 {
-	struct imp_strbuf help = { 0 };
+	struct imp_strbuf help = {0};
 	int column = fprintf(out, "  ");
 
 	if (o->id < IMP_OPTION_LONG)
 		column += fprintf(out, "-%c, ", o->id);
 	else
 		column += fprintf(out, "    ");
-	column += fprintf(out, "--%s%s%s", o->name, o->metavar ? "=" : "", o->metavar ? o->metavar : "");
+	column += fprintf(out, "--%s%s%s", o->name, o->metavar ? "=" : "",
+			  o->metavar ? o->metavar : "");
 	if (column > HELP_COLUMN - 2) {
 		fputc('\n', out);
 		column = 0;
@@ -222,6 +223,7 @@ int imp_finish_output(const struct imp_command *c)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	fprintf(stderr, "imptrace %s: standard output cannot be written: %s\n", c->name, strerror(errno));
+	fprintf(stderr, "imptrace %s: standard output cannot be written: %s\n", c->name,
+		strerror(errno));
 	return -EIO;
 }

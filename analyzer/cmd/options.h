@@ -10,47 +10,47 @@
  * The table ends with an entry whose @id is 0.
  */
 struct imp_option {
-	int id;			/* 'o': also -o; from 256 on: no letter */
-	const char *name;	/* --output */
-	const char *metavar;	/* "FILE"; NULL: it takes no value */
+	int id;		     /* 'o': also -o; from 256 on: no letter */
+	const char *name;    /* --output */
+	const char *metavar; /* "FILE"; NULL: it takes no value */
 	const char *help;
-	const char *otherwise;	/* what holds where it is not given; NULL: nothing to say */
+	const char *otherwise; /* what holds where it is not given; NULL: nothing to say */
 };
 
 struct imp_command {
 	const char *name;
-	const char *usage;		/* what follows "imptrace NAME": one line for each way to call it */
-	const char *about;		/* paragraphs, separated by an empty line */
+	const char *usage; /* what follows "imptrace NAME": one line for each way to call it */
+	const char *about; /* paragraphs, separated by an empty line */
 	const struct imp_option *options;
-	const char *status;		/* exit statuses: "0  no import failed", a line each */
-	int usage_status;		/* of a wrong call */
+	const char *status; /* exit statuses: "0  no import failed", a line each */
+	int usage_status;   /* of a wrong call */
 	int (*run)(const struct imp_command *self, int argc, char **argv);
-	const char *summary;		/* for the list of "imptrace --help" */
+	const char *summary; /* for the list of "imptrace --help" */
 };
 
-#define IMP_OPTION_HELP 'h'	/* --help, which every table gets without naming it */
-#define IMP_OPTION_LONG 256	/* ids from here on have no letter */
+#define IMP_OPTION_HELP 'h' /* --help, which every table gets without naming it */
+#define IMP_OPTION_LONG 256 /* ids from here on have no letter */
 
 /* Going through an argument list: options, and operands that may stand between them. */
 struct imp_arguments {
 	const struct imp_command *command;
 	int argc;
 	char **argv;
-	bool in_order;		/* the first operand ends the options (run: they are COMMAND's) */
-	bool only_operands;	/* "--" was there */
-	const char *value;	/* of the option returned last */
-	const char *operand;	/* set where imp_arguments_next() returned IMP_OPERAND */
-	int next;		/* index in @argv of what was not looked at yet */
+	bool in_order;	     /* the first operand ends the options (run: they are COMMAND's) */
+	bool only_operands;  /* "--" was there */
+	const char *value;   /* of the option returned last */
+	const char *operand; /* set where imp_arguments_next() returned IMP_OPERAND */
+	int next;	     /* index in @argv of what was not looked at yet */
 };
 
 enum {
 	IMP_OPERAND = -1,
 	IMP_ARGUMENTS_END = 0,
-	IMP_ARGUMENTS_WRONG = -2,	/* a sentence was printed */
+	IMP_ARGUMENTS_WRONG = -2, /* a sentence was printed */
 };
 
-void imp_arguments_begin(struct imp_arguments *a, const struct imp_command *c, int argc, char **argv,
-			 bool in_order);
+void imp_arguments_begin(struct imp_arguments *a, const struct imp_command *c, int argc,
+			 char **argv, bool in_order);
 /* imp_arguments_next - an option's id, IMP_OPERAND, IMP_ARGUMENTS_END or IMP_ARGUMENTS_WRONG */
 int imp_arguments_next(struct imp_arguments *a);
 

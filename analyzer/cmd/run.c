@@ -21,16 +21,17 @@
 enum { OPT_OUTPUT = 'o', OPT_STACKS = IMP_OPTION_LONG, OPT_AUDIT, OPT_BPF };
 
 static const struct imp_option options[] = {
-	{ OPT_OUTPUT, "output", "FILE",
-	  "where the trace goes; %p stands for the process id (one file for each process), - is standard "
-	  "output, written when COMMAND has ended",
-	  "$IMPTRACE_OUTPUT, else trace.zst" },
-	{ OPT_STACKS, "stacks", "WHICH", "none, failures or all: the events that carry stacks",
-	  "$IMPTRACE_STACKS, else failures" },
-	{ OPT_AUDIT, "audit", NULL,
-	  "also record every path that ld.so tried (not in this version: refused)", NULL },
-	{ OPT_BPF, "bpf", NULL, "also record what the kernel saw (not in this version: refused)", NULL },
-	{ 0, NULL, NULL, NULL, NULL },
+	{OPT_OUTPUT, "output", "FILE",
+	 "where the trace goes; %p stands for the process id (one file for each process), - is standard "
+	 "output, written when COMMAND has ended",
+	 "$IMPTRACE_OUTPUT, else trace.zst"},
+	{OPT_STACKS, "stacks", "WHICH", "none, failures or all: the events that carry stacks",
+	 "$IMPTRACE_STACKS, else failures"},
+	{OPT_AUDIT, "audit", NULL,
+	 "also record every path that ld.so tried (not in this version: refused)", NULL},
+	{OPT_BPF, "bpf", NULL, "also record what the kernel saw (not in this version: refused)",
+	 NULL},
+	{0, NULL, NULL, NULL, NULL},
 };
 
 struct arguments {
@@ -42,7 +43,7 @@ struct arguments {
 /* 0: go on; 1: help was printed; < 0: wrong, a sentence was printed */
 static int parse(const struct imp_command *self, int argc, char **argv, struct arguments *args)
 {
-	static const char *const which[] = { "none", "failures", "all", NULL };
+	static const char *const which[] = {"none", "failures", "all", NULL};
 	struct imp_arguments a;
 	int id;
 
@@ -54,7 +55,9 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 		case OPT_OUTPUT: args->output = a.value; break;
 		case OPT_STACKS:
 			if (imp_choice(a.value, which) < 0) {
-				imp_arguments_wrong(self, "--stacks is none, failures or all, not '%s'", a.value);
+				imp_arguments_wrong(self,
+						    "--stacks is none, failures or all, not '%s'",
+						    a.value);
 				return -1;
 			}
 			args->stacks = a.value;
@@ -100,7 +103,8 @@ static int find_preload(char *path, size_t size, struct imp_error *err)
 		slash = strrchr(own, '/');
 		if (slash)
 			*slash = '\0';
-		if ((size_t)snprintf(beside, sizeof(beside), "%s/" PRELOAD_NAME, own) >= sizeof(beside))
+		if ((size_t)snprintf(beside, sizeof(beside), "%s/" PRELOAD_NAME, own) >=
+		    sizeof(beside))
 			beside[0] = '\0';
 	}
 	if (beside[0] && is_readable(beside))
@@ -109,8 +113,9 @@ static int find_preload(char *path, size_t size, struct imp_error *err)
 		snprintf(path, size, "%s", IMP_LIBDIR "/" PRELOAD_NAME);
 	else
 		return imp_error_set(err, -ENOENT,
-				     PRELOAD_NAME " is neither beside imptrace (%s) nor in " IMP_LIBDIR
-						  "; build it with make, or install it with make install",
+				     PRELOAD_NAME
+				     " is neither beside imptrace (%s) nor in " IMP_LIBDIR
+				     "; build it with make, or install it with make install",
 				     beside[0] ? own : "/proc is not mounted");
 	/* ld.so(8), LD_PRELOAD: "separated by spaces or colons, and there is no support for escaping". */
 	if (strpbrk(path, " :"))
@@ -150,7 +155,7 @@ static void make_absolute(struct imp_strbuf *value, const char *output)
 
 static uint64_t clock_ns(clockid_t clock)
 {
-	struct timespec now = { 0, 0 };
+	struct timespec now = {0, 0};
 
 	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -168,7 +173,8 @@ static void say_not_executed(const char *command, int err)
 	if (err == ENOENT && !strchr(command, '/'))
 		fprintf(stderr, "imptrace run: %s: no such command\n", command);
 	else
-		fprintf(stderr, "imptrace run: %s: cannot be executed: %s\n", command, strerror(err));
+		fprintf(stderr, "imptrace run: %s: cannot be executed: %s\n", command,
+			strerror(err));
 }
 
 /* Where the recorder was there, and had no place for its trace, it has said so itself. */
@@ -182,9 +188,10 @@ static void say_unrecorded(const char *command)
 
 /* What is left to do when COMMAND has ended; < 0 where the trace was wanted on standard output and is not. */
 static int complete_trace(const struct arguments *args, const char *pattern, bool to_stdout,
-			  const struct imp_run_result *result, uint64_t began_real_ns, uint64_t began_ns)
+			  const struct imp_run_result *result, uint64_t began_real_ns,
+			  uint64_t began_ns)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	struct imp_run_trace trace;
 	int ret = imp_run_trace_find(&trace, pattern, result->pid, began_real_ns);
 
@@ -207,10 +214,10 @@ static int complete_trace(const struct arguments *args, const char *pattern, boo
 
 static int run_command(const struct arguments *args, const char *output, bool to_stdout)
 {
-	struct imp_strbuf preload = { 0 }, pattern = { 0 };
-	struct imp_run_setup setup = { .stacks = args->stacks };
+	struct imp_strbuf preload = {0}, pattern = {0};
+	struct imp_run_setup setup = {.stacks = args->stacks};
 	struct imp_run_result result;
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	uint64_t began_real_ns = clock_ns(CLOCK_REALTIME), began_ns = clock_ns(CLOCK_MONOTONIC);
 	int status = STATUS_FAILED;
 
@@ -253,7 +260,8 @@ static int run_to_stdout(const struct arguments *args)
 	if (snprintf(dir, sizeof(dir), "%s/imptrace-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") >=
 		    (int)sizeof(dir) ||
 	    !mkdtemp(dir)) {
-		fprintf(stderr, "imptrace run: %s: no directory can be made: %s\n", dir, strerror(errno));
+		fprintf(stderr, "imptrace run: %s: no directory can be made: %s\n", dir,
+			strerror(errno));
 		return STATUS_FAILED;
 	}
 	snprintf(file, sizeof(file), "%s/" IMP_TRACE_DEFAULT, dir);
@@ -275,7 +283,8 @@ static int run(const struct imp_command *self, int argc, char **argv)
 	output = args.output ? args.output : getenv("IMPTRACE_OUTPUT");
 	if (!output || !*output)
 		output = IMP_TRACE_DEFAULT;
-	return args.output && !strcmp(output, "-") ? run_to_stdout(&args) : run_command(&args, output, false);
+	return args.output && !strcmp(output, "-") ? run_to_stdout(&args) :
+						     run_command(&args, output, false);
 }
 
 const struct imp_command imp_cmd_run = {
@@ -283,9 +292,10 @@ const struct imp_command imp_cmd_run = {
 	.summary = "start a program under the recorder",
 	.usage = "[-o FILE] [--stacks=WHICH] [--audit] [--bpf]\n"
 		 "                    [--] COMMAND [ARG...]",
-	.about = "Starts COMMAND with the recorder preloaded, and waits for it. One trace holds COMMAND and all "
-		 "processes that it starts; an older trace of that name becomes NAME.old. See it with: "
-		 "imptrace analyze FILE.",
+	.about =
+		"Starts COMMAND with the recorder preloaded, and waits for it. One trace holds COMMAND and all "
+		"processes that it starts; an older trace of that name becomes NAME.old. See it with: "
+		"imptrace analyze FILE.",
 	.options = options,
 	.status = "COMMAND's own, or:\n"
 		  "128+N  signal N ended COMMAND\n"

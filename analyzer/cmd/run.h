@@ -13,16 +13,16 @@
 
 /* What COMMAND's environment gets. */
 struct imp_run_setup {
-	const char *preload;	/* value of LD_PRELOAD */
-	const char *output;	/* of IMPTRACE_OUTPUT */
-	const char *stacks;	/* of IMPTRACE_STACKS; NULL: left as it is */
+	const char *preload; /* value of LD_PRELOAD */
+	const char *output;  /* of IMPTRACE_OUTPUT */
+	const char *stacks;  /* of IMPTRACE_STACKS; NULL: left as it is */
 };
 
 /* How COMMAND ended. */
 struct imp_run_result {
 	pid_t pid;
-	int exec_errno;		/* it could not be executed; 0: it ran */
-	int code;		/* exit status; -1: a signal ended it */
+	int exec_errno; /* it could not be executed; 0: it ran */
+	int code;	/* exit status; -1: a signal ended it */
 	int signal;
 };
 
@@ -39,9 +39,9 @@ int imp_run_child(const struct imp_run_setup *setup, char **argv, struct imp_run
 
 /* The trace that a run has left behind (run_trace.c). */
 struct imp_run_trace {
-	char path[4096];	/* where it is now: the name that was asked for, or NAME.old */
+	char path[4096]; /* where it is now: the name that was asked for, or NAME.old */
 	uint8_t run_id[16];
-	pid_t root_pid;		/* the first process that recorded */
+	pid_t root_pid; /* the first process that recorded */
 };
 
 /*

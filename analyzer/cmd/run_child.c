@@ -12,8 +12,8 @@
 
 #include "../../preload/output.h"
 
-static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-static const int outlived[] = { SIGINT, SIGQUIT };
+static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+static const int outlived[] = {SIGINT, SIGQUIT};
 
 #define N_FORWARDED (sizeof(forwarded) / sizeof(forwarded[0]))
 #define N_OUTLIVED  (sizeof(outlived) / sizeof(outlived[0]))
@@ -87,8 +87,8 @@ static void block_forwarded(struct kept_signals *kept)
 	sigprocmask(SIG_BLOCK, &set, &kept->mask);
 }
 
-static void __attribute__((noreturn)) become_command(const struct imp_run_setup *setup, char **argv,
-						     int report_fd)
+static void __attribute__((noreturn))
+become_command(const struct imp_run_setup *setup, char **argv, int report_fd)
 {
 	int err;
 
@@ -124,7 +124,7 @@ static int read_exec_errno(int fd)
  */
 static bool still_stopped(pid_t pid, int *status)
 {
-	const struct timespec moment = { 0, 20 * 1000 * 1000 };
+	const struct timespec moment = {0, 20 * 1000 * 1000};
 
 	nanosleep(&moment, NULL);
 	if (waitpid(pid, status, WNOHANG | WUNTRACED | WCONTINUED) == pid)

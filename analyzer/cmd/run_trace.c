@@ -16,8 +16,8 @@
 /* Reads the header of the file at t->path; 0 where it begins a trace that is no older than @since_ns. */
 static int read_header(struct imp_run_trace *t, uint64_t since_ns)
 {
-	struct imp_strings damage = { 0 };
-	struct imp_arena arena = { 0 };
+	struct imp_strings damage = {0};
+	struct imp_arena arena = {0};
 	struct imp_trace_reader reader;
 	struct imp_event *ev;
 	int fd, ret;
@@ -77,7 +77,7 @@ int imp_run_trace_find(struct imp_run_trace *t, const char *pattern, pid_t pid, 
 
 static uint64_t now_ns(void)
 {
-	struct timespec now = { 0, 0 };
+	struct timespec now = {0, 0};
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -141,12 +141,14 @@ int imp_run_trace_copy(const struct imp_run_trace *t, int fd, struct imp_error *
 	int from = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), ret = 0;
 
 	if (from < 0)
-		return imp_error_set(err, -errno, "%s: cannot be opened: %s", t->path, strerror(errno));
+		return imp_error_set(err, -errno, "%s: cannot be opened: %s", t->path,
+				     strerror(errno));
 	while (ret == 0 && (n = read(from, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			ret = imp_error_set(err, -errno, "%s: cannot be read: %s", t->path, strerror(errno));
+			ret = imp_error_set(err, -errno, "%s: cannot be read: %s", t->path,
+					    strerror(errno));
 		for (done = 0; ret == 0 && done < n; done += part) {
 			part = write(fd, buf + done, (size_t)(n - done));
 			if (part < 0 && errno == EINTR)

@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define OWN_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
+#define OWN_CLASS   (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
 #define HEADERS_MAX 256
 
 /* The file that execvp() took; -1: none can be opened. */
@@ -45,13 +45,13 @@ static int asks_for_loader(int fd)
 	size_t i;
 
 	if (pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_phentsize != sizeof(segment) || header.e_phnum > HEADERS_MAX ||
-	    header.e_phoff > INT64_MAX / 2)
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(segment) ||
+	    header.e_phnum > HEADERS_MAX || header.e_phoff > INT64_MAX / 2)
 		return -1;
 	for (i = 0; i < header.e_phnum; i++) {
-		if (pread(fd, &segment, sizeof(segment), (off_t)(header.e_phoff + i * sizeof(segment))) !=
-		    sizeof(segment))
+		if (pread(fd, &segment, sizeof(segment),
+			  (off_t)(header.e_phoff + i * sizeof(segment))) != sizeof(segment))
 			return -1;
 		if (segment.p_type == PT_INTERP)
 			return 1;
@@ -85,7 +85,7 @@ static int open_interpreter(int fd, char *path, size_t size)
 
 int imp_run_why_unrecorded(const char *command, char *buf, size_t size)
 {
-	unsigned char start[EI_NIDENT] = { 0 };
+	unsigned char start[EI_NIDENT] = {0};
 	char path[PATH_MAX];
 	struct stat st;
 	int fd = open_command(command, path, sizeof(path)), script, ret = -ENODATA;
@@ -102,13 +102,15 @@ int imp_run_why_unrecorded(const char *command, char *buf, size_t size)
 		goto out;
 	ret = 0;
 	if (gains_privileges(fd, &st))
-		snprintf(buf, size, "%s is setuid, setgid or has capabilities: ld.so preloads nothing into it",
+		snprintf(buf, size,
+			 "%s is setuid, setgid or has capabilities: ld.so preloads nothing into it",
 			 path);
 	else if (start[EI_CLASS] != OWN_CLASS)
 		snprintf(buf, size, "%s is a %d-bit program, and the recorder has %d bits", path,
 			 start[EI_CLASS] == ELFCLASS32 ? 32 : 64, (int)sizeof(void *) * 8);
 	else if (asks_for_loader(fd) == 0)
-		snprintf(buf, size, "%s is statically linked: nothing can be preloaded into it", path);
+		snprintf(buf, size, "%s is statically linked: nothing can be preloaded into it",
+			 path);
 	else
 		ret = -ENODATA;
 out:

@@ -114,15 +114,23 @@ bool imp_case_version(const struct imp_case *c, unsigned int *major, unsigned in
 	return c->py && c->py->version && sscanf(c->py->version, "%u.%u", major, minor) == 2;
 }
 
+const char *imp_case_directory(const struct imp_case *c, const char *entry)
+{
+	const char *cwd = c->image->cwd ? c->image->cwd : ".";
+
+	if (!*entry)
+		return cwd;
+	if (*entry == '/')
+		return entry;
+	return imp_arena_printf(c->a, "%s/%s", cwd, entry);
+}
+
 const char *imp_case_join(const struct imp_case *c, const char *entry, const char *name)
 {
-	size_t len = strlen(entry);
+	const char *dir = imp_case_directory(c, entry);
+	size_t len = strlen(dir);
 
-	if (!len) {
-		entry = c->image->cwd ? c->image->cwd : ".";
-		len = strlen(entry);
-	}
-	return imp_arena_printf(c->a, "%s%s%s", entry, len && entry[len - 1] == '/' ? "" : "/", name);
+	return imp_arena_printf(c->a, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
 }
 
 static bool below(const char *path, const char *dir)

@@ -57,7 +57,11 @@ const char *imp_case_python(const struct imp_case *c);
 /* imp_case_version - major and minor version of the failing interpreter; false: unknown */
 bool imp_case_version(const struct imp_case *c, unsigned int *major, unsigned int *minor);
 
-/* imp_case_join - "dir/name"; an empty entry of sys.path is the current directory */
+/*
+ * imp_case_directory - an entry of sys.path as an absolute path: "" is the current directory
+ * imp_case_join - a name in it: "dir/name"
+ */
+const char *imp_case_directory(const struct imp_case *c, const char *entry);
 const char *imp_case_join(const struct imp_case *c, const char *entry, const char *name);
 
 /* imp_case_stdlib - is @path below this interpreter's standard library (site- and dist-packages excluded)? */

@@ -88,9 +88,13 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 
 static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host, const struct imp_image *image)
 {
+	struct imp_host *here = imp_arena_alloc(&d->arena, sizeof(*here));
 	struct imp_failures failures;
+	const char *why;
 
-	imp_failures_find(d, host, image, &failures);
+	/* A program may have changed its root in the middle of a run. */
+	here->enabled = host->enabled && (!image->started || imp_host_matches_image(image, &why));
+	imp_failures_find(d, here, image, &failures);
 	for (size_t i = 0; i < failures.n; i++) {
 		struct imp_failure *f = failures.v[i];
 		struct imp_finding *finding = f->root.f;

@@ -40,6 +40,11 @@ bool imp_judge_not_found(const struct imp_case *c);
 void imp_remedy(struct imp_case *c);
 void imp_rule_out(struct imp_case *c);
 
+/* imp_remedy_repair - add the commands that put the files of an installed distribution back */
+struct imp_distribution;
+void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, const char *path,
+		       const char *effect);
+
 /* imp_remedy_run_with - the program's own command line, with another interpreter; NULL: too long to be typed */
 const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter);
 

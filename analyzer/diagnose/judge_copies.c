@@ -72,7 +72,7 @@ static void metadata_of(const struct imp_case *c, const char *entry, const char 
 				names = snap->entries.v[j].metadata;
 	}
 	if (!names.n)
-		imp_host_list(c->host, c->a, *entry ? entry : ".", &names);
+		imp_host_list(c->host, c->a, imp_case_directory(c, entry), &names);
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name, *version;
 
@@ -139,7 +139,7 @@ static const char *other_copy(const struct imp_case *c, const char *winner, cons
 	for (size_t i = 0; path && i < path->path.n; i++) {
 		const char *dir = imp_case_join(c, path->path.v[i], parent);
 
-		if (winner && !strcmp(imp_case_join(c, path->path.v[i], ""), imp_case_join(c, winner, "")))
+		if (winner && !strcmp(imp_case_directory(c, path->path.v[i]), imp_case_directory(c, winner)))
 			continue;
 		file = file_in(c, dir, tail);
 		if (file) {
@@ -258,7 +258,7 @@ static const char *later_copy(const struct imp_case *c, const char *entry, const
 		const char *file;
 
 		if (after) {
-			file = file_in(c, imp_case_join(c, path->path.v[i], ""), top);
+			file = file_in(c, imp_case_directory(c, path->path.v[i]), top);
 			if (file)
 				return file;
 		}

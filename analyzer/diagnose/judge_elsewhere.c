@@ -47,14 +47,14 @@ static bool lost_entry(struct imp_case *c)
 	if (!now)
 		return false;
 	for (size_t i = 0; (entry = imp_path_lost(c, i)); i++) {
-		path = held_in(c, imp_case_join(c, entry, ""));
+		path = held_in(c, imp_case_directory(c, entry));
 		if (path)
 			return tell(c, path, entry, "it was on sys.path before, and the program has taken it away");
 	}
 	for (size_t i = 0; (entry = imp_path_env_entry(c, i)); i++) {
 		if (imp_path_on(&now->path, entry))
 			continue;
-		path = held_in(c, imp_case_join(c, entry[0] == '/' ? entry : "", entry[0] == '/' ? "" : entry));
+		path = held_in(c, imp_case_directory(c, entry));
 		if (!path)
 			continue;
 		why = imp_case_flag(c, "isolated") ? "PYTHONPATH names it, and the option -I ignores PYTHONPATH"
@@ -131,7 +131,7 @@ static bool switched_off(struct imp_case *c)
 			script = c->image->argv.v[i];
 	dir = script && strchr(script, '/') ? imp_arena_strndup(c->a, script, (size_t)(strrchr(script, '/') - script))
 					    : "";
-	dir = imp_case_join(c, dir[0] == '/' ? dir : "", dir[0] == '/' ? "" : dir);
+	dir = imp_case_directory(c, dir);
 	path = imp_path_on(&now->path, dir) ? NULL : held_in(c, dir);
 	if (!path)
 		return false;

@@ -324,6 +324,7 @@ bool imp_judge_not_a_package(struct imp_case *c)
 bool imp_judge_claims(struct imp_case *c)
 {
 	struct imp_owned_files files = { 0 };
+	struct imp_strings dirs = { 0 };
 	struct imp_finding *f = c->f;
 	const struct imp_owned_file *gone = NULL;
 	enum imp_source source = IMP_DERIVED;
@@ -357,7 +358,9 @@ bool imp_judge_claims(struct imp_case *c)
 		}
 	}
 	if (!files.n && sys_path) {
-		imp_distribution_claims(c->host, c->a, &sys_path->path, c->module, &files);
+		for (size_t i = 0; i < sys_path->path.n; i++)
+			*imp_vec_push(c->a, &dirs) = imp_case_directory(c, sys_path->path.v[i]);
+		imp_distribution_claims(c->host, c->a, &dirs, c->module, &files);
 		if (!files.n)
 			imp_distribution_dpkg_claims(c->host, c->a, c->module, &files);
 	}
@@ -385,6 +388,7 @@ bool imp_judge_claims(struct imp_case *c)
 	imp_finding_evidence(c->a, f, source, "%s does not exist", gone->path);
 	if (gone->dist.wheel_tag)
 		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s", gone->dist.wheel_tag);
+	imp_remedy_repair(c, &gone->dist, gone->path, "puts the missing file back");
 	return true;
 }
 
@@ -463,10 +467,31 @@ bool imp_judge_blocked(struct imp_case *c)
 	return true;
 }
 
+/* What the name itself tells: another version's, another system's, Python 2's. */
+static void say_name(struct imp_case *c)
+{
+	const char *successor = imp_package_python2_successor(c->module);
+	const char *debian = imp_package_stdlib_debian(c->module);
+	int since, removed;
+
+	if (successor)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is Python 2's name for %s", c->module, successor);
+	if (!imp_package_stdlib_range(c->module, &since, &removed))
+		return;
+	if (removed)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has no %s since Python 3.%d", c->module, removed);
+	else if (since)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has %s from Python 3.%d on", c->module, since);
+	else if (debian)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "Debian ships this part of the standard library in a package of its own, %s", debian);
+	else
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has a module of that name, on other systems or in other builds");
+}
+
 void imp_judge_absent(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
-	const char *parent = imp_case_parent(c), *debian = NULL;
+	const char *parent = imp_case_parent(c);
 	size_t searched = 0;
 
 	f->cause = IMP_CAUSE_NOT_INSTALLED;
@@ -485,13 +510,7 @@ void imp_judge_absent(struct imp_case *c)
 	} else {
 		f->summary = imp_arena_printf(c->a, "%s is not installed for this %s", c->module,
 					      imp_case_python(c));
-		if (imp_package_is_stdlib(c->module, NULL)) {
-			debian = imp_package_debian_name(c->host, c->a, c->module);
-			imp_finding_evidence(c->a, f, IMP_DERIVED,
-					     "%s is a module of the standard library, of other versions, other systems, or a part "
-					     "that the distribution ships separately%s%s", c->module,
-					     debian ? ": " : "", debian ? debian : "");
-		}
+		say_name(c);
 	}
 	if (searched)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu place%s searched, and none holds a file that could be %s",

@@ -49,9 +49,25 @@ static void install(struct imp_case *c, const char *module, bool reinstall,
 				commands[i].command, "%s (%s)", effect, commands[i].package);
 }
 
+void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, const char *path,
+		       const char *effect)
+{
+	struct imp_install_command commands[4];
+	int n;
+
+	if (!c->py)
+		return;
+	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path, commands, 4);
+	for (int i = 0; i < n; i++)
+		imp_finding_fix(c->a, c->f, commands[i].certain && !i ? IMP_LIKELY : IMP_POSSIBLE,
+				commands[i].command, "%s (%s)", effect, commands[i].package);
+}
+
 static const char *python_command(const struct imp_case *c)
 {
-	return c->py && c->py->executable && *c->py->executable ? c->py->executable : "python3";
+	const char *command = c->py ? imp_installer_python(c->host, c->a, c->py) : NULL;
+
+	return command ? command : "python3";
 }
 
 /* The Python that a directory belongs to, if there is one on this machine. */
@@ -92,7 +108,7 @@ static void remedy_tag(struct imp_case *c)
 
 static void remedy_absent(struct imp_case *c)
 {
-	const char *parent = imp_case_parent(c), *debian;
+	const char *parent = imp_case_parent(c), *successor;
 
 	if (parent) {
 		install(c, imp_case_top(c), true, IMP_POSSIBLE,
@@ -102,7 +118,7 @@ static void remedy_absent(struct imp_case *c)
 				imp_case_top(c), c->module);
 		return;
 	}
-	if (!imp_package_is_stdlib(c->module, NULL)) {
+	if (!imp_package_is_stdlib(c->module, NULL) && !imp_package_python2_successor(c->module)) {
 		install(c, c->module, false, IMP_LIKELY, "installs it for this very interpreter");
 		return;
 	}
@@ -111,15 +127,12 @@ static void remedy_absent(struct imp_case *c)
 				"lets this Python find its own standard library");
 		return;
 	}
-	debian = c->py && imp_installer_is_debian(c->host, c->py)
-			 ? imp_package_debian_name(c->host, c->a, c->module) : NULL;
-	if (debian)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%sapt install %s", sudo(c), quote(c, debian)),
-				"installs the part of the standard library that Debian ships separately");
-	else
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
-				"run the program with a Python that has %s, or change it to do without", c->module);
+	install(c, c->module, false, IMP_LIKELY, "installs what this Python's standard library has not");
+	successor = imp_package_python2_successor(c->module);
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+			"%s %s", successor ? "import Python 3's name for it," :
+			"run the program with a Python that has it, or change it to do without",
+			successor ? successor : c->module);
 }
 
 static void remedy_stdlib(struct imp_case *c)
@@ -169,7 +182,9 @@ static void remedy_shadowed(struct imp_case *c)
 
 		if (!imp_distribution_of_file(c->host, c->a, dir, file, &dist) && dist.name)
 			imp_finding_fix(c->a, c->f, IMP_LIKELY,
-					imp_arena_printf(c->a, "%s -m pip uninstall %s", quote(c, python_command(c)), quote(c, dist.name)),
+					imp_arena_printf(c->a, "%s%s -m pip uninstall %s",
+							 imp_record_env(c->image, "PYTHONPATH") ? "env -u PYTHONPATH " : "",
+							 quote(c, python_command(c)), quote(c, dist.name)),
 					"removes the distribution that took the name");
 	}
 	imp_finding_fix(c->a, c->f, IMP_LIKELY,
@@ -262,7 +277,8 @@ void imp_remedy(struct imp_case *c)
 		remedy_tag(c);
 		break;
 	case IMP_CAUSE_BROKEN_INSTALLATION:
-		install(c, c->module, true, IMP_LIKELY, "puts the missing file back");
+		if (!f->fixes.n)
+			install(c, c->module, true, IMP_LIKELY, "puts the missing file back");
 		break;
 	case IMP_CAUSE_MIXED_INSTALLATION:
 		install(c, imp_case_top(c), true, IMP_LIKELY, "installs one whole copy in place of the mixed one");

@@ -25,13 +25,13 @@ struct imp_dump_sink {
 
 /* What of an event does not stand in its own bytes. */
 struct imp_dump_context {
-	struct imp_texts *texts;	/* of its image, as they were when it was read; NULL: the header */
+	struct imp_texts *texts; /* of its image, as they were when it was read; NULL: the header */
 	struct imp_interner *strings;
 	struct imp_strbuf *scratch;
 	uint64_t image_ns;
 	pid_t pid;
-	uint64_t start_ns;		/* of the whole trace */
-	size_t pid_width;		/* columns, for the text */
+	uint64_t start_ns; /* of the whole trace */
+	size_t pid_width;  /* columns, for the text */
 };
 
 /* imp_dump_fields - all keys but KIND, TIME_NS, THREAD and PID (dump_walk.c) */

@@ -62,8 +62,8 @@ static void close_one(struct imp_dump_sink *s, bool object)
 
 void imp_dump_json(FILE *out, const struct imp_dump_context *c, const struct imp_event *ev)
 {
-	struct json_sink s = { .sink = { put_key, put_string, put_number, put_negative, put_boolean, put_null,
-					 open_one, close_one } };
+	struct json_sink s = {.sink = {put_key, put_string, put_number, put_negative, put_boolean,
+				       put_null, open_one, close_one}};
 	char kind[40];
 
 	imp_json_begin(&s.json, out, false);

@@ -13,7 +13,7 @@ struct text_sink {
 	struct imp_dump_sink sink; /* first */
 	FILE *out;
 	unsigned int depth;
-	bool first;	/* nothing stands in this list yet */
+	bool first; /* nothing stands in this list yet */
 	bool after_key;
 };
 
@@ -112,14 +112,15 @@ static void close_one(struct imp_dump_sink *s, bool object)
 
 void imp_dump_text(FILE *out, const struct imp_dump_context *c, const struct imp_event *ev)
 {
-	struct text_sink t = { .sink = { put_key, put_string, put_number, put_negative, put_boolean, put_null,
-					 open_one, close_one },
-			       .out = out };
+	struct text_sink t = {.sink = {put_key, put_string, put_number, put_negative, put_boolean,
+				       put_null, open_one, close_one},
+			      .out = out};
 	uint64_t since = ev->time_ns >= c->start_ns ? ev->time_ns - c->start_ns : 0;
 	char kind[40];
 
-	fprintf(out, "%5" PRIu64 ".%06" PRIu64 "  %*d  %-*s", since / 1000000000u, since % 1000000000u / 1000u,
-		(int)c->pid_width, (int)imp_dump_pid(c, ev), KIND_WIDTH, imp_dump_kind(ev, kind, sizeof(kind)));
+	fprintf(out, "%5" PRIu64 ".%06" PRIu64 "  %*d  %-*s", since / 1000000000u,
+		since % 1000000000u / 1000u, (int)c->pid_width, (int)imp_dump_pid(c, ev),
+		KIND_WIDTH, imp_dump_kind(ev, kind, sizeof(kind)));
 	if (imp_event_get(ev, IMP_KEY_THREAD))
 		fprintf(out, " thread=%" PRIu64, ev->thread);
 	imp_dump_fields(&t.sink, c, ev);

@@ -19,57 +19,62 @@ struct walk {
  */
 struct part {
 	unsigned int number; /* its key in a map, its place in a list */
-	char shape;
+	char shape;	     /* 0: as @type says */
 	const char *name;
+	const char *type;
 };
 
-static const struct part frame_parts[] = {
-	{ 0, 't', "file" }, { 1, 'u', "line" }, { 2, 't', "function" }, { 3, 't', "module" }, { 0, 0, NULL }
-};
-static const struct part searched_parts[] = {
-	{ 0, 't', "entry" }, { 1, 't', "finder" }, { 2, 'r', "result" }, { 0, 0, NULL }
-};
-static const struct part claim_parts[] = {
-	{ 0, 't', "metadata" }, { 1, 't', "record" }, { 2, 't', "wheel_tag" }, { 0, 0, NULL }
-};
-static const struct part stat_parts[] = { { 0, 'u', "mode" }, { 1, 'u', "uid" },      { 2, 'u', "gid" },
-					  { 3, 'u', "size" }, { 4, 'i', "mtime_ns" }, { 0, 0, NULL } };
-static const struct part ids_parts[] = {
-	{ 0, 'u', "uid" }, { 1, 'u', "euid" }, { 2, 'u', "gid" }, { 3, 'u', "egid" }, { 0, 0, NULL }
-};
-static const struct part host_parts[] = {
-	{ 0, 't', "boot_id" }, { 1, 'u', "root_dev" }, { 2, 'u', "root_ino" }, { 0, 0, NULL }
-};
-static const struct part machine_parts[] = { { 0, 't', "machine" }, { 1, 't', "release" }, { 0, 0, NULL } };
-static const struct part exception_parts[] = {
-	{ IMP_EXC_TYPE, 't', "type" },	       { IMP_EXC_MESSAGE, 't', "message" },
-	{ IMP_EXC_ID, 'a', "id" },	       { IMP_EXC_NAME, 't', "name" },
-	{ IMP_EXC_PATH, 't', "path" },	       { IMP_EXC_NAME_FROM, 't', "name_from" },
-	{ IMP_EXC_WHERE, 'F', "where" },       { IMP_EXC_CAUSE, 'E', "cause" },
-	{ IMP_EXC_CONTEXT, 'E', "context" },   { IMP_EXC_SUPPRESS, 'b', "suppress" },
-	{ 0, 0, NULL }
-};
-static const struct part entry_parts[] = {
-	{ IMP_ENTRY_ENTRY, 't', "entry" },
-	{ IMP_ENTRY_FINDER, 't', "finder" },
-	{ IMP_ENTRY_STATE, 'p', "state" },
-	{ IMP_ENTRY_ERRNO, 'u', "errno" },
-	{ IMP_ENTRY_STAT, 'S', "stat" },
-	{ IMP_ENTRY_FINDER_MTIME, 'i', "finder_mtime" },
-	{ IMP_ENTRY_FINDER_NAMES, 'u', "finder_names" },
-	{ IMP_ENTRY_CANDIDATES, 'C', "candidates" },
-	{ IMP_ENTRY_CUT, 'b', "cut" },
-	{ IMP_ENTRY_METADATA, 'T', "metadata" },
-	{ IMP_ENTRY_HOOKED, 'b', "hooked" },
-	{ 0, 0, NULL }
-};
-static const struct part candidate_parts[] = {
-	{ IMP_CAND_NAME, 't', "name" },		{ IMP_CAND_STAT, 'S', "stat" },
-	{ IMP_CAND_ERRNO, 'u', "errno" },	{ IMP_CAND_TARGET, 't', "target" },
-	{ IMP_CAND_TARGET_ERRNO, 'u', "target_errno" }, { IMP_CAND_ON_DISK, 'b', "on_disk" },
-	{ IMP_CAND_IN_CACHE, 'b', "in_cache" }, { IMP_CAND_ACCESS, 'u', "access" },
-	{ IMP_CAND_INSIDE, 'T', "inside" },	{ 0, 0, NULL }
-};
+static const struct part frame_parts[] = {{0, 't', "file", NULL},
+					  {1, 'u', "line", NULL},
+					  {2, 't', "function", NULL},
+					  {3, 't', "module", NULL},
+					  {0, 0, NULL, NULL}};
+static const struct part searched_parts[] = {{0, 't', "entry", NULL},
+					     {1, 't', "finder", NULL},
+					     {2, 'r', "result", NULL},
+					     {0, 0, NULL, NULL}};
+static const struct part claim_parts[] = {{0, 't', "metadata", NULL},
+					  {1, 't', "record", NULL},
+					  {2, 't', "wheel_tag", NULL},
+					  {0, 0, NULL, NULL}};
+static const struct part stat_parts[] = {{0, 'u', "mode", NULL},     {1, 'u', "uid", NULL},
+					 {2, 'u', "gid", NULL},	     {3, 'u', "size", NULL},
+					 {4, 'i', "mtime_ns", NULL}, {0, 0, NULL, NULL}};
+static const struct part ids_parts[] = {{0, 'u', "uid", NULL},
+					{1, 'u', "euid", NULL},
+					{2, 'u', "gid", NULL},
+					{3, 'u', "egid", NULL},
+					{0, 0, NULL, NULL}};
+static const struct part host_parts[] = {{0, 't', "boot_id", NULL},
+					 {1, 'u', "root_dev", NULL},
+					 {2, 'u', "root_ino", NULL},
+					 {0, 0, NULL, NULL}};
+static const struct part machine_parts[] = {
+	{0, 't', "machine", NULL}, {1, 't', "release", NULL}, {0, 0, NULL, NULL}};
+/* Those of the format's own maps; what shape_of() does not know by name it knows by type. */
+#define X(name, number, type, about) {number, 0, #name, type},
+static const struct part exception_parts[] = {IMP_EXC_KEYS(X){0, 0, NULL, NULL}};
+static const struct part entry_parts[] = {IMP_ENTRY_KEYS(X){0, 0, NULL, NULL}};
+static const struct part candidate_parts[] = {IMP_CAND_KEYS(X){0, 0, NULL, NULL}};
+#undef X
+
+static char shape_of(const struct part *p)
+{
+	static const struct part special[] = {
+		{0, 'S', "STAT", NULL},	 {0, 'C', "CANDIDATES", NULL}, {0, 'F', "WHERE", NULL},
+		{0, 'p', "STATE", NULL}, {0, 'a', "ID", NULL},	       {0, 't', NULL, "text"},
+		{0, 'T', NULL, "texts"}, {0, 'E', NULL, "map"},
+	};
+	size_t i;
+
+	if (p->shape)
+		return p->shape;
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (special[i].name ? !strcmp(special[i].name, p->name) :
+				      !strcmp(special[i].type, p->type))
+			return special[i].shape;
+	return '?';
+}
 
 static void show(struct walk *w, const struct imp_cbor_item *item, char shape);
 
@@ -128,8 +133,9 @@ static void show_any(struct walk *w, const struct imp_cbor_item *item)
 
 static void show_text(struct walk *w, const struct imp_cbor_item *item)
 {
-	struct imp_texts none = { 0 };
-	const char *s = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch, item);
+	struct imp_texts none = {0};
+	const char *s =
+		imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch, item);
 
 	if (s)
 		w->sink->string(w->sink, s);
@@ -193,9 +199,12 @@ static void show_parts(struct walk *w, const struct imp_cbor_item *item, const s
 			break;
 		for (p = parts; p->name && p->number != number; p++)
 			;
-		snprintf(name, sizeof(name), "key_%" PRIu64, number);
-		w->sink->key(w->sink, p->name ? p->name : name);
-		show(w, &value, p->name ? p->shape : '?');
+		if (p->name)
+			imp_event_lower(p->name, name, sizeof(name));
+		else
+			snprintf(name, sizeof(name), "key_%" PRIu64, number);
+		w->sink->key(w->sink, name);
+		show(w, &value, p->name ? shape_of(p) : '?');
 	}
 	w->sink->close(w->sink, true);
 }
@@ -203,7 +212,7 @@ static void show_parts(struct walk *w, const struct imp_cbor_item *item, const s
 /* sys.flags: text -> number */
 static void show_flags(struct walk *w, const struct imp_cbor_item *item)
 {
-	struct imp_texts none = { 0 };
+	struct imp_texts none = {0};
 	struct imp_cbor_item key, value;
 	struct imp_cbor_in in;
 	const char *name;
@@ -211,7 +220,8 @@ static void show_flags(struct walk *w, const struct imp_cbor_item *item)
 	w->sink->open(w->sink, true);
 	in = imp_cbor_enter(item);
 	while (imp_cbor_get(&in, &key) && imp_cbor_get(&in, &value)) {
-		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch, &key);
+		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch,
+				    &key);
 		w->sink->key(w->sink, name ? name : "?");
 		show(w, &value, 'i');
 	}
@@ -220,8 +230,8 @@ static void show_flags(struct walk *w, const struct imp_cbor_item *item)
 
 static void show(struct walk *w, const struct imp_cbor_item *item, char shape)
 {
-	static const char *const results[] = { "absent", "found", "namespace", "error" };
-	static const char *const states[] = { "directory", "file", "absent", "unreadable", "other" };
+	static const char *const results[] = {"absent", "found", "namespace", "error"};
+	static const char *const states[] = {"directory", "file", "absent", "unreadable", "other"};
 
 	switch (shape) {
 	case 't': show_text(w, item); return;
@@ -249,9 +259,9 @@ static void show(struct walk *w, const struct imp_cbor_item *item, char shape)
 
 static void show_how(struct walk *w, const struct imp_cbor_item *item)
 {
-	static const char *const starts[] = { "first", "exec", "fork", "attach" };
-	static const char *const ends[] = { "exit", "fast_exit" };
-	static const char *const uncaught[] = { "main", "thread" };
+	static const char *const starts[] = {"first", "exec", "fork", "attach"};
+	static const char *const ends[] = {"exit", "fast_exit"};
+	static const char *const uncaught[] = {"main", "thread"};
 
 	if (w->kind == IMP_EV_PROCESS)
 		show_word(w, item, starts, IMP_START_FIRST, IMP_START_ATTACH);
@@ -271,9 +281,9 @@ static const char *const note_words[] = {
 
 static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item *item)
 {
-	static const char *const phases[] = { "start", "site", "run" };
-	static const char *const steps[] = { "create", "exec" };
-	static const char *const modules[] = { "absent", "none", "present" };
+	static const char *const phases[] = {"start", "site", "run"};
+	static const char *const steps[] = {"create", "exec"};
+	static const char *const modules[] = {"absent", "none", "present"};
 	static const char types[][8] = {
 #define X(name, number, type, about) [number] = type,
 		IMP_KEYS(X)
@@ -325,7 +335,7 @@ static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item 
 void imp_dump_fields(struct imp_dump_sink *sink, const struct imp_dump_context *c,
 		     const struct imp_event *ev)
 {
-	struct walk w = { .sink = sink, .c = c, .kind = ev->kind };
+	struct walk w = {.sink = sink, .c = c, .kind = ev->kind};
 	char buf[40];
 	unsigned int i;
 

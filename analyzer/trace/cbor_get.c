@@ -37,7 +37,8 @@ static bool get_head(struct imp_cbor_in *in, struct head *h)
 	if (h->info < 24)
 		return true;
 	if (h->info > 27)
-		return fail(in, h->info == 31 ? "an item has no definite length" : "an item's head is malformed");
+		return fail(in, h->info == 31 ? "an item has no definite length" :
+						"an item's head is malformed");
 	need = (size_t)1 << (h->info - 24);
 	if ((size_t)(in->end - in->p) < need)
 		return fail(in, "it ends in the middle of an item");
@@ -70,15 +71,12 @@ static bool content(struct imp_cbor_in *in, const struct head *h, uint64_t *item
 			return fail(in, "a map is longer than what is left");
 		*items = h->number * 2;
 		return true;
-	case 6:
-		*items = 1;
-		return true;
+	case 6: *items = 1; return true;
 	case 7:
 		if (h->info == 24 && h->number < 32)
 			return fail(in, "an item's head is malformed");
 		return true;
-	default:
-		return true;
+	default: return true;
 	}
 }
 
@@ -109,9 +107,10 @@ static bool skip(struct imp_cbor_in *in, uint64_t items)
 
 bool imp_cbor_get(struct imp_cbor_in *in, struct imp_cbor_item *item)
 {
-	static const enum imp_cbor_type types[] = { IMP_CBOR_UINT,  IMP_CBOR_NEGATIVE, IMP_CBOR_BYTES,
-						    IMP_CBOR_TEXT,  IMP_CBOR_ARRAY,    IMP_CBOR_MAP,
-						    IMP_CBOR_OTHER, IMP_CBOR_OTHER };
+	static const enum imp_cbor_type types[] = {IMP_CBOR_UINT,  IMP_CBOR_NEGATIVE,
+						   IMP_CBOR_BYTES, IMP_CBOR_TEXT,
+						   IMP_CBOR_ARRAY, IMP_CBOR_MAP,
+						   IMP_CBOR_OTHER, IMP_CBOR_OTHER};
 	struct head h;
 	uint64_t items;
 
@@ -153,7 +152,8 @@ bool imp_cbor_to_uint(const struct imp_cbor_item *item, uint64_t *value)
 
 bool imp_cbor_to_int(const struct imp_cbor_item *item, int64_t *value)
 {
-	if ((item->type != IMP_CBOR_UINT && item->type != IMP_CBOR_NEGATIVE) || item->number > INT64_MAX)
+	if ((item->type != IMP_CBOR_UINT && item->type != IMP_CBOR_NEGATIVE) ||
+	    item->number > INT64_MAX)
 		return false;
 	*value = item->type == IMP_CBOR_UINT ? (int64_t)item->number : -1 - (int64_t)item->number;
 	return true;

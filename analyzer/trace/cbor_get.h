@@ -14,29 +14,29 @@
  * Once something was malformed, @bad stays set, @why says what it was, and nothing more is read.
  */
 struct imp_cbor_in {
-	const uint8_t *p, *end;	/* borrowed */
+	const uint8_t *p, *end; /* borrowed */
 	bool bad;
-	const char *why;	/* string constant; NULL unless @bad */
+	const char *why; /* string constant; NULL unless @bad */
 };
 
 enum imp_cbor_type {
 	IMP_CBOR_UINT,
-	IMP_CBOR_NEGATIVE,	/* the value is -1 - @number */
+	IMP_CBOR_NEGATIVE, /* the value is -1 - @number */
 	IMP_CBOR_BYTES,
 	IMP_CBOR_TEXT,
 	IMP_CBOR_ARRAY,
 	IMP_CBOR_MAP,
 	IMP_CBOR_BOOL,
 	IMP_CBOR_NULL,
-	IMP_CBOR_OTHER,		/* a tag, a float, undefined: well-formed, but not of our format */
+	IMP_CBOR_OTHER, /* a tag, a float, undefined: well-formed, but not of our format */
 };
 
 /* One whole item; a container's content is checked, too, and can be entered without a surprise. */
 struct imp_cbor_item {
 	enum imp_cbor_type type;
-	uint64_t number;	/* UINT, NEGATIVE, BOOL (0, 1); ARRAY: items; MAP: pairs */
-	const uint8_t *data;	/* BYTES, TEXT: the value; ARRAY, MAP: the items; borrowed */
-	size_t len;		/* bytes of @data */
+	uint64_t number;     /* UINT, NEGATIVE, BOOL (0, 1); ARRAY: items; MAP: pairs */
+	const uint8_t *data; /* BYTES, TEXT: the value; ARRAY, MAP: the items; borrowed */
+	size_t len;	     /* bytes of @data */
 };
 
 void imp_cbor_in_init(struct imp_cbor_in *in, const void *data, size_t len);

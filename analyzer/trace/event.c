@@ -62,7 +62,7 @@ int64_t imp_event_int(const struct imp_event *ev, enum imp_key key, int64_t othe
 	return otherwise;
 }
 
-static const char *lower(const char *name, char *buf, size_t size)
+const char *imp_event_lower(const char *name, char *buf, size_t size)
 {
 	size_t i;
 
@@ -76,7 +76,7 @@ const char *imp_event_kind_name(uint64_t kind, char *buf, size_t size)
 {
 	switch (kind) {
 #define X(name, number, about) \
-	case number: return lower(#name, buf, size);
+	case number: return imp_event_lower(#name, buf, size);
 		IMP_KINDS(X)
 #undef X
 	default: return NULL;
@@ -87,7 +87,7 @@ const char *imp_event_key_name(uint64_t key, char *buf, size_t size)
 {
 	switch (key) {
 #define X(name, number, type, about) \
-	case number: return lower(#name, buf, size);
+	case number: return imp_event_lower(#name, buf, size);
 		IMP_KEYS(X)
 #undef X
 	default: return NULL;
@@ -126,12 +126,8 @@ static bool add_text(struct imp_strbuf *out, struct imp_texts *t, const struct i
 
 	switch (item->type) {
 	case IMP_CBOR_BYTES:
-	case IMP_CBOR_TEXT:
-		add_bytes(out, item->data, item->len);
-		return true;
-	case IMP_CBOR_UINT:
-		imp_strbuf_puts(out, look_up(t, item->number));
-		return true;
+	case IMP_CBOR_TEXT: add_bytes(out, item->data, item->len); return true;
+	case IMP_CBOR_UINT: imp_strbuf_puts(out, look_up(t, item->number)); return true;
 	case IMP_CBOR_ARRAY:
 		if (item->number != 2)
 			return false;
@@ -140,13 +136,12 @@ static bool add_text(struct imp_strbuf *out, struct imp_texts *t, const struct i
 			return false;
 		imp_strbuf_puts(out, "/");
 		return imp_cbor_get(&in, &part) && add_text(out, t, &part);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
-const char *imp_text_get(struct imp_texts *t, struct imp_interner *strings, struct imp_strbuf *scratch,
-			 const struct imp_cbor_item *item)
+const char *imp_text_get(struct imp_texts *t, struct imp_interner *strings,
+			 struct imp_strbuf *scratch, const struct imp_cbor_item *item)
 {
 	if (item->type == IMP_CBOR_UINT)
 		return look_up(t, item->number);
@@ -160,7 +155,7 @@ const char *imp_text_get(struct imp_texts *t, struct imp_interner *strings, stru
 void imp_texts_define(struct imp_texts *t, struct imp_arena *arena, struct imp_interner *strings,
 		      uint64_t id, const struct imp_cbor_item *text)
 {
-	struct imp_strbuf scratch = { .limit = IMP_JOINED_MAX };
+	struct imp_strbuf scratch = {.limit = IMP_JOINED_MAX};
 	const char *s;
 
 	if (text->type != IMP_CBOR_BYTES && text->type != IMP_CBOR_TEXT)

@@ -13,9 +13,9 @@
 
 struct imp_trace_image;
 
-#define IMP_FIELDS_MAX 96	/* of one event; what comes behind them is left out */
-#define IMP_KEY_LIMIT  128	/* keys below are found by index; others are unknown */
-#define IMP_JOINED_MAX (4 * IMP_TEXT_MAX)	/* bytes of a text that is put together */
+#define IMP_FIELDS_MAX 96		  /* of one event; what comes behind them is left out */
+#define IMP_KEY_LIMIT  128		  /* keys below are found by index; others are unknown */
+#define IMP_JOINED_MAX (4 * IMP_TEXT_MAX) /* bytes of a text that is put together */
 
 struct imp_field {
 	uint64_t key;
@@ -24,15 +24,15 @@ struct imp_field {
 
 /* One event, taken apart; keys and kinds that are not known are there, too. */
 struct imp_event {
-	uint64_t kind;			/* 0: an item that is no event */
-	uint64_t time_ns;		/* CLOCK_MONOTONIC, absolute */
-	uint64_t thread;		/* thread id; of the main thread: the process id */
-	struct imp_trace_image *image;	/* NULL: the header */
-	const uint8_t *raw;		/* the whole item; borrowed */
+	uint64_t kind;		       /* 0: an item that is no event */
+	uint64_t time_ns;	       /* CLOCK_MONOTONIC, absolute */
+	uint64_t thread;	       /* thread id; of the main thread: the process id */
+	struct imp_trace_image *image; /* NULL: the header */
+	const uint8_t *raw;	       /* the whole item; borrowed */
 	size_t raw_len;
 	unsigned int n;
 	struct imp_field fields[IMP_FIELDS_MAX];
-	uint8_t index[IMP_KEY_LIMIT];	/* by key: 1 + index into @fields; 0: absent */
+	uint8_t index[IMP_KEY_LIMIT]; /* by key: 1 + index into @fields; 0: absent */
 };
 
 /*
@@ -46,14 +46,16 @@ const struct imp_cbor_item *imp_event_get(const struct imp_event *ev, enum imp_k
 uint64_t imp_event_uint(const struct imp_event *ev, enum imp_key key, uint64_t otherwise);
 int64_t imp_event_int(const struct imp_event *ev, enum imp_key key, int64_t otherwise);
 
+/* imp_event_lower - a name of trace_format.h as people read it: "import_begin"; returns @buf */
+const char *imp_event_lower(const char *name, char *buf, size_t size);
 /* imp_event_kind_name, imp_event_key_name - "import_begin"; NULL: not of this version */
 const char *imp_event_kind_name(uint64_t kind, char *buf, size_t size);
 const char *imp_event_key_name(uint64_t key, char *buf, size_t size);
 
 /* The strings of one image: what IMP_EV_STRING gave, by number. */
 struct imp_texts {
-	struct imp_id_map map;	/* id -> interned string */
-	uint64_t missing;	/* references to a string that is not there */
+	struct imp_id_map map; /* id -> interned string */
+	uint64_t missing;      /* references to a string that is not there */
 };
 
 /* imp_texts_define - IMP_EV_STRING; a number that comes again replaces the older string */
@@ -65,7 +67,7 @@ void imp_texts_define(struct imp_texts *t, struct imp_arena *arena, struct imp_i
  * A reference to a lost string is "?"; a NUL inside is shown as "\0", two characters. @scratch is
  * overwritten.
  */
-const char *imp_text_get(struct imp_texts *t, struct imp_interner *strings, struct imp_strbuf *scratch,
-			 const struct imp_cbor_item *item);
+const char *imp_text_get(struct imp_texts *t, struct imp_interner *strings,
+			 struct imp_strbuf *scratch, const struct imp_cbor_item *item);
 
 #endif

@@ -14,8 +14,8 @@
 #define FRAME_MAX    ((size_t)IMP_BATCH_MAX + 4096)
 #define BUFFER_SIZE  (FRAME_MAX * 4)
 #define MAGIC_SIZE   4
-#define HAS_CHECKSUM 0x04	/* in the frame header descriptor, which follows the magic number */
-#define PATIENCE     64		/* false starts before the search takes larger steps */
+#define HAS_CHECKSUM 0x04 /* in the frame header descriptor, which follows the magic number */
+#define PATIENCE     64	  /* false starts before the search takes larger steps */
 
 int imp_frame_reader_open(struct imp_frame_reader *r, int fd, struct imp_error *err)
 {
@@ -161,7 +161,7 @@ static int resynchronise(struct imp_frame_reader *r, size_t extent, struct imp_e
 	}
 	consume(r, step < r->in_len ? step : r->in_len);
 	for (;;) {
-		static const uint8_t magic[MAGIC_SIZE] = { 0x28, 0xb5, 0x2f, 0xfd };
+		static const uint8_t magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
 		const uint8_t *p = r->in + r->in_pos, *hit = memmem(p, r->in_len, magic, MAGIC_SIZE);
 		int ret;
 

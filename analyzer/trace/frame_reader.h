@@ -17,29 +17,29 @@ struct ZSTD_DCtx_s;
  * skippable frames are skipped.
  */
 struct imp_frame_reader {
-	int fd;			/* borrowed */
+	int fd; /* borrowed */
 	struct ZSTD_DCtx_s *dctx;
-	uint8_t *in;		/* what was read and not used yet: @in_len bytes from @in_pos */
+	uint8_t *in; /* what was read and not used yet: @in_len bytes from @in_pos */
 	size_t in_pos, in_len;
 	bool eof;
-	uint64_t offset;	/* in the file, of in[in_pos] */
+	uint64_t offset; /* in the file, of in[in_pos] */
 	uint8_t *out;
-	unsigned int failed;	/* places tried in a row where no frame could be read */
+	unsigned int failed; /* places tried in a row where no frame could be read */
 };
 
 enum imp_frame_kind {
-	IMP_FRAME_END,		/* of the file */
+	IMP_FRAME_END, /* of the file */
 	IMP_FRAME_DATA,
-	IMP_FRAME_DAMAGED,	/* bytes that are no readable frame; a frame, or the end, follows */
+	IMP_FRAME_DAMAGED, /* bytes that are no readable frame; a frame, or the end, follows */
 };
 
 struct imp_zframe {
 	enum imp_frame_kind kind;
-	const uint8_t *data;	/* DATA: decompressed; valid until the next call */
+	const uint8_t *data; /* DATA: decompressed; valid until the next call */
 	size_t len;
-	uint64_t offset, size;	/* where it stands in the file */
-	const char *why;	/* DAMAGED: string constant */
-	bool cut;		/* DAMAGED: the file ends in the middle of a frame */
+	uint64_t offset, size; /* where it stands in the file */
+	const char *why;       /* DAMAGED: string constant */
+	bool cut;	       /* DAMAGED: the file ends in the middle of a frame */
 };
 
 /* imp_frame_reader_open - release with imp_frame_reader_close(), also after an error */

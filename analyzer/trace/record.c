@@ -113,8 +113,8 @@ const struct imp_object *imp_record_object(const struct imp_image *image, uint64
 	for (; image; image = image->how == IMP_START_FORK ? image->parent : NULL) {
 		if (!image->objects.n)
 			continue;
-		found = bsearch(&number, image->objects.v, image->objects.n, sizeof(*image->objects.v),
-				compare_number);
+		found = bsearch(&number, image->objects.v, image->objects.n,
+				sizeof(*image->objects.v), compare_number);
 		if (found)
 			return *found;
 	}

@@ -7,7 +7,7 @@
 
 /* What record*.c share while a record is put together; nobody else includes this. */
 
-struct imp_wait {		/* IMP_EV_WAIT */
+struct imp_wait { /* IMP_EV_WAIT */
 	pid_t pid;
 	bool code_known;
 	int code, signal;
@@ -17,25 +17,25 @@ struct imp_wait {		/* IMP_EV_WAIT */
 struct imp_builder {
 	struct imp_record *r;
 	struct imp_trace_reader t;
-	struct imp_arena scratch;	/* released when the record is complete */
+	struct imp_arena scratch; /* released when the record is complete */
 	IMP_VEC(struct imp_wait) waits;
 };
 
-struct imp_image_state {	/* imp_trace_image.user */
+struct imp_image_state { /* imp_trace_image.user */
 	struct imp_image *image;
-	struct imp_image_state *parent;	/* of the image that forked it; NULL: none, or not known */
-	struct imp_id_map attempts, extensions, dlopens, objects;	/* by number */
-	struct imp_id_map listings;	/* entry of a search path -> its metadata names (struct imp_strings) */
+	struct imp_image_state *parent; /* of the image that forked it; NULL: none, or not known */
+	struct imp_id_map attempts, extensions, dlopens, objects; /* by number */
+	struct imp_id_map listings; /* entry of a search path -> its metadata names (struct imp_strings) */
 };
 
 /* An item that may be absent: NULL and what is of another type give NULL, an empty list, or false. */
 const char *imp_build_text(struct imp_builder *b, const struct imp_event *ev, enum imp_key key);
 const char *imp_build_item_text(struct imp_builder *b, const struct imp_event *ev,
 				const struct imp_cbor_item *item);
-void imp_build_texts(struct imp_builder *b, const struct imp_event *ev, const struct imp_cbor_item *item,
-		     struct imp_strings *out);
-void imp_build_frame(struct imp_builder *b, const struct imp_event *ev, const struct imp_cbor_item *item,
-		     struct imp_frame *out);
+void imp_build_texts(struct imp_builder *b, const struct imp_event *ev,
+		     const struct imp_cbor_item *item, struct imp_strings *out);
+void imp_build_frame(struct imp_builder *b, const struct imp_event *ev,
+		     const struct imp_cbor_item *item, struct imp_frame *out);
 struct imp_exception *imp_build_exception(struct imp_builder *b, const struct imp_event *ev,
 					  const struct imp_cbor_item *item);
 struct imp_snapshot *imp_build_snapshot(struct imp_builder *b, struct imp_image_state *s,

@@ -7,7 +7,8 @@
 
 static int by_begin(const void *a, const void *b)
 {
-	const struct imp_attempt *x = *(struct imp_attempt *const *)a, *y = *(struct imp_attempt *const *)b;
+	const struct imp_attempt *x = *(struct imp_attempt *const *)a,
+				 *y = *(struct imp_attempt *const *)b;
 
 	if (x->begin_ns != y->begin_ns)
 		return x->begin_ns < y->begin_ns ? -1 : 1;
@@ -16,14 +17,16 @@ static int by_begin(const void *a, const void *b)
 
 static int by_number(const void *a, const void *b)
 {
-	const struct imp_object *x = *(struct imp_object *const *)a, *y = *(struct imp_object *const *)b;
+	const struct imp_object *x = *(struct imp_object *const *)a,
+				*y = *(struct imp_object *const *)b;
 
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
 static int by_image_ns(const void *a, const void *b)
 {
-	const struct imp_image *x = *(struct imp_image *const *)a, *y = *(struct imp_image *const *)b;
+	const struct imp_image *x = *(struct imp_image *const *)a,
+			       *y = *(struct imp_image *const *)b;
 
 	if (x->image_ns != y->image_ns)
 		return x->image_ns < y->image_ns ? -1 : 1;
@@ -110,7 +113,8 @@ static void link_parents(struct imp_builder *b)
 
 		if (!image->parent_image_ns || image->parent_image_ns >= image->image_ns)
 			continue; /* a parent is older: no circle can come up, whatever the trace says */
-		from = imp_id_map_get(&b->t.image_map, (uint64_t)image->ppid, image->parent_image_ns);
+		from = imp_id_map_get(&b->t.image_map, (uint64_t)image->ppid,
+				      image->parent_image_ns);
 		s = from ? from->user : NULL;
 		if (s)
 			image->parent = s->image;
@@ -134,7 +138,7 @@ static void find_exec_end(struct imp_image *image, const struct imp_image *next)
 
 static void find_ends(struct imp_builder *b)
 {
-	struct imp_id_map last = { 0 };
+	struct imp_id_map last = {0};
 	size_t i;
 
 	for (i = b->r->images.n; i-- > 0;) {

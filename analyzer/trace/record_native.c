@@ -10,7 +10,7 @@
 
 static void take_ids(struct imp_image *image, const struct imp_cbor_item *list)
 {
-	uint32_t *const to[] = { &image->uid, &image->euid, &image->gid, &image->egid };
+	uint32_t *const to[] = {&image->uid, &image->euid, &image->gid, &image->egid};
 	struct imp_cbor_item one;
 	struct imp_cbor_in in;
 	size_t i;
@@ -47,7 +47,8 @@ static void take_host(struct imp_builder *b, struct imp_image *image, const stru
 		imp_cbor_to_uint(&one, &image->root_ino);
 }
 
-static void take_process(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_process(struct imp_builder *b, struct imp_image_state *s,
+			 const struct imp_event *ev)
 {
 	struct imp_image *image = s->image;
 	uint64_t how = imp_event_uint(ev, IMP_KEY_HOW, IMP_START_FIRST);
@@ -90,7 +91,8 @@ static void take_object(struct imp_builder *b, struct imp_image_state *s, const 
 	o->name_space = imp_event_int(ev, IMP_KEY_NAMESPACE, 0);
 	o->mapped_ns = ev->time_ns;
 	if (id && id->type == IMP_CBOR_BYTES && id->len) {
-		o->build_id = (const uint8_t *)imp_arena_strndup(&b->r->arena, (const char *)id->data, id->len);
+		o->build_id = (const uint8_t *)imp_arena_strndup(&b->r->arena,
+								 (const char *)id->data, id->len);
 		o->build_id_len = id->len;
 	}
 	*imp_vec_push(&b->r->arena, &s->image->objects) = o;
@@ -121,7 +123,8 @@ static void take_exec_failed(struct imp_image *image, const struct imp_event *ev
 	uint64_t err = imp_event_uint(ev, IMP_KEY_ERRNO, 0);
 
 	if (image->execs.n && !image->execs.v[image->execs.n - 1]->failed_errno)
-		image->execs.v[image->execs.n - 1]->failed_errno = err && err <= INT_MAX ? (int)err : -1;
+		image->execs.v[image->execs.n - 1]->failed_errno =
+			err && err <= INT_MAX ? (int)err : -1;
 }
 
 static void take_end(struct imp_image *image, const struct imp_event *ev)
@@ -138,7 +141,8 @@ static void take_end(struct imp_image *image, const struct imp_event *ev)
 	}
 }
 
-static void take_dlopen_enter(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_dlopen_enter(struct imp_builder *b, struct imp_image_state *s,
+			      const struct imp_event *ev)
 {
 	struct imp_dlopen *d = NEW(b, struct imp_dlopen);
 
@@ -154,7 +158,8 @@ static void take_dlopen_enter(struct imp_builder *b, struct imp_image_state *s, 
 	imp_id_map_put(&b->scratch, &s->dlopens, d->call, 0, d);
 }
 
-static void take_dlopen_leave(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_dlopen_leave(struct imp_builder *b, struct imp_image_state *s,
+			      const struct imp_event *ev)
 {
 	struct imp_dlopen *d = imp_id_map_get(&s->dlopens, imp_event_uint(ev, IMP_KEY_CALL, 0), 0);
 

@@ -5,7 +5,7 @@
 
 /* Interpreters, imports and extension modules. */
 
-#define NEW(b, type) ((type *)imp_arena_alloc(&(b)->r->arena, sizeof(type)))
+#define NEW(b, type)	 ((type *)imp_arena_alloc(&(b)->r->arena, sizeof(type)))
 #define INTERPRETERS_MAX 4096 /* of one image; they are looked for one by one */
 
 static struct imp_interpreter *get_interpreter(struct imp_builder *b, struct imp_image *image,
@@ -48,7 +48,8 @@ static void take_flags(struct imp_builder *b, struct imp_interpreter *py, const 
 	}
 }
 
-static void take_interpreter(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)
+static void take_interpreter(struct imp_builder *b, struct imp_image *image,
+			     const struct imp_event *ev)
 {
 	struct imp_interpreter *py = get_interpreter(b, image, ev);
 
@@ -75,13 +76,15 @@ static struct imp_attempt *find_attempt(struct imp_image_state *s, const struct 
 	return imp_id_map_get(&s->attempts, imp_event_uint(ev, key, 0), 0);
 }
 
-static void take_sys_path(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_sys_path(struct imp_builder *b, struct imp_image_state *s,
+			  const struct imp_event *ev)
 {
 	struct imp_interpreter *py = get_interpreter(b, s->image, ev);
 	struct imp_sys_path *p = imp_vec_push(&b->r->arena, &py->paths);
 	uint64_t phase = imp_event_uint(ev, IMP_KEY_PHASE, IMP_PHASE_RUN);
 
-	p->phase = phase >= IMP_PHASE_START && phase <= IMP_PHASE_RUN ? (enum imp_phase)phase : IMP_PHASE_RUN;
+	p->phase = phase >= IMP_PHASE_START && phase <= IMP_PHASE_RUN ? (enum imp_phase)phase :
+									IMP_PHASE_RUN;
 	p->prefix = imp_build_text(b, ev, IMP_KEY_PREFIX);
 	p->exec_prefix = imp_build_text(b, ev, IMP_KEY_EXEC_PREFIX);
 	p->time_ns = ev->time_ns;
@@ -89,7 +92,8 @@ static void take_sys_path(struct imp_builder *b, struct imp_image_state *s, cons
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH), &p->path);
 }
 
-static void take_meta_path(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)
+static void take_meta_path(struct imp_builder *b, struct imp_image *image,
+			   const struct imp_event *ev)
 {
 	struct imp_interpreter *py = get_interpreter(b, image, ev);
 	struct imp_meta_path *m = imp_vec_push(&b->r->arena, &py->meta_paths);
@@ -99,7 +103,8 @@ static void take_meta_path(struct imp_builder *b, struct imp_image *image, const
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH_HOOKS), &m->path_hooks);
 }
 
-static void take_import_begin(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_import_begin(struct imp_builder *b, struct imp_image_state *s,
+			      const struct imp_event *ev)
 {
 	struct imp_attempt *a;
 	uint64_t id = imp_event_uint(ev, IMP_KEY_IMPORT, 0);
@@ -148,7 +153,8 @@ static void take_searched(struct imp_builder *b, struct imp_attempt *a, const st
 	}
 }
 
-static void take_import_end(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
+			    const struct imp_event *ev)
 {
 	const struct imp_cbor_item *stack = imp_event_get(ev, IMP_KEY_STACK);
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
@@ -177,7 +183,8 @@ static void take_extension_begin(struct imp_builder *b, struct imp_image_state *
 	struct imp_extension_call *e = NEW(b, struct imp_extension_call);
 
 	e->call = imp_event_uint(ev, IMP_KEY_CALL, 0);
-	e->step = imp_event_uint(ev, IMP_KEY_STEP, 0) == IMP_STEP_EXEC ? IMP_STEP_EXEC : IMP_STEP_CREATE;
+	e->step = imp_event_uint(ev, IMP_KEY_STEP, 0) == IMP_STEP_EXEC ? IMP_STEP_EXEC :
+									 IMP_STEP_CREATE;
 	e->name = imp_build_text(b, ev, IMP_KEY_TEXT);
 	if (!e->name)
 		e->name = "?";
@@ -189,7 +196,8 @@ static void take_extension_begin(struct imp_builder *b, struct imp_image_state *
 	imp_id_map_put(&b->scratch, &s->extensions, e->call, 0, e);
 }
 
-static void take_extension_end(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_extension_end(struct imp_builder *b, struct imp_image_state *s,
+			       const struct imp_event *ev)
 {
 	struct imp_extension_call *e =
 		imp_id_map_get(&s->extensions, imp_event_uint(ev, IMP_KEY_CALL, 0), 0);
@@ -201,7 +209,8 @@ static void take_extension_end(struct imp_builder *b, struct imp_image_state *s,
 	e->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
 }
 
-static void take_snapshot(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
+static void take_snapshot(struct imp_builder *b, struct imp_image_state *s,
+			  const struct imp_event *ev)
 {
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
 
@@ -243,7 +252,7 @@ static void take_uncaught(struct imp_builder *b, struct imp_image *image, const 
 	struct imp_uncaught_event *u = NEW(b, struct imp_uncaught_event);
 
 	u->how = imp_event_uint(ev, IMP_KEY_HOW, 0) == IMP_UNCAUGHT_THREAD ? IMP_UNCAUGHT_THREAD :
-									       IMP_UNCAUGHT_MAIN;
+									     IMP_UNCAUGHT_MAIN;
 	u->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
 	u->interp = imp_event_uint(ev, IMP_KEY_INTERP, 0);
 	u->thread = ev->thread;

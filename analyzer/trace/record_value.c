@@ -15,8 +15,8 @@ const char *imp_build_text(struct imp_builder *b, const struct imp_event *ev, en
 	return imp_trace_text(&b->t, ev, imp_event_get(ev, key));
 }
 
-void imp_build_texts(struct imp_builder *b, const struct imp_event *ev, const struct imp_cbor_item *item,
-		     struct imp_strings *out)
+void imp_build_texts(struct imp_builder *b, const struct imp_event *ev,
+		     const struct imp_cbor_item *item, struct imp_strings *out)
 {
 	struct imp_cbor_item one;
 	struct imp_cbor_in in;
@@ -33,8 +33,8 @@ void imp_build_texts(struct imp_builder *b, const struct imp_event *ev, const st
 	}
 }
 
-void imp_build_frame(struct imp_builder *b, const struct imp_event *ev, const struct imp_cbor_item *item,
-		     struct imp_frame *out)
+void imp_build_frame(struct imp_builder *b, const struct imp_event *ev,
+		     const struct imp_cbor_item *item, struct imp_frame *out)
 {
 	struct imp_cbor_item part;
 	struct imp_cbor_in in;
@@ -82,8 +82,8 @@ uint64_t imp_build_map_uint(const struct imp_small_map *m, unsigned int key, uin
 	return otherwise;
 }
 
-static const char *map_text(struct imp_builder *b, const struct imp_event *ev, const struct imp_small_map *m,
-			    unsigned int key)
+static const char *map_text(struct imp_builder *b, const struct imp_event *ev,
+			    const struct imp_small_map *m, unsigned int key)
 {
 	return imp_build_item_text(b, ev, imp_build_map_get(m, key));
 }
@@ -177,7 +177,8 @@ static void build_candidate(struct imp_builder *b, const struct imp_event *ev,
  * The recorder lists a directory's metadata once; a forked child knows what its parent has listed.
  * Entries are interned, so equal ones have equal addresses.
  */
-static void share_listing(struct imp_builder *b, struct imp_image_state *s, struct imp_entry *e, bool listed)
+static void share_listing(struct imp_builder *b, struct imp_image_state *s, struct imp_entry *e,
+			  bool listed)
 {
 	const uint64_t key = (uint64_t)(uintptr_t)e->entry;
 	const struct imp_strings *known = NULL;
@@ -241,7 +242,8 @@ struct imp_snapshot *imp_build_snapshot(struct imp_builder *b, struct imp_image_
 	struct imp_cbor_in in;
 
 	s->time_ns = ev->time_ns;
-	s->sys_modules = module <= IMP_MODULE_PRESENT ? (enum imp_module_state)module : IMP_MODULE_ABSENT;
+	s->sys_modules =
+		module <= IMP_MODULE_PRESENT ? (enum imp_module_state)module : IMP_MODULE_ABSENT;
 	s->frozen = imp_build_text(b, ev, IMP_KEY_FROZEN);
 	s->parent_file = imp_build_text(b, ev, IMP_KEY_MODULE_FILE);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_META_PATH), &s->meta_path);

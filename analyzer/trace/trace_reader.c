@@ -60,14 +60,15 @@ static int take_header(struct imp_trace_reader *t, struct imp_event *ev, struct 
 	    memcmp(magic->data, IMP_FORMAT_MAGIC, magic->len) || !version)
 		return 0;
 	in = imp_cbor_enter(version);
-	if (!imp_cbor_get(&in, &major) || !imp_cbor_get(&in, &minor) || major.type != IMP_CBOR_UINT ||
-	    minor.type != IMP_CBOR_UINT || minor.number > INT_MAX)
+	if (!imp_cbor_get(&in, &major) || !imp_cbor_get(&in, &minor) ||
+	    major.type != IMP_CBOR_UINT || minor.type != IMP_CBOR_UINT || minor.number > INT_MAX)
 		return 0;
 	if (major.number != IMP_FORMAT_MAJOR)
-		return imp_error_set(err, -EPROTO,
-				     "%s: it has format %" PRIu64 ", and this imptrace reads format %d; use a%s",
-				     t->name, major.number, IMP_FORMAT_MAJOR,
-				     major.number > IMP_FORMAT_MAJOR ? " newer imptrace" : "n older imptrace");
+		return imp_error_set(
+			err, -EPROTO,
+			"%s: it has format %" PRIu64 ", and this imptrace reads format %d; use a%s",
+			t->name, major.number, IMP_FORMAT_MAJOR,
+			major.number > IMP_FORMAT_MAJOR ? " newer imptrace" : "n older imptrace");
 	ev->image = NULL;
 	ev->time_ns = imp_event_uint(ev, IMP_KEY_TIME_NS, 0);
 	ev->thread = imp_event_uint(ev, IMP_KEY_PID, 0);
@@ -113,11 +114,13 @@ static void tell_gap(struct imp_trace_reader *t, struct imp_trace_image *image, 
 
 	image->missing_batches += gap;
 	if (image->next_seq == 0)
-		damage(t, "%" PRIu64 " batch%s lost at the start of process %d", gap, gap == 1 ? "" : "es",
-		       (int)image->pid);
+		damage(t, "%" PRIu64 " batch%s lost at the start of process %d", gap,
+		       gap == 1 ? "" : "es", (int)image->pid);
 	else
-		damage(t, "%" PRIu64 " batch%s lost between seq %" PRIu64 " and %" PRIu64 " of process %d", gap,
-		       gap == 1 ? "" : "es", image->next_seq - 1, seq, (int)image->pid);
+		damage(t,
+		       "%" PRIu64 " batch%s lost between seq %" PRIu64 " and %" PRIu64
+		       " of process %d",
+		       gap, gap == 1 ? "" : "es", image->next_seq - 1, seq, (int)image->pid);
 }
 
 /* Starts a batch; nothing is left of it where it can't be used. */
@@ -136,8 +139,10 @@ static void take_batch(struct imp_trace_reader *t, const struct imp_event *ev)
 	}
 	image = get_image(t, (pid_t)pid, ns->number);
 	if (seq < image->next_seq) {
-		damage(t, "batch %" PRIu64 " of process %d comes again at byte %" PRIu64 ", and was left out", seq,
-		       (int)pid, t->batch_offset);
+		damage(t,
+		       "batch %" PRIu64 " of process %d comes again at byte %" PRIu64
+		       ", and was left out",
+		       seq, (int)pid, t->batch_offset);
 		return;
 	}
 	if (seq > image->next_seq)
@@ -165,8 +170,8 @@ static int next_frame(struct imp_trace_reader *t, struct imp_event *ev, struct i
 		if (f.kind == IMP_FRAME_END)
 			return 0;
 		if (f.kind == IMP_FRAME_DAMAGED) {
-			damage(t, "%" PRIu64 " byte%s at byte %" PRIu64 " cannot be read: %s", f.size,
-			       f.size == 1 ? "" : "s", f.offset, f.why);
+			damage(t, "%" PRIu64 " byte%s at byte %" PRIu64 " cannot be read: %s",
+			       f.size, f.size == 1 ? "" : "s", f.offset, f.why);
 			continue;
 		}
 		t->batch_offset = f.offset;
@@ -183,7 +188,8 @@ static int next_frame(struct imp_trace_reader *t, struct imp_event *ev, struct i
 				continue;
 			}
 		}
-		damage(t, "the frame at byte %" PRIu64 " is none of imptrace's, and was left out", f.offset);
+		damage(t, "the frame at byte %" PRIu64 " is none of imptrace's, and was left out",
+		       f.offset);
 	}
 }
 
@@ -193,7 +199,8 @@ static int check_trace(const struct imp_trace_reader *t, struct imp_error *err)
 		return 0;
 	if (!t->frames.offset)
 		return imp_error_set(err, -EBADMSG,
-				     "%s: it is empty; record a trace with: imptrace run COMMAND", t->name);
+				     "%s: it is empty; record a trace with: imptrace run COMMAND",
+				     t->name);
 	return imp_error_set(err, -EBADMSG, "%s: it is no trace of imptrace (%s)", t->name,
 			     t->damage->n ? t->damage->v[0] : "it holds nothing");
 }
@@ -228,7 +235,8 @@ int imp_trace_next(struct imp_trace_reader *t, struct imp_event *ev, struct imp_
 		}
 		if (!imp_event_decode(ev, &t->batch)) {
 			if (t->batch.bad)
-				damage(t, "a batch of process %d at byte %" PRIu64 " is malformed: %s",
+				damage(t,
+				       "a batch of process %d at byte %" PRIu64 " is malformed: %s",
 				       (int)t->image->pid, t->batch_offset, t->batch.why);
 			t->image = NULL;
 			continue;
@@ -254,11 +262,12 @@ void imp_trace_finish(struct imp_trace_reader *t)
 	if (!t->header_seen && t->batches)
 		damage(t, "the header is missing");
 	if (missing)
-		damage(t, "%" PRIu64 " name%s that a lost part had given %s shown as \"?\"", missing,
-		       missing == 1 ? "" : "s", missing == 1 ? "is" : "are");
+		damage(t, "%" PRIu64 " name%s that a lost part had given %s shown as \"?\"",
+		       missing, missing == 1 ? "" : "s", missing == 1 ? "is" : "are");
 	if (t->unsaid)
-		*imp_vec_push(t->arena, t->damage) = imp_arena_printf(
-			t->arena, "and %" PRIu64 " more place%s", t->unsaid, t->unsaid == 1 ? "" : "s");
+		*imp_vec_push(t->arena, t->damage) =
+			imp_arena_printf(t->arena, "and %" PRIu64 " more place%s", t->unsaid,
+					 t->unsaid == 1 ? "" : "s");
 	t->unsaid = 0;
 }
 

@@ -19,20 +19,20 @@ struct imp_trace_image {
 	uint64_t image_ns;
 	uint64_t next_seq;
 	uint64_t missing_batches;
-	uint64_t lost;			/* events that the recorder itself counted as lost */
-	struct imp_texts *texts;	/* in force now; replaced where the recorder began a new table */
-	void *user;			/* of the caller */
+	uint64_t lost;		 /* events that the recorder itself counted as lost */
+	struct imp_texts *texts; /* in force now; replaced where the recorder began a new table */
+	void *user;		 /* of the caller */
 };
 
 struct imp_trace_reader {
-	const char *name;		/* of the file, for messages; borrowed */
-	struct imp_arena *arena;	/* borrowed: the strings, the sentences, the images */
-	struct imp_strings *damage;	/* borrowed: sentences are added */
+	const char *name;	    /* of the file, for messages; borrowed */
+	struct imp_arena *arena;    /* borrowed: the strings, the sentences, the images */
+	struct imp_strings *damage; /* borrowed: sentences are added */
 	struct imp_frame_reader frames;
 	struct imp_interner strings;
 	struct imp_strbuf scratch;
 	struct imp_id_map image_map;
-	IMP_VEC(struct imp_trace_image *) images;	/* in the order of the file */
+	IMP_VEC(struct imp_trace_image *) images; /* in the order of the file */
 	IMP_VEC(struct imp_texts *) tables;
 	bool header_seen;
 	int major, minor;
@@ -40,10 +40,10 @@ struct imp_trace_reader {
 	uint64_t realtime_ns, start_ns;
 	uint8_t run_id[IMP_RUN_ID_SIZE];
 	uint64_t batches;
-	uint64_t unsaid;		/* damages beyond those that are told one by one */
-	struct imp_cbor_in batch;	/* what is left of the present one */
+	uint64_t unsaid;	  /* damages beyond those that are told one by one */
+	struct imp_cbor_in batch; /* what is left of the present one */
 	uint64_t batch_offset;
-	struct imp_trace_image *image;	/* whose it is; NULL: between batches */
+	struct imp_trace_image *image; /* whose it is; NULL: between batches */
 };
 
 /*

@@ -16,6 +16,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+pytest.register_assert_rewrite("harness", "verdict")
+
 import harness  # noqa: E402
 import interpreters  # noqa: E402
 

@@ -39,6 +39,7 @@ class Cases:
         command = [compiler, "-g", "-O1", "-o", str(target)]
         if out.endswith(".so"):
             command += ["-shared", "-fPIC"]
+            flags = [flag for flag in flags if flag != "-no-pie"]
         if source.endswith(".c"):  # a C++ compiler defines it itself
             command.append("-D_GNU_SOURCE")
         # Sources first: the linker takes from a library what stands before it.

@@ -27,7 +27,7 @@ BUILDS = {
     "Os-frame-pointer": ["-Os", "-fno-omit-frame-pointer"],
     "cet": ["-O2", "-fcf-protection=full"],
     "stripped": ["-O2", "-s"],
-    "no-pie": ["-O1", "-no-pie", "-fno-pie"],
+    "no-pie": ["-O1", "-no-pie"],
     "no-eh-frame": ["-O2", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"],
     "stack-protector": ["-O1", "-fstack-protector-all"],
     "clang-O0": ["clang", "-O0"],
@@ -84,7 +84,7 @@ def test_dlerror(cases, how):
     assert "read once: error [libno-such-thing.so.7: cannot open" in cases.output
     # What was read was recorded, and each failure was, read or not.
     failed = [e for e in events.of("DLOPEN_LEAVE") if not e["HANDLE"]]
-    assert len([e for e in failed if e["ERROR"].startswith("libno-such-thing.so.7: ")]) == 13
+    assert len([e for e in failed if e["ERROR"].startswith("libno-such-thing.so.7: ")]) == 12
     told = [e["TEXT"] for e in events.of("DLERROR")]
     assert any("invalid" in text or "unsupported dlinfo" in text for text in told)
 
@@ -199,7 +199,7 @@ def test_flags_and_refusals(cases, how):
     cases.compile("tls.so", "tls.c", "-DSIZE=9000")
     (cases.dir / "garbage.so").write_bytes(b"this is no ELF file\n" * 9)
     (cases.dir / "empty.so").write_bytes(b"")
-    (cases.dir / "cut.so").write_bytes(plug.read_bytes()[:1000])
+    (cases.dir / "cut.so").write_bytes(plug.read_bytes()[:50])
     foreign = bytearray(plug.read_bytes())
     foreign[18] = 183  # e_machine: AArch64
     (cases.dir / "foreign.so").write_bytes(foreign)
@@ -312,5 +312,5 @@ def test_killed_in_a_constructor(cases):
     events = cases.run(program, crash)
     assert cases.status == -signal.SIGKILL
     last = events.of("DLOPEN_ENTER")[-1]
-    assert last["TEXT"] == str(crash) and not last["FLAGS"] & os.RTLD_NOLOAD
+    assert last["TEXT"] == str(crash) and last["FLAGS"] == os.RTLD_LAZY
     assert last["CALL"] not in {e["CALL"] for e in events.of("DLOPEN_LEAVE")}

@@ -8,12 +8,13 @@
  */
 #include "trace_maker.h"
 
-#define SAMPLE_PID   4711
-#define SAMPLE_NS    1000	/* IMAGE_NS of the first image */
-#define SAMPLE_FORK  4712
+#define SAMPLE_PID     4711
+#define SAMPLE_NS      1000 /* IMAGE_NS of the first image */
+#define SAMPLE_FORK    4712
 #define SAMPLE_FORK_NS 50000
 
-static inline void put_frame_value(struct imp_cbor *c, const char *file, uint64_t line, const char *module)
+static inline void put_frame_value(struct imp_cbor *c, const char *file, uint64_t line,
+				   const char *module)
 {
 	imp_cbor_array_begin(c);
 	value_text(c, file);
@@ -42,10 +43,11 @@ static inline void put_stat(struct imp_cbor *c, unsigned int key, uint64_t mode,
 	imp_cbor_array_end(c);
 }
 
-static inline void sample_process(struct imp_cbor *c, uint64_t how, uint64_t ppid, uint64_t parent_ns)
+static inline void sample_process(struct imp_cbor *c, uint64_t how, uint64_t ppid,
+				  uint64_t parent_ns)
 {
-	static const char *const argv[] = { "python3", "-c", "import \x1b[31m", NULL };
-	static const char *const env[] = { "PATH=/usr/bin", "PYTHONPATH=/a:/b", "PATHS=no", NULL };
+	static const char *const argv[] = {"python3", "-c", "import \x1b[31m", NULL};
+	static const char *const env[] = {"PATH=/usr/bin", "PYTHONPATH=/a:/b", "PATHS=no", NULL};
 
 	event_begin(c, IMP_EV_PROCESS, 10);
 	put_uint(c, IMP_KEY_HOW, how);
@@ -141,9 +143,10 @@ static inline void sample_native(struct imp_cbor *c)
 
 static inline void sample_interpreter(struct imp_cbor *c)
 {
-	static const char *const suffixes[] = { ".cpython-313-x86_64-linux-gnu.so", ".abi3.so", ".so", NULL };
-	static const char *const path[] = { "", "/usr/lib/python3.13", NULL };
-	static const char *const finders[] = { "BuiltinImporter", "PathFinder", NULL };
+	static const char *const suffixes[] = {".cpython-313-x86_64-linux-gnu.so", ".abi3.so",
+					       ".so", NULL};
+	static const char *const path[] = {"", "/usr/lib/python3.13", NULL};
+	static const char *const finders[] = {"BuiltinImporter", "PathFinder", NULL};
 
 	event_begin(c, IMP_EV_INTERPRETER, 100);
 	put_text(c, IMP_KEY_VERSION, "3.13.0 (main)");
@@ -170,9 +173,10 @@ static inline void sample_interpreter(struct imp_cbor *c)
 	event_end(c);
 }
 
-static inline void sample_snapshot(struct imp_cbor *c, uint64_t time_ns, uint64_t import, const char *metadata)
+static inline void sample_snapshot(struct imp_cbor *c, uint64_t time_ns, uint64_t import,
+				   const char *metadata)
 {
-	const char *const names[] = { metadata, NULL };
+	const char *const names[] = {metadata, NULL};
 
 	event_begin(c, IMP_EV_SNAPSHOT, time_ns);
 	put_uint(c, IMP_KEY_IMPORT, import);
@@ -227,8 +231,8 @@ static inline void sample_exception(struct imp_cbor *c)
 	imp_cbor_map_end(c);
 }
 
-static inline void sample_import_begin(struct imp_cbor *c, uint64_t time_ns, uint64_t id, uint64_t parent,
-				       const char *name)
+static inline void sample_import_begin(struct imp_cbor *c, uint64_t time_ns, uint64_t id,
+				       uint64_t parent, const char *name)
 {
 	event_begin(c, IMP_EV_IMPORT_BEGIN, time_ns);
 	put_uint(c, IMP_KEY_IMPORT, id);
@@ -242,7 +246,7 @@ static inline void sample_import_begin(struct imp_cbor *c, uint64_t time_ns, uin
 
 static inline void sample_imports(struct imp_cbor *c)
 {
-	static const char *const nothing[] = { NULL };
+	static const char *const nothing[] = {NULL};
 
 	sample_import_begin(c, 110, 3, 0, "cryptography");
 	sample_import_begin(c, 111, 4, 3, "_cffi_backend");
@@ -320,7 +324,7 @@ static inline void sample_end(struct imp_cbor *c)
 /* Two batches of the first image, one of the child that it forked, and what "imptrace run" adds. */
 static inline void sample_trace(struct maker *m)
 {
-	static const char *const late[] = { "/late", NULL };
+	static const char *const late[] = {"/late", NULL};
 
 	maker_header(m, SAMPLE_PID);
 	maker_batch(m, SAMPLE_PID, SAMPLE_NS, 0, 0);

@@ -15,9 +15,10 @@
 
 static void test_allocations_are_zeroed_aligned_and_apart(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 15, 16, 17, 4099, 40009, 65536, 3, 1000003, 7, 5000011, 1 };
+	static const size_t sizes[] = {0,     1, 15,	  16, 17,      4099, 40009,
+				       65536, 3, 1000003, 7,  5000011, 1};
 	unsigned char *seen[997];
-	struct imp_arena a = { 0 };
+	struct imp_arena a = {0};
 	size_t i, k;
 
 	(void)state;
@@ -41,7 +42,7 @@ static void test_allocations_are_zeroed_aligned_and_apart(void **state)
 
 static void test_small_ones_go_on_behind_a_large_one(void **state)
 {
-	struct imp_arena a = { 0 };
+	struct imp_arena a = {0};
 	char *first = imp_arena_alloc(&a, 16), *second;
 
 	(void)state;
@@ -53,7 +54,7 @@ static void test_small_ones_go_on_behind_a_large_one(void **state)
 
 static void test_strings(void **state)
 {
-	struct imp_arena a = { 0 };
+	struct imp_arena a = {0};
 
 	(void)state;
 	assert_string_equal(imp_arena_strndup(&a, "abcdef", 3), "abc");
@@ -65,8 +66,8 @@ static void test_strings(void **state)
 
 static void test_vectors_keep_their_elements(void **state)
 {
-	struct imp_arena a = { 0 };
-	IMP_VEC(uint64_t) v = { 0 };
+	struct imp_arena a = {0};
+	IMP_VEC(uint64_t) v = {0};
 	uint64_t i;
 
 	(void)state;
@@ -85,7 +86,7 @@ static void test_vectors_keep_their_elements(void **state)
 
 static void test_strbuf_limit(void **state)
 {
-	struct imp_strbuf b = { .limit = 10 };
+	struct imp_strbuf b = {.limit = 10};
 
 	(void)state;
 	imp_strbuf_puts(&b, "01234");
@@ -104,7 +105,7 @@ static void test_strbuf_limit(void **state)
 
 static void test_strbuf_grows(void **state)
 {
-	struct imp_strbuf b = { 0 };
+	struct imp_strbuf b = {0};
 	size_t i;
 
 	(void)state;
@@ -119,7 +120,7 @@ static void test_strbuf_grows(void **state)
 
 static void test_error_wrap(void **state)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	char longest[sizeof(err.msg) + 99];
 
 	(void)state;

@@ -13,7 +13,8 @@
 #include "trace_format.h"
 
 /* In a block of its own size, so that the sanitizer sees a byte too much. */
-static bool get_one(const uint8_t *data, size_t len, struct imp_cbor_item *item, size_t *used, const char **why)
+static bool get_one(const uint8_t *data, size_t len, struct imp_cbor_item *item, size_t *used,
+		    const char **why)
 {
 	uint8_t *copy = malloc(len ? len : 1);
 	struct imp_cbor_in in;
@@ -38,23 +39,23 @@ static void test_scalars(void **state)
 		enum imp_cbor_type type;
 		uint64_t number;
 	} cases[] = {
-		{ { 0x00 }, 1, IMP_CBOR_UINT, 0 },
-		{ { 0x17 }, 1, IMP_CBOR_UINT, 23 },
-		{ { 0x18, 0xff }, 2, IMP_CBOR_UINT, 255 },
-		{ { 0x19, 0x01, 0x00 }, 3, IMP_CBOR_UINT, 256 },
-		{ { 0x1a, 0xff, 0xff, 0xff, 0xff }, 5, IMP_CBOR_UINT, UINT32_MAX },
-		{ { 0x1b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 9, IMP_CBOR_UINT, UINT64_MAX },
+		{{0x00}, 1, IMP_CBOR_UINT, 0},
+		{{0x17}, 1, IMP_CBOR_UINT, 23},
+		{{0x18, 0xff}, 2, IMP_CBOR_UINT, 255},
+		{{0x19, 0x01, 0x00}, 3, IMP_CBOR_UINT, 256},
+		{{0x1a, 0xff, 0xff, 0xff, 0xff}, 5, IMP_CBOR_UINT, UINT32_MAX},
+		{{0x1b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 9, IMP_CBOR_UINT, UINT64_MAX},
 		/* longer than need be: well-formed all the same */
-		{ { 0x18, 0x05 }, 2, IMP_CBOR_UINT, 5 },
-		{ { 0x1b, 0, 0, 0, 0, 0, 0, 0, 5 }, 9, IMP_CBOR_UINT, 5 },
-		{ { 0x20 }, 1, IMP_CBOR_NEGATIVE, 0 },
-		{ { 0x38, 0x63 }, 2, IMP_CBOR_NEGATIVE, 99 },
-		{ { 0xf4 }, 1, IMP_CBOR_BOOL, 0 },
-		{ { 0xf5 }, 1, IMP_CBOR_BOOL, 1 },
-		{ { 0xf6 }, 1, IMP_CBOR_NULL, 22 },
-		{ { 0xf7 }, 1, IMP_CBOR_OTHER, 23 },
-		{ { 0xf9, 0x3c, 0x00 }, 3, IMP_CBOR_OTHER, 0x3c00 },
-		{ { 0xc1, 0x05 }, 2, IMP_CBOR_OTHER, 1 }, /* a tag, with what it stands before */
+		{{0x18, 0x05}, 2, IMP_CBOR_UINT, 5},
+		{{0x1b, 0, 0, 0, 0, 0, 0, 0, 5}, 9, IMP_CBOR_UINT, 5},
+		{{0x20}, 1, IMP_CBOR_NEGATIVE, 0},
+		{{0x38, 0x63}, 2, IMP_CBOR_NEGATIVE, 99},
+		{{0xf4}, 1, IMP_CBOR_BOOL, 0},
+		{{0xf5}, 1, IMP_CBOR_BOOL, 1},
+		{{0xf6}, 1, IMP_CBOR_NULL, 22},
+		{{0xf7}, 1, IMP_CBOR_OTHER, 23},
+		{{0xf9, 0x3c, 0x00}, 3, IMP_CBOR_OTHER, 0x3c00},
+		{{0xc1, 0x05}, 2, IMP_CBOR_OTHER, 1}, /* a tag, with what it stands before */
 	};
 	struct imp_cbor_item item;
 	const char *why;
@@ -76,25 +77,25 @@ static void test_malformed(void **state)
 		size_t len;
 		const char *why;
 	} cases[] = {
-		{ { 0x18 }, 1, "middle" },
-		{ { 0x1b, 1, 2, 3 }, 4, "middle" },
-		{ { 0x1c }, 1, "malformed" },
-		{ { 0x1f }, 1, "definite" },
-		{ { 0x5f, 0x41, 0x61, 0xff }, 4, "definite" },
-		{ { 0x9f, 0xff }, 2, "definite" },
-		{ { 0xbf, 0xff }, 2, "definite" },
-		{ { 0xff }, 1, "definite" },
-		{ { 0x42, 0x61 }, 2, "string" },
-		{ { 0x5b, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x61 }, 10, "string" }, /* 2^60 bytes */
-		{ { 0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 9, "string" },
-		{ { 0x82, 0x01 }, 2, "array" },
-		{ { 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 }, 10, "array" },
-		{ { 0xa1, 0x01 }, 2, "map" },
-		{ { 0xbb, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 1 }, 11, "map" }, /* twice 2^63 is 0 */
-		{ { 0x82, 0x01, 0x42, 0x61 }, 4, "string" },
-		{ { 0x81, 0x81, 0x81 }, 3, "array" },
-		{ { 0xf8, 0x05 }, 2, "malformed" },
-		{ { 0xc1 }, 1, "middle" },
+		{{0x18}, 1, "middle"},
+		{{0x1b, 1, 2, 3}, 4, "middle"},
+		{{0x1c}, 1, "malformed"},
+		{{0x1f}, 1, "definite"},
+		{{0x5f, 0x41, 0x61, 0xff}, 4, "definite"},
+		{{0x9f, 0xff}, 2, "definite"},
+		{{0xbf, 0xff}, 2, "definite"},
+		{{0xff}, 1, "definite"},
+		{{0x42, 0x61}, 2, "string"},
+		{{0x5b, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x61}, 10, "string"}, /* 2^60 bytes */
+		{{0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 9, "string"},
+		{{0x82, 0x01}, 2, "array"},
+		{{0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, 10, "array"},
+		{{0xa1, 0x01}, 2, "map"},
+		{{0xbb, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 1}, 11, "map"}, /* twice 2^63 is 0 */
+		{{0x82, 0x01, 0x42, 0x61}, 4, "string"},
+		{{0x81, 0x81, 0x81}, 3, "array"},
+		{{0xf8, 0x05}, 2, "malformed"},
+		{{0xc1}, 1, "middle"},
 	};
 	struct imp_cbor_item item;
 	const char *why;
@@ -135,8 +136,8 @@ static void test_depth(void **state)
 static void test_containers(void **state)
 {
 	/* {1: [2, h'6162', -1], 3: {}} and 9 */
-	static const uint8_t bytes[] = { 0xa2, 0x01, 0x99, 0x00, 0x03, 0x02, 0x42, 0x61,
-					 0x62, 0x20, 0x03, 0xa0, 0x09 };
+	static const uint8_t bytes[] = {0xa2, 0x01, 0x99, 0x00, 0x03, 0x02, 0x42,
+					0x61, 0x62, 0x20, 0x03, 0xa0, 0x09};
 	struct imp_cbor_in in, map, list;
 	struct imp_cbor_item item;
 	uint64_t u;
@@ -172,8 +173,8 @@ static void test_containers(void **state)
 
 static void test_integers_that_do_not_fit(void **state)
 {
-	struct imp_cbor_item big = { .type = IMP_CBOR_UINT, .number = (uint64_t)INT64_MAX + 1 };
-	struct imp_cbor_item low = { .type = IMP_CBOR_NEGATIVE, .number = INT64_MAX };
+	struct imp_cbor_item big = {.type = IMP_CBOR_UINT, .number = (uint64_t)INT64_MAX + 1};
+	struct imp_cbor_item low = {.type = IMP_CBOR_NEGATIVE, .number = INT64_MAX};
 	int64_t i;
 
 	(void)state;
@@ -187,7 +188,8 @@ static void test_integers_that_do_not_fit(void **state)
 /* Every prefix of something good is refused, or is nothing. */
 static void test_truncated(void **state)
 {
-	static const uint8_t bytes[] = { 0xa2, 0x01, 0x99, 0x00, 0x03, 0x02, 0x42, 0x61, 0x62, 0x20, 0x03, 0xa0 };
+	static const uint8_t bytes[] = {0xa2, 0x01, 0x99, 0x00, 0x03, 0x02,
+					0x42, 0x61, 0x62, 0x20, 0x03, 0xa0};
 	struct imp_cbor_item item;
 	const char *why;
 	size_t len, used;
@@ -201,9 +203,9 @@ static void test_truncated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars),	   cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_depth),	   cmocka_unit_test(test_containers),
-		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_integers_that_do_not_fit),
+		cmocka_unit_test(test_scalars),	  cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_containers),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_integers_that_do_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,8 @@ static void test_bytes(void **state)
 		size_t len;
 		size_t head;
 	} cases[] = {
-		{0, 1}, {1, 1}, {23, 1}, {24, 2}, {255, 2}, {256, 3}, {65535, 3}, {65536, 5}, {100003, 5},
+		{0, 1},	  {1, 1},     {23, 1},	  {24, 2},     {255, 2},
+		{256, 3}, {65535, 3}, {65536, 5}, {100003, 5},
 	};
 	static char data[100003];
 
@@ -240,7 +241,7 @@ static void test_overflow_sticks(void **state)
 	imp_cbor_bytes(&c, "12345", 5);
 	assert_true(c.overflow);
 	assert_int_equal(c.len, 1);
-	imp_cbor_uint(&c, 2);	/* would fit */
+	imp_cbor_uint(&c, 2); /* would fit */
 	assert_true(c.overflow);
 	assert_int_equal(c.len, 1);
 }
@@ -292,7 +293,7 @@ static void test_unbalanced(void **state)
 
 	imp_cbor_init(&c, buf, sizeof(buf));
 	imp_cbor_map_begin(&c);
-	imp_cbor_uint(&c, 1);	/* a key without a value */
+	imp_cbor_uint(&c, 1); /* a key without a value */
 	imp_cbor_map_end(&c);
 	assert_true(c.overflow);
 }
@@ -377,7 +378,7 @@ static void test_rewind_does_not_mend(void **state)
 	mark = imp_cbor_mark(&c);
 	imp_cbor_uint(&c, 1);
 	imp_cbor_rewind(&c, mark);
-	assert_true(c.overflow);	/* what is missing came before the mark */
+	assert_true(c.overflow); /* what is missing came before the mark */
 }
 
 static void test_rewind_outside(void **state)

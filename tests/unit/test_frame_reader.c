@@ -80,8 +80,8 @@ static void test_frames(void **state)
 
 static void test_skippable(void **state)
 {
-	static const uint8_t head[] = { 0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0, 'h', 'e', 'l', 'l', 'o' };
-	static const uint8_t huge[] = { 0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 'x' };
+	static const uint8_t head[] = {0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0, 'h', 'e', 'l', 'l', 'o'};
+	static const uint8_t huge[] = {0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 'x'};
 	struct maker *m = maker_new();
 
 	(void)state;
@@ -129,7 +129,7 @@ static void test_damage_in_the_middle(void **state)
 
 static void test_rubbish_between(void **state)
 {
-	static const uint8_t false_start[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	static const uint8_t false_start[] = {0x28, 0xb5, 0x2f, 0xfd};
 	struct maker *m = maker_new();
 	int i;
 
@@ -147,8 +147,8 @@ static void test_rubbish_between(void **state)
 /* 2^60 bytes claimed; more than a batch; a bomb; no checksum: refused, and what follows is read. */
 static void test_hostile(void **state)
 {
-	static const uint8_t claims[] = { 0x28, 0xb5, 0x2f, 0xfd, 0xe4, 0, 0, 0, 0,
-					  0,	0,    0,    0x10, 0x0b, 0, 0, 'x', 0, 0, 0, 0 };
+	static const uint8_t claims[] = {0x28, 0xb5, 0x2f, 0xfd, 0xe4, 0,   0, 0, 0, 0, 0,
+					 0,    0x10, 0x0b, 0,	 0,    'x', 0, 0, 0, 0};
 	struct maker *m = maker_new();
 	size_t size = 50 << 20, start;
 	uint8_t *zeros = calloc(1, size);
@@ -180,7 +180,7 @@ static void test_hostile(void **state)
 static void test_truncated(void **state)
 {
 	struct maker *m = maker_new();
-	size_t ends[4] = { 0 }, len, whole, i;
+	size_t ends[4] = {0}, len, whole, i;
 	bool cut;
 	char *got;
 
@@ -192,14 +192,15 @@ static void test_truncated(void **state)
 	put_frame(m, 307, 0);
 	ends[3] = m->len;
 	for (len = 0; len <= m->len; len++) {
-		static const char *const want[] = { "", "d17", "d17 d1009", "d17 d1009 d307" };
+		static const char *const want[] = {"", "d17", "d17 d1009", "d17 d1009 d307"};
 		char text[64];
 
 		for (whole = 0; whole < 3 && ends[whole + 1] <= len; whole++)
 			;
 		i = len - ends[whole];
 		if (i)
-			snprintf(text, sizeof(text), "%s%sx%zu", want[whole], *want[whole] ? " " : "", i);
+			snprintf(text, sizeof(text), "%s%sx%zu", want[whole],
+				 *want[whole] ? " " : "", i);
 		else
 			snprintf(text, sizeof(text), "%s", want[whole]);
 		got = describe(m->file, len, &cut);
@@ -214,7 +215,7 @@ static void test_truncated(void **state)
 static void test_many_false_starts(void **state)
 {
 	struct maker *m = maker_new();
-	static const uint8_t start[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00, 0, 0, 0 };
+	static const uint8_t start[] = {0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00, 0, 0, 0};
 	bool cut;
 	char *got;
 
@@ -274,7 +275,7 @@ static void test_pipe(void **state)
 static void test_read_error(void **state)
 {
 	struct imp_frame_reader r;
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	struct imp_zframe f;
 
 	(void)state;
@@ -288,10 +289,14 @@ static void test_read_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_frames),		cmocka_unit_test(test_skippable),
-		cmocka_unit_test(test_damage_in_the_middle), cmocka_unit_test(test_rubbish_between),
-		cmocka_unit_test(test_hostile),		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_many_false_starts), cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_skippable),
+		cmocka_unit_test(test_damage_in_the_middle),
+		cmocka_unit_test(test_rubbish_between),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_many_false_starts),
+		cmocka_unit_test(test_pipe),
 		cmocka_unit_test(test_read_error),
 	};
 

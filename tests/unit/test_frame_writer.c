@@ -21,8 +21,22 @@ static uint8_t back[IMP_BATCH_MAX + 1];
 
 /* The edges of the header's size field, of raw blocks, and of what is worth a context. */
 static const size_t sizes[] = {
-	1,     2,     23,	  255,		 256,		257,	       4095,	    10000,
-	16384,  65535, 65536,	  65536 + 255,	 65536 + 256,	65536 + 257,   100003,	    IMP_BATCH_MAX - 1,
+	1,
+	2,
+	23,
+	255,
+	256,
+	257,
+	4095,
+	10000,
+	16384,
+	65535,
+	65536,
+	65536 + 255,
+	65536 + 256,
+	65536 + 257,
+	100003,
+	IMP_BATCH_MAX - 1,
 	IMP_BATCH_MAX,
 };
 
@@ -47,8 +61,8 @@ static void assert_is_frame_of(ssize_t ret, size_t len)
 	size = (size_t)ret;
 	assert_int_equal(ZSTD_findFrameCompressedSize(frame, size), size);
 	assert_int_equal(ZSTD_getFrameContentSize(frame, size), len);
-	assert_true(frame[4] & 0x04);	/* content checksum */
-	assert_true(frame[4] & 0x20);	/* single segment */
+	assert_true(frame[4] & 0x04); /* content checksum */
+	assert_true(frame[4] & 0x20); /* single segment */
 	assert_int_equal(ZSTD_decompress(back, sizeof(back), frame, size), len);
 	assert_memory_equal(back, data, len);
 }
@@ -92,7 +106,8 @@ static void test_compress(void **state)
 		assert_in_range(imp_frame_compress(&w, frame, sizeof(frame), data, 1000), 10, 100);
 		fill(NULL);
 		assert_int_equal(imp_frame_compress(&w, frame, sizeof(frame), data, 0), -EMSGSIZE);
-		assert_int_equal(imp_frame_compress(&w, frame, sizeof(frame), data, IMP_BATCH_MAX + 1),
+		assert_int_equal(imp_frame_compress(&w, frame, sizeof(frame), data,
+						    IMP_BATCH_MAX + 1),
 				 -EMSGSIZE);
 		imp_frame_writer_clear(&w);
 		imp_frame_writer_clear(&w);
@@ -149,7 +164,7 @@ static void test_damage(void **state)
 	for (ssize_t i = 0; i < len; i++) {
 		size_t ret;
 
-		frame[i] ^= 0x08;	/* in the descriptor: a bit that must be 0 */
+		frame[i] ^= 0x08; /* in the descriptor: a bit that must be 0 */
 		ret = ZSTD_decompress(back, sizeof(back), frame, (size_t)len);
 		assert_true(ZSTD_isError(ret));
 		frame[i] ^= 0x08;
@@ -199,14 +214,10 @@ static void test_zstd_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_store),
-		cmocka_unit_test(test_store_refuses),
-		cmocka_unit_test(test_compress),
-		cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_no_heap),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_zstd_command),
+		cmocka_unit_test(test_store),	 cmocka_unit_test(test_store_refuses),
+		cmocka_unit_test(test_compress), cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_reset),	 cmocka_unit_test(test_no_heap),
+		cmocka_unit_test(test_damage),	 cmocka_unit_test(test_zstd_command),
 	};
 
 	return cmocka_run_group_tests(tests, fill, NULL);

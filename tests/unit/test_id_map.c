@@ -14,8 +14,8 @@
 
 static void test_ids(void **state)
 {
-	struct imp_arena a = { 0 };
-	struct imp_id_map m = { 0 };
+	struct imp_arena a = {0};
+	struct imp_id_map m = {0};
 	uint64_t i;
 
 	(void)state;
@@ -37,8 +37,8 @@ static void test_ids(void **state)
 
 static void test_strings_are_kept_once(void **state)
 {
-	struct imp_arena a = { 0 };
-	struct imp_interner in = { .arena = &a };
+	struct imp_arena a = {0};
+	struct imp_interner in = {.arena = &a};
 	const char *first[4001], *empty = imp_intern(&in, "", 0);
 	char text[32];
 	int i, n;

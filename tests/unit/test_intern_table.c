@@ -57,7 +57,7 @@ static void test_cleared(void **state)
 	imp_intern_clear(&table);
 	now = intern("x", 1, &is_new);
 	assert_true(is_new);
-	assert_true(now > old);	/* never an old number for another string */
+	assert_true(now > old); /* never an old number for another string */
 	imp_intern_clear(&table);
 	imp_intern_clear(&table);
 	assert_int_equal(intern("y", 1, &is_new), now + 1);

@@ -80,7 +80,8 @@ static void test_numbers(void **state)
 	imp_json_int(&j, INT64_MIN);
 	imp_json_int(&j, -1);
 	imp_json_array_end(&j);
-	assert_string_equal(end(&j), "[18446744073709551615, 9007199254740993, -9223372036854775808, -1]\n");
+	assert_string_equal(end(&j),
+			    "[18446744073709551615, 9007199254740993, -9223372036854775808, -1]\n");
 }
 
 static void test_strings(void **state)
@@ -88,20 +89,23 @@ static void test_strings(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "", "\"\"\n" },
-		{ "plain", "\"plain\"\n" },
-		{ "q\"b\\s/", "\"q\\\"b\\\\s/\"\n" },
-		{ "\b\t\n\f\r", "\"\\b\\t\\n\\f\\r\"\n" },
-		{ "\x01\x1b\x7f", "\"\\u0001\\u001b\\u007f\"\n" },
-		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"\n" },
-		{ "\xc2\x9b", "\"\\u009b\"\n" },
-		{ "a\xff\xfe" "b", "\"a\\udcff\\udcfeb\"\n" },
-		{ "\x80", "\"\\udc80\"\n" },
-		{ "\xe2\x82", "\"\\udce2\\udc82\"\n" },
-		{ "\xed\xa0\x80", "\"\\ud800\"\n" },	/* surrogatepass */
-		{ "\xed\xb2\x80", "\"\\udc80\"\n" },
-		{ "\xe2\x80\xae", "\"\\u202e\"\n" },
-		{ "\xf3\xa0\x80\x81", "\"\\udb40\\udc01\"\n" },
+		{"", "\"\"\n"},
+		{"plain", "\"plain\"\n"},
+		{"q\"b\\s/", "\"q\\\"b\\\\s/\"\n"},
+		{"\b\t\n\f\r", "\"\\b\\t\\n\\f\\r\"\n"},
+		{"\x01\x1b\x7f", "\"\\u0001\\u001b\\u007f\"\n"},
+		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+		 "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"\n"},
+		{"\xc2\x9b", "\"\\u009b\"\n"},
+		{"a\xff\xfe"
+		 "b",
+		 "\"a\\udcff\\udcfeb\"\n"},
+		{"\x80", "\"\\udc80\"\n"},
+		{"\xe2\x82", "\"\\udce2\\udc82\"\n"},
+		{"\xed\xa0\x80", "\"\\ud800\"\n"}, /* surrogatepass */
+		{"\xed\xb2\x80", "\"\\udc80\"\n"},
+		{"\xe2\x80\xae", "\"\\u202e\"\n"},
+		{"\xf3\xa0\x80\x81", "\"\\udb40\\udc01\"\n"},
 	};
 	struct imp_json j;
 	size_t i;
@@ -158,8 +162,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shapes),	cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_strings), cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_write_errors_are_told),
 	};
 

@@ -16,14 +16,19 @@
 enum { OPT_OUT = 'o', OPT_ALL = IMP_OPTION_LONG, OPT_WORD };
 
 static const struct imp_option options[] = {
-	{ OPT_OUT, "out", "FILE", "a help that is long enough to need a second line, and so is broken", "x" },
-	{ OPT_ALL, "all", NULL, "short", NULL },
-	{ OPT_WORD, "a-word-that-is-rather-long", "WORD", "help on a line of its own", NULL },
-	{ 0, NULL, NULL, NULL, NULL },
+	{OPT_OUT, "out", "FILE",
+	 "a help that is long enough to need a second line, and so is broken", "x"},
+	{OPT_ALL, "all", NULL, "short", NULL},
+	{OPT_WORD, "a-word-that-is-rather-long", "WORD", "help on a line of its own", NULL},
+	{0, NULL, NULL, NULL, NULL},
 };
 
 static const struct imp_command command = {
-	.name = "test", .usage = "[ARG]", .about = "Tests.", .options = options, .status = "0  good\n1  bad",
+	.name = "test",
+	.usage = "[ARG]",
+	.about = "Tests.",
+	.options = options,
+	.status = "0  good\n1  bad",
 	.usage_status = 42,
 };
 
@@ -52,9 +57,9 @@ static const char *parse(bool in_order, int argc, const char **argv)
 	return text;
 }
 
-#define PARSE(in_order, ...)                                                                      \
-	parse(in_order, (int)(sizeof((const char *[]){ "test", ##__VA_ARGS__ }) / sizeof(char *)), \
-	      (const char *[]){ "test", ##__VA_ARGS__, NULL })
+#define PARSE(in_order, ...)                                                                     \
+	parse(in_order, (int)(sizeof((const char *[]){"test", ##__VA_ARGS__}) / sizeof(char *)), \
+	      (const char *[]){"test", ##__VA_ARGS__, NULL})
 
 static void test_parsing(void **state)
 {
@@ -95,9 +100,9 @@ static const char *said(bool in_order, int argc, const char **argv)
 	return text;
 }
 
-#define SAID(...)                                                                             \
-	said(false, (int)(sizeof((const char *[]){ "test", ##__VA_ARGS__ }) / sizeof(char *)), \
-	     (const char *[]){ "test", ##__VA_ARGS__, NULL })
+#define SAID(...)                                                                            \
+	said(false, (int)(sizeof((const char *[]){"test", ##__VA_ARGS__}) / sizeof(char *)), \
+	     (const char *[]){"test", ##__VA_ARGS__, NULL})
 #define SEE " (see imptrace test --help)\n"
 
 static void test_what_is_wrong_is_said(void **state)
@@ -122,22 +127,24 @@ static void test_help(void **state)
 	assert_non_null(out);
 	imp_print_help(out, &command);
 	fclose(out);
-	assert_string_equal(text, "usage: imptrace test [ARG]\n\nTests.\n\noptions:\n"
-				  "  -o, --out=FILE          a help that is long enough to need a second line, and\n"
-				  "                          so is broken (default: x)\n"
-				  "      --all               short\n"
-				  "      --a-word-that-is-rather-long=WORD\n"
-				  "                          help on a line of its own\n"
-				  "  -h, --help              show this help and exit\n"
-				  "\nexit status:\n  0  good\n  1  bad\n");
+	assert_string_equal(
+		text,
+		"usage: imptrace test [ARG]\n\nTests.\n\noptions:\n"
+		"  -o, --out=FILE          a help that is long enough to need a second line, and\n"
+		"                          so is broken (default: x)\n"
+		"      --all               short\n"
+		"      --a-word-that-is-rather-long=WORD\n"
+		"                          help on a line of its own\n"
+		"  -h, --help              show this help and exit\n"
+		"\nexit status:\n  0  good\n  1  bad\n");
 	free(text);
 }
 
 /* The help of every subcommand, as wide as a terminal, with each of its options. */
 static void test_help_of_all(void **state)
 {
-	static const struct imp_command *const all[] = { &imp_cmd_run, &imp_cmd_analyze, &imp_cmd_attach,
-							 &imp_cmd_dump };
+	static const struct imp_command *const all[] = {&imp_cmd_run, &imp_cmd_analyze,
+							&imp_cmd_attach, &imp_cmd_dump};
 	size_t i, size;
 
 	(void)state;
@@ -165,7 +172,7 @@ static void test_help_of_all(void **state)
 
 static void test_choice(void **state)
 {
-	static const char *const words[] = { "text", "json", NULL };
+	static const char *const words[] = {"text", "json", NULL};
 
 	(void)state;
 	assert_int_equal(imp_choice("text", words), 0);
@@ -177,8 +184,8 @@ static void test_choice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parsing),	    cmocka_unit_test(test_what_is_wrong_is_said),
-		cmocka_unit_test(test_help),	    cmocka_unit_test(test_help_of_all),
+		cmocka_unit_test(test_parsing), cmocka_unit_test(test_what_is_wrong_is_said),
+		cmocka_unit_test(test_help),	cmocka_unit_test(test_help_of_all),
 		cmocka_unit_test(test_choice),
 	};
 

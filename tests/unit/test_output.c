@@ -138,7 +138,8 @@ static void test_header(void **state)
 	assert_int_equal(trace_kind(h), IMP_EV_HEADER);
 	value = trace_get(h, IMP_KEY_MAGIC);
 	assert_int_equal(cbor_bytestring_length(value), strlen(IMP_FORMAT_MAGIC));
-	assert_memory_equal(cbor_bytestring_handle(value), IMP_FORMAT_MAGIC, strlen(IMP_FORMAT_MAGIC));
+	assert_memory_equal(cbor_bytestring_handle(value), IMP_FORMAT_MAGIC,
+			    strlen(IMP_FORMAT_MAGIC));
 	value = trace_get(h, IMP_KEY_VERSION);
 	assert_int_equal(cbor_array_size(value), 2);
 	assert_int_equal(cbor_get_int(cbor_array_handle(value)[0]), IMP_FORMAT_MAJOR);
@@ -148,7 +149,8 @@ static void test_header(void **state)
 	assert_memory_equal(cbor_bytestring_handle(value), out.run_id, IMP_RUN_ID_SIZE);
 	assert_int_equal(trace_uint(h, IMP_KEY_PID), getpid());
 	clock_gettime(CLOCK_REALTIME, &now);
-	assert_in_range(trace_uint(h, IMP_KEY_REALTIME_NS) / 1000000000u, now.tv_sec - 5, now.tv_sec);
+	assert_in_range(trace_uint(h, IMP_KEY_REALTIME_NS) / 1000000000u, now.tv_sec - 5,
+			now.tv_sec);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	assert_true(trace_uint(h, IMP_KEY_TIME_NS) / 1000000000u <= (uint64_t)now.tv_sec);
 	trace_free(f);
@@ -215,8 +217,9 @@ static void test_empty_file_is_moved(void **state)
 
 static void test_foreign_file(void **state)
 {
-	static const char *const texts[] = {"x", "a diary, not a trace, and of some length\n",
-					    "\x28\xb5\x2f\xfd rather like one, though not imptrace's"};
+	static const char *const texts[] = {
+		"x", "a diary, not a trace, and of some length\n",
+		"\x28\xb5\x2f\xfd rather like one, though not imptrace's"};
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -245,7 +248,7 @@ static void test_not_a_file(void **state)
 	assert_int_equal(mkdir("directory", 0700), 0);
 	assert_int_equal(create(&out, "directory"), -EEXIST);
 	assert_int_equal(mkfifo("fifo", 0600), 0);
-	alarm(5);	/* to open it for writing would wait */
+	alarm(5); /* to open it for writing would wait */
 	assert_int_equal(create(&out, "fifo"), -EEXIST);
 	alarm(0);
 	assert_string_equal(why, "it is not a regular file");
@@ -504,7 +507,8 @@ static void test_gone(void **state)
 	assert_int_equal(create(&out, "trace.zst"), 0);
 	assert_int_equal(unlink("trace.zst"), 0);
 	assert_int_equal(append(&out, 1, 1), -ENOENT);
-	assert_int_equal(access("trace.zst", F_OK), -1);	/* not made anew: it may be another place by now */
+	assert_int_equal(access("trace.zst", F_OK),
+			 -1); /* not made anew: it may be another place by now */
 	make_dead_run("trace.zst");
 	assert_int_equal(append(&out, 1, 1), -ESTALE);
 	assert_seqs("trace.zst", 1, (const unsigned int[]){1});
@@ -592,7 +596,8 @@ static int on_small_disk(int (*run)(void))
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		    mkdir("disk", 0700) < 0 || mount("none", "disk", "tmpfs", 0, "size=64k") < 0 ||
 		    chdir("disk") < 0)
 			_exit(77);
@@ -629,7 +634,8 @@ static int fill_disk(void)
 	if (stat("trace.zst", &st) != 0 || st.st_size > 65536)
 		return 5;
 	/* Where there is room again, it goes on. */
-	if (mount("none", ".", "tmpfs", MS_REMOUNT, "size=256k") != 0 || chdir(home) < 0 || chdir("disk") < 0)
+	if (mount("none", ".", "tmpfs", MS_REMOUNT, "size=256k") != 0 || chdir(home) < 0 ||
+	    chdir("disk") < 0)
 		return 6;
 	if (append(&out, 100, 10007) != 0)
 		return 7;
@@ -651,7 +657,7 @@ static int full_before(void)
 	fclose(file);
 	if (create(&out, "trace.zst") != -ENOSPC)
 		return 1;
-	return stat("trace.zst", &st) == 0 ? 2 : 0;	/* no empty file is left behind */
+	return stat("trace.zst", &st) == 0 ? 2 : 0; /* no empty file is left behind */
 }
 
 static void test_full_disk(void **state)
@@ -685,7 +691,7 @@ static int full_for_many(void)
 	for (int i = 0; i < 4; i++)
 		if (waitpid(pids[i], &status, 0) != pids[i] || status)
 			return 2;
-	f = trace_load("trace.zst");	/* all of it is frames */
+	f = trace_load("trace.zst"); /* all of it is frames */
 	status = f->frames > 5 ? 0 : 3;
 	trace_free(f);
 	return status;

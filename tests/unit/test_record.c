@@ -26,7 +26,7 @@ static int read_bytes(const void *data, size_t len, struct imp_error *err)
 
 static void read_maker(const struct maker *m)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 
 	if (read_bytes(m->file, m->len, &err) < 0)
 		fail_msg("%s", err.msg);
@@ -64,7 +64,8 @@ static void test_process(void **state)
 	assert_int_equal(i->argv.n, 3);
 	assert_string_equal(i->argv.v[2], "import \x1b[31m");
 	assert_string_equal(i->cwd, "/work");
-	assert_true(i->ids_known && i->uid == 1001 && i->euid == 1003 && i->gid == 1002 && i->egid == 1004);
+	assert_true(i->ids_known && i->uid == 1001 && i->euid == 1003 && i->gid == 1002 &&
+		    i->egid == 1004);
 	assert_string_equal(imp_record_env(i, "PATH"), "/usr/bin");
 	assert_string_equal(imp_record_env(i, "PYTHONPATH"), "/a:/b");
 	assert_null(imp_record_env(i, "HOME"));
@@ -111,7 +112,8 @@ static void test_native(void **state)
 	assert_string_equal(imp_record_object(i, 1)->path, "/usr/bin/python3.13");
 	assert_null(imp_record_object(i, 3));
 	assert_null(imp_record_object(i, 0));
-	assert_ptr_equal(imp_record_object(record.images.v[1], 1), imp_record_object(i, 1)); /* forked */
+	assert_ptr_equal(imp_record_object(record.images.v[1], 1),
+			 imp_record_object(i, 1)); /* forked */
 	assert_int_equal(i->dlopens.n, 2);
 	assert_string_equal(i->dlopens.v[0]->name, "libffi.so.7");
 	assert_true(i->dlopens.v[0]->ended && !i->dlopens.v[0]->handle);
@@ -120,7 +122,8 @@ static void test_native(void **state)
 	assert_non_null(strstr(i->dlopens.v[0]->error, "cannot open"));
 	assert_null(i->dlopens.v[1]->name);
 	assert_false(i->dlopens.v[1]->ended);
-	assert_int_equal(i->dlsyms.n, 2); /* a look-up that worked is left out, but not that of PyInit */
+	assert_int_equal(i->dlsyms.n,
+			 2); /* a look-up that worked is left out, but not that of PyInit */
 	assert_string_equal(i->dlsyms.v[0]->symbol, "PyInit__ssl");
 	assert_string_equal(i->dlsyms.v[1]->error, "undefined symbol: gone");
 	assert_int_equal(i->notes.n, 1);
@@ -223,7 +226,8 @@ static void test_forked_child(void **state)
 	assert_int_equal(imp_record_interpreter(record.images.v[0], 0)->paths.n, 1);
 	assert_int_equal(i->attempts.n, 1);
 	assert_false(i->attempts.v[0]->ended);
-	assert_string_equal(i->attempts.v[0]->snapshot->entries.v[0].metadata.v[0], "cffi-1.17.dist-info");
+	assert_string_equal(i->attempts.v[0]->snapshot->entries.v[0].metadata.v[0],
+			    "cffi-1.17.dist-info");
 	assert_true(i->ended && i->end_how == IMP_END_FAST_EXIT && i->code_known && i->code == 0);
 	assert_false(i->waited);
 	imp_record_clear(&record);
@@ -323,7 +327,7 @@ static void test_strings_that_begin_anew(void **state)
 
 static void expect_error(const void *data, size_t len, int code, const char *part)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 
 	assert_int_equal(read_bytes(data, len, &err), code);
 	if (!strstr(err.msg, part) || strncmp(err.msg, "t.zst: ", 7) != 0)
@@ -444,7 +448,8 @@ static void test_hostile_numbers(void **state)
 	put_uint(&m->c, IMP_KEY_PARENT, UINT64_MAX);
 	put_uint(&m->c, IMP_KEY_TEXT, UINT64_MAX);
 	event_end(&m->c);
-	event_begin(&m->c, IMP_EV_IMPORT_BEGIN, 1); /* its own parent: the older of that number is meant */
+	event_begin(&m->c, IMP_EV_IMPORT_BEGIN,
+		    1); /* its own parent: the older of that number is meant */
 	put_uint(&m->c, IMP_KEY_IMPORT, UINT64_MAX);
 	put_uint(&m->c, IMP_KEY_PARENT, UINT64_MAX);
 	event_end(&m->c);
@@ -496,12 +501,17 @@ static void test_damage_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_process),	     cmocka_unit_test(test_native),
-		cmocka_unit_test(test_imports),	     cmocka_unit_test(test_forked_child),
-		cmocka_unit_test(test_exec),	     cmocka_unit_test(test_lost_batches),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_native),
+		cmocka_unit_test(test_imports),
+		cmocka_unit_test(test_forked_child),
+		cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_lost_batches),
 		cmocka_unit_test(test_strings_that_begin_anew),
-		cmocka_unit_test(test_no_trace),     cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged),	     cmocka_unit_test(test_hostile_numbers),
+		cmocka_unit_test(test_no_trace),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_hostile_numbers),
 		cmocka_unit_test(test_damage_is_bounded),
 	};
 

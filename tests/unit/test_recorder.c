@@ -33,7 +33,8 @@ static int begin(void **state)
 
 	(void)state;
 	memset(&out, 0, sizeof(out));
-	imp_options = (struct imp_options){.stacks = IMP_FAILURES, .dlsym = IMP_ALL, .follow = true, .level = 3};
+	imp_options = (struct imp_options){
+		.stacks = IMP_FAILURES, .dlsym = IMP_ALL, .follow = true, .level = 3};
 	strcpy(strrchr(home, '-'), "-XXXXXX");
 	assert_non_null(mkdtemp(home));
 	assert_int_equal(chdir(home), 0);
@@ -129,7 +130,7 @@ static void test_event(void **state)
 	assert_int_equal(trace_kind(e), IMP_EV_DLOPEN_ENTER);
 	assert_int_equal(trace_uint(e, IMP_KEY_CALL), 70000);
 	assert_true(trace_uint(e, IMP_KEY_TIME_NS) <= imp_now_ns() - image_ns);
-	assert_null(trace_get(e, IMP_KEY_THREAD));	/* the main thread */
+	assert_null(trace_get(e, IMP_KEY_THREAD)); /* the main thread */
 	assert_true(cbor_isa_negint(trace_get(e, IMP_KEY_CODE)));
 	assert_true(cbor_get_bool(trace_get(e, 99)));
 	assert_int_equal(cbor_bytestring_length(trace_get(e, IMP_KEY_BUILD_ID)), 2);
@@ -150,7 +151,7 @@ static void test_cancelled(void **state)
 	imp_thread_leave(t);
 	imp_record_flush();
 	f = trace_load("trace.zst");
-	assert_int_equal(f->items, 1);	/* no empty batch either */
+	assert_int_equal(f->items, 1); /* no empty batch either */
 	trace_free(f);
 }
 
@@ -161,8 +162,13 @@ static void test_texts(void **state)
 		const char *text;
 		bool is_pair;
 	} paths[] = {
-		{"/usr/lib/a.so", true}, {"/usr/lib/b.so", true}, {"/a", true}, {"plain", false}, {"", false},
-		{"dir/", true},		 {"/", true},
+		{"/usr/lib/a.so", true},
+		{"/usr/lib/b.so", true},
+		{"/a", true},
+		{"plain", false},
+		{"", false},
+		{"dir/", true},
+		{"/", true},
 	};
 	static char lengthy[IMP_TEXT_MAX + 2];
 	char text[2 * IMP_TEXT_MAX];
@@ -190,11 +196,14 @@ static void test_texts(void **state)
 	for (size_t i = 0, n = 0; i < f->items; i++) {
 		if (trace_kind(f->item[i]) != IMP_EV_OBJECT)
 			continue;
-		assert_int_equal(cbor_isa_array(trace_get(f->item[i], IMP_KEY_TEXT)), paths[n].is_pair);
-		assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
+		assert_int_equal(cbor_isa_array(trace_get(f->item[i], IMP_KEY_TEXT)),
+				 paths[n].is_pair);
+		assert_true(
+			trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
 		assert_string_equal(text, paths[n].text);
 		assert_true(cbor_isa_uint(trace_get(f->item[i], IMP_KEY_ORIGIN)));
-		assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_ORIGIN), text, sizeof(text)));
+		assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_ORIGIN), text,
+				       sizeof(text)));
 		assert_string_equal(text, "/usr/lib");
 		n++;
 	}
@@ -204,7 +213,8 @@ static void test_texts(void **state)
 		cbor_item_t *value = trace_get(trace_find(f, IMP_EV_DLERROR, i), IMP_KEY_TEXT);
 
 		assert_int_equal(cbor_bytestring_length(value), IMP_TEXT_MAX);
-		assert_int_equal(memcmp(cbor_bytestring_handle(value) + IMP_TEXT_MAX - 5, IMP_TEXT_CUT, 5) == 0,
+		assert_int_equal(memcmp(cbor_bytestring_handle(value) + IMP_TEXT_MAX - 5,
+					IMP_TEXT_CUT, 5) == 0,
 				 i > 0);
 	}
 	trace_free(f);
@@ -232,7 +242,7 @@ static void test_unbalanced(void **state)
 	struct trace_file *f;
 
 	(void)state;
-	imp_put_array(imp_record_begin(t, IMP_EV_DLERROR), IMP_KEY_IDS);	/* never closed */
+	imp_put_array(imp_record_begin(t, IMP_EV_DLERROR), IMP_KEY_IDS); /* never closed */
 	imp_record_end(t);
 	imp_thread_leave(t);
 	record(1, 0);
@@ -254,7 +264,7 @@ static void test_batches(void **state)
 		record(i, i % 601);
 	record(4001, IMP_ITEM_MAX - 40);
 	record(4002, IMP_ITEM_MAX - 40);
-	f = trace_load("trace.zst");	/* asserts the sizes */
+	f = trace_load("trace.zst"); /* asserts the sizes */
 	assert_in_range(f->frames, 10, 40);
 	trace_free(f);
 	imp_record_flush();
@@ -344,7 +354,8 @@ static void test_threads(void **state)
 		assert_true(value >> 32 < THREADS && n < THREAD_EVENTS);
 		assert_int_equal(seen[value >> 32][n]++, 0);
 		assert_true(trace_uint(f->item[i], IMP_KEY_THREAD) != (uint64_t)getpid());
-		assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
+		assert_true(
+			trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
 		snprintf(want, sizeof(want), "symbol %u", (unsigned int)(n % 97));
 		assert_string_equal(text, want);
 	}
@@ -401,7 +412,7 @@ static void test_signals(void **state)
 	pestering = false;
 	pthread_join(thread, NULL);
 	assert_true(handler_runs > 100);
-	imp_record_flush();	/* in a batch of its own, the last one says how many were lost */
+	imp_record_flush(); /* in a batch of its own, the last one says how many were lost */
 	record(1u << 21, 0);
 	imp_record_flush();
 	f = trace_load("trace.zst");
@@ -439,7 +450,7 @@ static void test_signal_stack(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++)
 		record(1, 30);
-	imp_record_flush();		/* now there is a context */
+	imp_record_flush(); /* now there is a context */
 	for (int i = 0; i < 1000; i++)
 		record(1, 30);
 	assert_int_equal(stat("trace.zst", &st), 0);
@@ -450,7 +461,7 @@ static void test_signal_stack(void **state)
 	assert_int_equal(sigaltstack(&off, NULL), 0);
 	free(stack.ss_sp);
 	assert_int_equal(stat("trace.zst", &st), 0);
-	assert_true(st.st_size > 40000);	/* stored as it is */
+	assert_true(st.st_size > 40000); /* stored as it is */
 	f = trace_load("trace.zst");
 	assert_int_equal(trace_count(f, IMP_EV_DLCLOSE), 2001);
 	trace_free(f);
@@ -479,7 +490,7 @@ static void test_fork(void **state)
 	record(1, 0);
 	assert_int_not_equal(imp_record_intern("shared", 6), 0);
 	imp_recorder_fork_prepare();
-	record(1, 0);	/* by another thread, say: the child has a copy of it */
+	record(1, 0); /* by another thread, say: the child has a copy of it */
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
@@ -515,7 +526,8 @@ static void test_fork(void **state)
 				break;
 			}
 			assert_int_equal(pid_of_frame, pid);
-			assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
+			assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text,
+					       sizeof(text)));
 			assert_string_equal(text, "shared");
 			twos++;
 			break;
@@ -524,7 +536,7 @@ static void test_fork(void **state)
 	assert_true(images > 1);
 	assert_int_equal(ones, 3);
 	assert_int_equal(twos, 5000);
-	assert_int_equal(trace_count(f, IMP_EV_STRING), 2);	/* each image has its own */
+	assert_int_equal(trace_count(f, IMP_EV_STRING), 2); /* each image has its own */
 	assert_int_equal(trace_count(f, IMP_EV_PROCESS), 1);
 	process = trace_find(f, IMP_EV_PROCESS, 0);
 	assert_int_equal(trace_uint(process, IMP_KEY_HOW), IMP_START_FORK);
@@ -631,7 +643,7 @@ static void test_write_fails_for_a_while(void **state)
 	record(3, 0);
 	imp_record_flush();
 	assert_int_equal(rename("away", "trace.zst"), 0);
-	imp_record_flush();	/* too soon: what fails is not tried again at each event */
+	imp_record_flush(); /* too soon: what fails is not tried again at each event */
 	f = trace_load("trace.zst");
 	assert_int_equal(trace_count(f, IMP_EV_DLCLOSE), 1);
 	trace_free(f);
@@ -675,7 +687,8 @@ static void test_write_fails_for_long(void **state)
 	for (size_t i = 0; i < f->items; i++) {
 		if (trace_kind(f->item[i]) != IMP_EV_DLCLOSE)
 			continue;
-		assert_true(trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
+		assert_true(
+			trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), text, sizeof(text)));
 		snprintf(want, sizeof(want), "string %u",
 			 (unsigned int)(trace_uint(f->item[i], IMP_KEY_HANDLE) % 211));
 		assert_string_equal(text, want);
@@ -843,7 +856,7 @@ static int fail_with_nobody_listening(void)
 	close(ends[0]);
 	imp_recorder_start(&out, imp_now_ns(), &none);
 	record(1, 0);
-	imp_record_flush_last();	/* SIGPIPE would end it */
+	imp_record_flush_last(); /* SIGPIPE would end it */
 	return 0;
 }
 
@@ -863,9 +876,10 @@ static void test_complaints(void **state)
 static void test_process_event(void **state)
 {
 	static char lengthy[20000];
-	char *argv[] = {"program", "", "b\xff", lengthy, lengthy, lengthy, lengthy, lengthy, "last", NULL};
-	static const char *const kept[] = {"PATH=/bin", "PYTHONPATH=x", "VIRTUAL_ENV=v", "CONDA_PREFIX=c",
-					   "LD_LIBRARY_PATH=l", "HOME=h"};
+	char *argv[] = {"program", "",	    "b\xff", lengthy, lengthy,
+			lengthy,   lengthy, lengthy, "last",  NULL};
+	static const char *const kept[] = {"PATH=/bin",	     "PYTHONPATH=x",	  "VIRTUAL_ENV=v",
+					   "CONDA_PREFIX=c", "LD_LIBRARY_PATH=l", "HOME=h"};
 	struct imp_thread *t = imp_thread_enter();
 	struct trace_file *f;
 	const cbor_item_t *e;
@@ -900,7 +914,7 @@ static void test_process_event(void **state)
 	assert_int_equal(trace_uint(e, IMP_KEY_PAGE_SIZE), sysconf(_SC_PAGESIZE));
 	assert_int_equal(cbor_get_int(cbor_array_handle(trace_get(e, IMP_KEY_IDS))[0]), getuid());
 	list = trace_get(e, IMP_KEY_ARGV);
-	assert_int_equal(cbor_array_size(list), 7);	/* three, three long ones cut, and the sign */
+	assert_int_equal(cbor_array_size(list), 7); /* three, three long ones cut, and the sign */
 	assert_true(trace_text(f, 2, cbor_array_handle(list)[2], text, sizeof(text)));
 	assert_string_equal(text, "b\xff");
 	assert_int_equal(cbor_bytestring_length(cbor_array_handle(list)[3]), IMP_TEXT_MAX);

@@ -217,7 +217,7 @@ static void test_fork(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (imp_thread_enter())		/* no atfork handler has run: as after a bare clone() */
+		if (imp_thread_enter()) /* no atfork handler has run: as after a bare clone() */
 			_exit(1);
 		imp_recorder_fork_child();
 		if (t->tid != getpid() || !t->dlerror_kept || imp_thread_get(false) != t)
@@ -225,7 +225,7 @@ static void test_fork(void **state)
 		if (imp_thread_enter_bare() != t || objects_runs)
 			_exit(3);
 		imp_thread_leave(t);
-		if (imp_thread_enter() != t || objects_runs != 1)	/* the objects are recorded again */
+		if (imp_thread_enter() != t || objects_runs != 1) /* the objects are recorded again */
 			_exit(4);
 		imp_thread_leave(t);
 		imp_thread_enter();
@@ -239,14 +239,10 @@ static void test_fork(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errno),
-		cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_signal_handler),
-		cmocka_unit_test(test_recorder_off),
-		cmocka_unit_test(test_vfork_child),
-		cmocka_unit_test(test_blocks_are_used_again),
-		cmocka_unit_test(test_a_block_each),
-		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_errno),	       cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_signal_handler), cmocka_unit_test(test_recorder_off),
+		cmocka_unit_test(test_vfork_child),    cmocka_unit_test(test_blocks_are_used_again),
+		cmocka_unit_test(test_a_block_each),   cmocka_unit_test(test_fork),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

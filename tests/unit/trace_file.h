@@ -21,7 +21,7 @@
 #define TRACE_ITEMS_MAX 60000
 
 struct trace_file {
-	size_t frames;		/* skippable ones not counted */
+	size_t frames; /* skippable ones not counted */
 	size_t skippable;
 	size_t items;
 	cbor_item_t *item[TRACE_ITEMS_MAX];
@@ -133,8 +133,8 @@ static inline const cbor_item_t *trace_find(const struct trace_file *f, unsigned
 }
 
 /* What a text of the item at @index says, whichever way it is spelled, looked up as a reader would. */
-static inline bool trace_text(const struct trace_file *f, size_t index, const cbor_item_t *value, char *out,
-			      size_t size)
+static inline bool trace_text(const struct trace_file *f, size_t index, const cbor_item_t *value,
+			      char *out, size_t size)
 {
 	if (cbor_isa_bytestring(value)) {
 		assert_true(cbor_bytestring_length(value) < size);
@@ -146,7 +146,8 @@ static inline bool trace_text(const struct trace_file *f, size_t index, const cb
 		for (size_t i = index; i-- > 0;)
 			if (trace_kind(f->item[i]) == IMP_EV_STRING &&
 			    trace_uint(f->item[i], IMP_KEY_ID) == cbor_get_int(value))
-				return trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), out, size);
+				return trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), out,
+						  size);
 		return false;
 	}
 	if (cbor_isa_array(value) && cbor_array_size(value) == 2) {

@@ -160,7 +160,8 @@ static inline void maker_header(struct maker *m, uint64_t pid)
 }
 
 /* Begins a frame and its IMP_EV_BATCH; events follow, then maker_end(). */
-static inline void maker_batch(struct maker *m, uint64_t pid, uint64_t image_ns, uint64_t seq, uint64_t lost)
+static inline void maker_batch(struct maker *m, uint64_t pid, uint64_t image_ns, uint64_t seq,
+			       uint64_t lost)
 {
 	maker_begin(m);
 	imp_cbor_map_begin(&m->c);
