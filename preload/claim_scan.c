@@ -7,13 +7,13 @@
 #include "raw_syscall.h"
 #include "poison.h"
 
-#define LINES_MAX	4	/* of one distribution for one module */
-#define RELATED_MIN	3	/* a shorter name is contained in too many others */
-#define FILE_MAX	(16 << 20)	/* bytes of one metadata file that are read */
+#define LINES_MAX   4 /* of one distribution for one module */
+#define RELATED_MIN 3 /* a shorter name is contained in too many others */
 
 void imp_claim_scan_init(struct imp_claim_scan *scan, char *buf, size_t size, char *file_buf,
-			 size_t file_size)
+			 size_t file_size, size_t budget)
 {
+	scan->budget = budget;
 	scan->buf = buf;
 	scan->size = size;
 	scan->used = 0;
@@ -24,7 +24,8 @@ void imp_claim_scan_init(struct imp_claim_scan *scan, char *buf, size_t size, ch
 	scan->hits_count = 0;
 }
 
-static bool keep(struct imp_claim_scan *scan, struct imp_claim_text *text, const char *data, size_t len)
+static bool keep(struct imp_claim_scan *scan, struct imp_claim_text *text, const char *data,
+		 size_t len)
 {
 	if (len > scan->size - scan->used || len > UINT16_MAX)
 		return false;
@@ -141,14 +142,14 @@ void imp_claim_scan_consider(struct imp_claim_scan *scan, const char *dir, size_
 struct reading {
 	struct imp_claim_scan *scan;
 	struct imp_claim_text dist;
-	bool top_level;			/* lines are names of packages, not paths of files */
+	bool top_level; /* lines are names of packages, not paths of files */
 	unsigned int found[IMP_CLAIM_MODULES_MAX];
 };
 
 enum match {
 	NO_MATCH,
-	BELOW,		/* a file somewhere in the package */
-	THE_MODULE,	/* the file of the module itself, or its package's __init__ */
+	BELOW,	    /* a file somewhere in the package */
+	THE_MODULE, /* the file of the module itself, or its package's __init__ */
 };
 
 static enum match match_path(const char *line, size_t len, const char *module, size_t module_len)
@@ -167,7 +168,8 @@ static enum match match_path(const char *line, size_t len, const char *module, s
 	return len - i > 10 && !memcmp(line + i, "/__init__.", 10) ? THE_MODULE : BELOW;
 }
 
-static enum match match_top_level(const char *line, size_t len, const char *module, size_t module_len)
+static enum match match_top_level(const char *line, size_t len, const char *module,
+				  size_t module_len)
 {
 	const char *dot = memchr(module, '.', module_len);
 	size_t top_len = dot ? (size_t)(dot - module) : module_len;
@@ -233,19 +235,19 @@ static bool read_lines(struct reading *r, const char *name)
 {
 	struct imp_claim_scan *scan = r->scan;
 	int fd = open_file(scan, r->dist, name);
-	size_t have = 0, total = 0, start;
+	size_t have = 0, start;
 	bool skipping = false;
 	char *newline;
 	ssize_t ret;
 
 	if (fd < 0)
 		return false;
-	while (total < FILE_MAX) {
+	while (scan->budget) {
 		ret = imp_sys_read(fd, scan->file_buf + have, scan->file_size - have);
 		if (ret <= 0)
 			break;
 		have += (size_t)ret;
-		total += (size_t)ret;
+		scan->budget -= (size_t)ret < scan->budget ? (size_t)ret : scan->budget;
 		for (start = 0; (newline = memchr(scan->file_buf + start, '\n', have - start));
 		     start = (size_t)(newline - scan->file_buf) + 1) {
 			if (!skipping)
@@ -266,7 +268,8 @@ static bool read_lines(struct reading *r, const char *name)
 	return true;
 }
 
-static bool find_tag(struct imp_claim_scan *scan, struct imp_claim_text dist, struct imp_claim_text *tag)
+static bool find_tag(struct imp_claim_scan *scan, struct imp_claim_text dist,
+		     struct imp_claim_text *tag)
 {
 	static const char key[] = "Tag: ";
 	int fd = open_file(scan, dist, "WHEEL");
@@ -303,7 +306,8 @@ size_t imp_claim_scan_run(struct imp_claim_scan *scan, const char *dist, size_t 
 
 	if (!scan->modules_count || !keep(scan, &r.dist, dist, len))
 		return 0;
-	opened += read_lines(&r, ends_with(dist, len, ".egg-info") ? "installed-files.txt" : "RECORD");
+	opened += read_lines(&r,
+			     ends_with(dist, len, ".egg-info") ? "installed-files.txt" : "RECORD");
 	/* Where the list of files is missing, or holds only the metadata, as in Debian's packages. */
 	r.top_level = true;
 	if (scan->hits_count == first)

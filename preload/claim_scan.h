@@ -22,24 +22,26 @@ struct imp_claim_text {
 };
 
 struct imp_claim_scan {
-	char *buf;			/* borrowed */
-	size_t size;			/* below 64 KiB */
+	char *buf;   /* borrowed */
+	size_t size; /* below 64 KiB */
 	size_t used;
-	char *file_buf;			/* borrowed; for what is read */
+	char *file_buf; /* borrowed; for what is read */
 	size_t file_size;
+	size_t budget; /* bytes of metadata that may still be read */
 	size_t modules_count;
-	struct imp_claim_text modules[IMP_CLAIM_MODULES_MAX];	/* full names */
+	struct imp_claim_text modules[IMP_CLAIM_MODULES_MAX]; /* full names */
 	size_t dists_count;
-	struct imp_claim_text dists[IMP_CLAIM_DISTS_MAX];	/* to be looked into: metadata directories */
+	struct imp_claim_text dists[IMP_CLAIM_DISTS_MAX]; /* to be looked into: metadata directories */
 	size_t hits_count;
 	struct imp_claim_hit {
-		size_t module;				/* index into @modules */
+		size_t module; /* index into @modules */
 		struct imp_claim_text dist, line, tag;
 	} hits[IMP_CLAIM_HITS_MAX];
 };
 
+/* imp_claim_scan_init - begin anew; of all metadata files together, @budget bytes are read */
 void imp_claim_scan_init(struct imp_claim_scan *scan, char *buf, size_t size, char *file_buf,
-			 size_t file_size);
+			 size_t file_size, size_t budget);
 
 /* imp_claim_scan_add_module - ask for this module too; a name that is there already is not added */
 void imp_claim_scan_add_module(struct imp_claim_scan *scan, const char *name, size_t len);
@@ -69,7 +71,8 @@ bool imp_claim_scan_is_dist(const char *name, size_t len);
  */
 size_t imp_claim_scan_run(struct imp_claim_scan *scan, const char *dist, size_t len);
 
-static inline const char *imp_claim_text(const struct imp_claim_scan *scan, struct imp_claim_text text)
+static inline const char *imp_claim_text(const struct imp_claim_scan *scan,
+					 struct imp_claim_text text)
 {
 	return scan->buf + text.start;
 }

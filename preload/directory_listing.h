@@ -10,11 +10,11 @@
  */
 struct imp_directory {
 	int fd;
-	char *buf;		/* borrowed; aligned for struct linux_dirent64 */
-	size_t size;		/* at least 1024 */
-	size_t len;		/* bytes of entries in @buf */
-	size_t at;		/* of the next one */
-	size_t left;		/* names that may still be given */
+	char *buf;   /* borrowed; aligned for struct linux_dirent64 */
+	size_t size; /* at least 1024 */
+	size_t len;  /* bytes of entries in @buf */
+	size_t at;   /* of the next one */
+	size_t left; /* names that may still be given */
 };
 
 /*
@@ -23,7 +23,8 @@ struct imp_directory {
  * @max:  how many names at most: a directory may be endless
  * Returns 0 or a negative errno; only after 0, imp_directory_close() is due.
  */
-int imp_directory_open(struct imp_directory *d, const char *path, void *buf, size_t size, size_t max);
+int imp_directory_open(struct imp_directory *d, const char *path, void *buf, size_t size,
+		       size_t max);
 
 /*
  * imp_directory_next - the next name, in the order of the file system

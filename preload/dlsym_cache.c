@@ -7,11 +7,11 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define ENTRIES	    512		/* a power of two */
-#define NAME_MAX_   88		/* bytes of name and version together; longer ones are not cached */
-#define COUNT_BITS  20
-#define COUNT_MAX   ((UINT64_C(1) << COUNT_BITS) - 1)
-#define TAG_BUSY    (~UINT64_C(0) << COUNT_BITS)	/* somebody replaces the entry */
+#define ENTRIES	   512 /* a power of two */
+#define NAME_MAX_  88  /* bytes of name and version together; longer ones are not cached */
+#define COUNT_BITS 20
+#define COUNT_MAX  ((UINT64_C(1) << COUNT_BITS) - 1)
+#define TAG_BUSY   (~UINT64_C(0) << COUNT_BITS) /* somebody replaces the entry */
 
 /*
  * @word holds the hash of the look-up above COUNT_BITS and how often it came again below, so that a hit is
@@ -19,11 +19,11 @@
  * who has made the tag TAG_BUSY.
  */
 struct entry {
-	uint64_t word;		/* 0: empty */
+	uint64_t word; /* 0: empty */
 	uint64_t handle, address, offset;
 	uint32_t object;
-	uint16_t name_len, version_len;		/* both without a NUL; version_len 0: none */
-	char text[NAME_MAX_];			/* name, version */
+	uint16_t name_len, version_len; /* both without a NUL; version_len 0: none */
+	char text[NAME_MAX_];		/* name, version */
 };
 
 static struct entry entries[ENTRIES];
@@ -103,8 +103,12 @@ static void write_event(struct imp_thread *t, const struct imp_lookup *l, size_t
 static void write_count(struct imp_thread *t, const struct entry *e, uint64_t count)
 {
 	const struct imp_lookup l = {
-		.handle = e->handle, .address = e->address, .offset = e->offset, .object = e->object,
-		.name = e->text, .version = e->version_len ? e->text + e->name_len : NULL,
+		.handle = e->handle,
+		.address = e->address,
+		.offset = e->offset,
+		.object = e->object,
+		.name = e->text,
+		.version = e->version_len ? e->text + e->name_len : NULL,
 	};
 
 	write_event(t, &l, e->name_len, e->version_len, count);

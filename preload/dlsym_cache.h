@@ -16,11 +16,11 @@ struct imp_thread;
 struct imp_lookup {
 	uint64_t handle;
 	const char *name;
-	const char *version;	/* NULL: dlsym() */
-	uint32_t object;	/* the caller's; 0: none known */
-	uint64_t offset;	/* of the return address, in the caller's object */
-	uint64_t address;	/* what was found; 0: nothing, or a symbol whose value that is */
-	const char *error;	/* text of dlerror(); NULL: found */
+	const char *version; /* NULL: dlsym() */
+	uint32_t object;     /* the caller's; 0: none known */
+	uint64_t offset;     /* of the return address, in the caller's object */
+	uint64_t address;    /* what was found; 0: nothing, or a symbol whose value that is */
+	const char *error;   /* text of dlerror(); NULL: found */
 };
 
 /*

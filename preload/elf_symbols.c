@@ -22,7 +22,7 @@ struct extent {
 	ElfW(Addr) low, high;
 };
 
-static struct extent extent_of(ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum)
+static struct extent extent_of(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	struct extent e = {.low = ~(ElfW(Addr))0};
 	size_t i;
@@ -51,7 +51,7 @@ static const void *dynamic_pointer(const struct extent *e, ElfW(Addr) base, ElfW
 	return NULL;
 }
 
-int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(Phdr) *phdr,
+int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			 size_t phnum)
 {
 	const struct extent e = extent_of(base, phdr, phnum);
@@ -69,29 +69,14 @@ int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(
 		const void *p = dynamic_pointer(&e, base, dyn[i].d_un.d_ptr);
 
 		switch (dyn[i].d_tag) {
-		case DT_SYMTAB:
-			s->symtab = p;
-			break;
-		case DT_STRTAB:
-			s->strtab = p;
-			break;
-		case DT_GNU_HASH:
-			s->gnu_hash = p;
-			break;
-		case DT_HASH:
-			s->sysv_hash = p;
-			break;
-		case DT_VERSYM:
-			s->versym = p;
-			break;
-		case DT_VERDEF:
-			s->verdef = p;
-			break;
-		case DT_VERDEFNUM:
-			s->verdef_count = (unsigned int)dyn[i].d_un.d_val;
-			break;
-		default:
-			break;
+		case DT_SYMTAB: s->symtab = p; break;
+		case DT_STRTAB: s->strtab = p; break;
+		case DT_GNU_HASH: s->gnu_hash = p; break;
+		case DT_HASH: s->sysv_hash = p; break;
+		case DT_VERSYM: s->versym = p; break;
+		case DT_VERDEF: s->verdef = p; break;
+		case DT_VERDEFNUM: s->verdef_count = (unsigned int)dyn[i].d_un.d_val; break;
+		default: break;
 		}
 	}
 	if (!s->symtab || !s->strtab || (!s->gnu_hash && !s->sysv_hash))
@@ -123,7 +108,7 @@ static bool version_fits(const struct imp_elf_symbols *s, uint32_t symbol, const
 	const char *have;
 
 	if (!s->versym)
-		return true;	/* an object without versions answers for any, as in ld.so */
+		return true; /* an object without versions answers for any, as in ld.so */
 	raw = s->versym[symbol];
 	index = raw & ~(unsigned int)VERSION_HIDDEN;
 	if (index == VER_NDX_LOCAL)
@@ -164,8 +149,8 @@ static uint32_t gnu_hash(const char *name)
  * Header: bucket count, number of the first hashed symbol, words of the Bloom filter, its shift.
  * A chain's last value has bit 0 set.
  */
-static const ElfW(Sym) *find_gnu(const struct imp_elf_symbols *s, const char *name,
-				 const char *version)
+static const ElfW(Sym) *
+	find_gnu(const struct imp_elf_symbols *s, const char *name, const char *version)
 {
 	const uint32_t *table = s->gnu_hash;
 	const uint32_t buckets = table[0], first = table[1], bloom_words = table[2];
@@ -195,8 +180,8 @@ static const ElfW(Sym) *find_gnu(const struct imp_elf_symbols *s, const char *na
 	}
 }
 
-static const ElfW(Sym) *find_sysv(const struct imp_elf_symbols *s, const char *name,
-				  const char *version)
+static const ElfW(Sym) *
+	find_sysv(const struct imp_elf_symbols *s, const char *name, const char *version)
 {
 	const uint32_t *table = s->sysv_hash;
 	const uint32_t buckets = table[0], symbols = table[1];
@@ -210,7 +195,8 @@ static const ElfW(Sym) *find_sysv(const struct imp_elf_symbols *s, const char *n
 	}
 	if (!buckets)
 		return NULL;
-	for (i = bucket[h % buckets], steps = 0; i && i < symbols && steps < symbols; i = chain[i], steps++) {
+	for (i = bucket[h % buckets], steps = 0; i && i < symbols && steps < symbols;
+	     i = chain[i], steps++) {
 		if (symbol_fits(s, i, name, version))
 			return &s->symtab[i];
 	}
@@ -219,7 +205,8 @@ static const ElfW(Sym) *find_sysv(const struct imp_elf_symbols *s, const char *n
 
 void *imp_elf_symbols_find(const struct imp_elf_symbols *s, const char *name, const char *version)
 {
-	const ElfW(Sym) *sym = s->gnu_hash ? find_gnu(s, name, version) : find_sysv(s, name, version);
+	const ElfW(Sym) *sym =
+		s->gnu_hash ? find_gnu(s, name, version) : find_sysv(s, name, version);
 	ElfW(Addr) address;
 
 	if (!sym)

@@ -14,13 +14,13 @@
  * runtime up, and looks for the real ones through the very dlsym that we are about to resolve.
  */
 struct imp_elf_symbols {
-	ElfW(Addr) base;		/* load bias */
-	const ElfW(Sym) *symtab;
+	ElfW(Addr) base; /* load bias */
+	const ElfW(Sym) * symtab;
 	const char *strtab;
-	const uint32_t *gnu_hash;	/* NULL: use @sysv_hash */
+	const uint32_t *gnu_hash; /* NULL: use @sysv_hash */
 	const uint32_t *sysv_hash;
-	const ElfW(Half) *versym;	/* NULL: no versions */
-	const ElfW(Verdef) *verdef;
+	const ElfW(Half) * versym; /* NULL: no versions */
+	const ElfW(Verdef) * verdef;
 	unsigned int verdef_count;
 };
 
@@ -30,7 +30,7 @@ struct imp_elf_symbols {
  * Returns 0, or -ENOENT where there is no usable dynamic symbol table.
  * Source: gABI chapter 5, "Dynamic Section"; glibc elf/dl-lookup.c; GNU hash section.
  */
-int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(Phdr) *phdr,
+int imp_elf_symbols_open(struct imp_elf_symbols *s, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			 size_t phnum);
 
 /*

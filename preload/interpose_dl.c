@@ -15,6 +15,7 @@
 #include "call_as_caller.h"
 #include "dlsym_cache.h"
 #include "link_map_diff.h"
+#include "loaded_names.h"
 #include "real_symbols.h"
 #include "recorder.h"
 #include "return_gadget.h"
@@ -23,11 +24,11 @@
 
 /* Names for struct imp_call's private words. */
 enum {
-	LOAD_NAME_HASH,		/* 0: nothing will be loaded */
+	LOAD_NAME_HASH, /* 0: nothing will be loaded */
 	LOAD_NAMESPACE,
 };
 
-#define NOT_DLMOPEN ((uint64_t)1 << 63)		/* LOAD_NAMESPACE of a dlopen() */
+#define NOT_DLMOPEN ((uint64_t)1 << 63) /* LOAD_NAMESPACE of a dlopen() */
 
 /* ---- dlerror's text --------------------------------------------------------------------------------- */
 
@@ -42,7 +43,7 @@ static const char *keep_dlerror(struct imp_thread *t)
 
 	errno = 0;
 	t->dlerror_real = imp_real.dlerror();
-	t->dlerror_errno = errno;	/* dlerror() sets it where the text ends in strerror()'s */
+	t->dlerror_errno = errno; /* dlerror() sets it where the text ends in strerror()'s */
 	t->dlerror_kept = t->dlerror_real != NULL;
 	if (!t->dlerror_kept)
 		return NULL;
@@ -94,7 +95,8 @@ static bool still_mapped(const struct imp_object *o, const void *address)
 	if (!_dl_find_object)
 		return true;
 	return _dl_find_object((void *)address, &found) == 0 &&
-	       (ElfW(Addr))found.dlfo_map_start <= o->start && (ElfW(Addr))found.dlfo_map_end == o->end;
+	       (ElfW(Addr))found.dlfo_map_start <= o->start &&
+	       (ElfW(Addr))found.dlfo_map_end == o->end;
 }
 
 static bool still_returns(const struct imp_return_gadget *g)
@@ -191,7 +193,8 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 		return IMP_CALL_JUMP;
 	c->id = imp_record_next_id();
 	c->private[LOAD_NAMESPACE] = ns;
-	c->private[LOAD_NAME_HASH] = name && !(flags & RTLD_NOLOAD) ? imp_objects_hash(name) : 0;
+	c->private[LOAD_NAME_HASH] =
+		name && !(flags & RTLD_NOLOAD) ? imp_loaded_names_hash(name) : 0;
 	route = choose_route(c, t);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_ENTER);
@@ -205,7 +208,7 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	imp_record_end(t);
 
 	/* Constructors are about to run that may crash: then the trace must name their object. */
-	if (c->private[LOAD_NAME_HASH] && !imp_objects_came_back(c->private[LOAD_NAME_HASH]))
+	if (c->private[LOAD_NAME_HASH] && !imp_loaded_names_has(c->private[LOAD_NAME_HASH]))
 		imp_record_flush();
 	imp_thread_leave(t);
 	return route;
@@ -247,7 +250,7 @@ static void load_leave(struct imp_call *c)
 	if (map)
 		object = imp_objects_find(map->l_ld, NULL);
 	if (map && c->private[LOAD_NAME_HASH])
-		imp_objects_remember(c->private[LOAD_NAME_HASH]);
+		imp_loaded_names_add(c->private[LOAD_NAME_HASH]);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_LEAVE);
 	imp_put_uint(e, IMP_KEY_CALL, c->id);
@@ -290,8 +293,12 @@ static enum imp_call_route dlvsym_enter(struct imp_call *c)
 static void lookup_leave(struct imp_call *c, const char *version)
 {
 	struct imp_lookup l = {
-		.handle = c->args[0], .name = (const char *)c->args[1], .version = version,
-		.object = c->object, .offset = c->offset, .address = c->result,
+		.handle = c->args[0],
+		.name = (const char *)c->args[1],
+		.version = version,
+		.object = c->object,
+		.offset = c->offset,
+		.address = c->result,
 	};
 	struct imp_thread *t;
 
@@ -301,7 +308,7 @@ static void lookup_leave(struct imp_call *c, const char *version)
 	if (!t)
 		return;
 	if (!c->result)
-		l.error = keep_dlerror(t);	/* none: the symbol's value is 0 */
+		l.error = keep_dlerror(t); /* none: the symbol's value is 0 */
 	if (imp_options.dlsym == IMP_ALL || l.error)
 		imp_dlsym_cache_record(t, &l);
 	imp_thread_leave(t);
@@ -371,7 +378,7 @@ static enum imp_call_route dlerror_enter(struct imp_call *c)
 
 	imp_real_symbols_init();
 	c->target = (void *)imp_real.dlerror;
-	c->args[0] = 0;			/* it has none */
+	c->args[0] = 0; /* it has none */
 	if (t && t->dlerror_kept) {
 		t->dlerror_kept = false;
 		if (still_kept(t)) {
@@ -403,10 +410,9 @@ static enum imp_call_route dlinfo_enter(struct imp_call *c)
 
 /* ---- the functions themselves ----------------------------------------------------------------------- */
 
-#define INTERPOSER(name, leave)									\
-	static const struct imp_interposer name##_interposer __attribute__((used)) = {		\
-		name##_enter, leave								\
-	};											\
+#define INTERPOSER(name, leave)                                \
+	static const struct imp_interposer name##_interposer   \
+		__attribute__((used)) = {name##_enter, leave}; \
 	IMP_INTERPOSE(name, name##_interposer)
 
 INTERPOSER(dlopen, load_leave);

@@ -3,27 +3,24 @@
 
 #include <elf.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "growing_array.h"
+#include "loaded_names.h"
 #include "python_hook.h"
-#include "raw_syscall.h"
 #include "poison.h"
 
-#define STAGED_MAX	64		/* new objects that are taken up in one pass */
-#define STAGED_TEXT	32768		/* bytes of their paths; room for one of IMP_TEXT_MAX at least */
-#define BUILD_ID_MAX	64
-#define NAMES		2048		/* names that came back; a power of two */
-#define LOCK_SPINS	2000
-#define READ_TRIES	1000
+#define STAGED_MAX   64	   /* new objects that are taken up in one pass */
+#define STAGED_TEXT  32768 /* bytes of their paths; room for one of IMP_TEXT_MAX at least */
+#define BUILD_ID_MAX 64
 
 /* What identifies an object in the link map, in the order of the link map. */
 struct mapped {
 	ElfW(Addr) base, start;
-	const ElfW(Phdr) *phdr;
-	const char *name;		/* ld.so's, only to be compared */
-	uint32_t id;			/* 0: to be written (again) */
-	uint32_t pass;			/* when it was last seen */
+	const ElfW(Phdr) * phdr;
+	const char *name; /* ld.so's, only to be compared */
+	uint32_t id;	  /* 0: to be written (again) */
+	uint32_t pass;	  /* when it was last seen */
 	Lmid_t ns;
 };
 
@@ -32,216 +29,25 @@ struct staged {
 	struct mapped m;
 	ElfW(Addr) end;
 	uint32_t phnum;
-	uint32_t path, path_len;	/* in staged_text[] */
-	uint32_t known;			/* 1 + index in order[]: written before fork, not new to Python */
+	uint32_t path, path_len; /* in staged_text[] */
+	uint32_t known;		 /* 1 + index in order[]: written before fork, not new to Python */
 	uint32_t build_id_len;
 	uint8_t build_id[BUILD_ID_MAX];
 };
 
-/* A growing array in mmapped chunks. Old chunks are kept: somebody may be reading there. */
-struct array {
-	void *items;
-	uint32_t count, room;
-};
-
+/* Under the object table's lock. */
 static struct {
-	uint32_t lock, again;		/* one thread at a time; somebody else wants a look */
-	uint32_t sequence;		/* odd while @sorted changes */
-	struct array order;		/* of struct mapped */
-	struct array sorted;		/* of struct imp_object, by address */
+	uint32_t again;		/* another thread wants a look, and found the table locked */
+	struct imp_array order; /* of struct mapped */
 	uint32_t last_id, generation, pass;
-	uint32_t foreign;		/* entries of order[] outside LM_ID_BASE */
-	bool counted;			/* @adds and @subs are of the last look */
+	uint32_t foreign; /* entries of order[] outside LM_ID_BASE */
+	bool counted;	  /* @adds and @subs are of the last look */
 	unsigned long long adds, subs;
 	uint32_t staged_count, staged_text_len;
 	struct staged staged[STAGED_MAX];
 	char staged_text[STAGED_TEXT];
-	char path[IMP_TEXT_MAX + 1];	/* scratch: a signal handler's stack is small */
+	char path[IMP_TEXT_MAX + 1]; /* scratch: a signal handler's stack is small */
 } objects;
-
-static uint64_t names[NAMES];
-
-uint64_t imp_objects_hash(const char *name)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 0x100000001b3;
-	return h | 1;		/* 0: an empty place */
-}
-
-bool imp_objects_came_back(uint64_t hash)
-{
-	return __atomic_load_n(&names[(hash >> 20) % NAMES], __ATOMIC_RELAXED) == hash;
-}
-
-void imp_objects_remember(uint64_t hash)
-{
-	__atomic_store_n(&names[(hash >> 20) % NAMES], hash, __ATOMIC_RELAXED);
-}
-
-static bool try_lock(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < LOCK_SPINS; i++) {
-		if (!__atomic_exchange_n(&objects.lock, 1, __ATOMIC_ACQUIRE))
-			return true;
-#if defined __x86_64__
-		__builtin_ia32_pause();
-#endif
-	}
-	return false;
-}
-
-static void unlock(void)
-{
-	__atomic_store_n(&objects.lock, 0, __ATOMIC_RELEASE);
-}
-
-/* Room for one more; the copy is complete before it is published. */
-static bool reserve(struct array *a, size_t item_size)
-{
-	const uint32_t room = a->room ? a->room * 2 : 128;
-	void *items;
-
-	if (a->count < a->room)
-		return true;
-	items = mmap(NULL, room * item_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (items == MAP_FAILED)
-		return false;
-	if (a->count)
-		memcpy(items, a->items, a->count * item_size);
-	__atomic_store_n(&a->items, items, __ATOMIC_RELEASE);
-	a->room = room;
-	return true;
-}
-
-/* ---- the table by address: written under the lock, read without it ---------------------------------- */
-
-static void write_begin(void)
-{
-	__atomic_store_n(&objects.sequence, objects.sequence + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-static void write_end(void)
-{
-	__atomic_store_n(&objects.sequence, objects.sequence + 1, __ATOMIC_RELEASE);
-}
-
-/* Index of the first entry that begins behind @address. */
-static uint32_t first_behind(const struct imp_object *items, uint32_t count, ElfW(Addr) address)
-{
-	uint32_t low = 0, high = count;
-
-	while (low < high) {
-		const uint32_t middle = low + (high - low) / 2;
-
-		if (items[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static bool sorted_insert(const struct imp_object *new)
-{
-	struct imp_object *items;
-	uint32_t at;
-
-	if (!reserve(&objects.sorted, sizeof(*items)))
-		return false;
-	items = objects.sorted.items;
-	at = first_behind(items, objects.sorted.count, new->start);
-	write_begin();
-	memmove(items + at + 1, items + at, (objects.sorted.count - at) * sizeof(*items));
-	items[at] = *new;
-	__atomic_store_n(&objects.sorted.count, objects.sorted.count + 1, __ATOMIC_RELAXED);
-	write_end();
-	return true;
-}
-
-static void sorted_remove(ElfW(Addr) start, uint32_t id)
-{
-	struct imp_object *items = objects.sorted.items;
-	uint32_t at = first_behind(items, objects.sorted.count, start);
-
-	/* Another object may have been mapped there before it was seen that this one is gone. */
-	while (at && items[at - 1].start == start && items[at - 1].id != id)
-		at--;
-	if (!at || items[at - 1].start != start)
-		return;
-	write_begin();
-	memmove(items + at - 1, items + at, (objects.sorted.count - at) * sizeof(*items));
-	__atomic_store_n(&objects.sorted.count, objects.sorted.count - 1, __ATOMIC_RELAXED);
-	write_end();
-}
-
-static void sorted_set_id(ElfW(Addr) start, uint32_t id)
-{
-	struct imp_object *items = objects.sorted.items;
-	const uint32_t at = first_behind(items, objects.sorted.count, start);
-
-	if (at && items[at - 1].start == start)
-		__atomic_store_n(&items[at - 1].id, id, __ATOMIC_RELAXED);
-}
-
-bool imp_objects_get(const void *address, struct imp_object *copy)
-{
-	unsigned int i;
-
-	for (i = 0; i < READ_TRIES; i++) {
-		const uint32_t before = __atomic_load_n(&objects.sequence, __ATOMIC_ACQUIRE);
-		const struct imp_object *items = __atomic_load_n(&objects.sorted.items, __ATOMIC_ACQUIRE);
-		const uint32_t count = __atomic_load_n(&objects.sorted.count, __ATOMIC_RELAXED);
-		uint32_t at;
-
-		/* An odd number under a signal handler stays odd until it returns: give up then. */
-		if (before & 1)
-			continue;
-		at = items ? first_behind(items, count, (ElfW(Addr))address) : 0;
-		if (at)
-			*copy = items[at - 1];
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&objects.sequence, __ATOMIC_RELAXED) == before)
-			return at && (ElfW(Addr))address < copy->end;
-	}
-	return false;
-}
-
-uint32_t imp_objects_find(const void *address, uint64_t *offset)
-{
-	struct imp_object object;
-
-	if (offset)
-		*offset = 0;
-	if (!imp_objects_get(address, &object) || !object.id)
-		return 0;
-	if (offset)
-		*offset = (ElfW(Addr))address - object.base;
-	return object.id;
-}
-
-void imp_objects_set_gadget(uint32_t id, struct imp_return_gadget gadget)
-{
-	struct imp_object *items;
-	uint32_t i;
-
-	if (!try_lock())
-		return;		/* it will be looked for again */
-	items = objects.sorted.items;
-	for (i = 0; i < objects.sorted.count; i++) {
-		if (items[i].id == id) {
-			write_begin();
-			items[i].gadget = gadget;
-			items[i].gadget_known = true;
-			write_end();
-		}
-	}
-	unlock();
-}
 
 uint32_t imp_objects_generation(void)
 {
@@ -250,7 +56,7 @@ uint32_t imp_objects_generation(void)
 
 /* ---- taking down what is new ------------------------------------------------------------------------ */
 
-static void find_extent(struct staged *s, const ElfW(Phdr) *phdr, size_t phnum)
+static void find_extent(struct staged *s, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	ElfW(Addr) low = ~(ElfW(Addr))0, high = 0;
 	size_t i;
@@ -271,7 +77,7 @@ static void find_extent(struct staged *s, const ElfW(Phdr) *phdr, size_t phnum)
 	}
 }
 
-static void find_build_id(struct staged *s, const ElfW(Phdr) *phdr, size_t phnum)
+static void find_build_id(struct staged *s, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	size_t i;
 
@@ -282,13 +88,16 @@ static void find_build_id(struct staged *s, const ElfW(Phdr) *phdr, size_t phnum
 
 		while (phdr[i].p_type == PT_NOTE && left >= sizeof(ElfW(Nhdr))) {
 			const ElfW(Nhdr) *note = (const void *)at;
-			const size_t desc = (sizeof(*note) + note->n_namesz + align - 1) & ~(align - 1);
+			const size_t desc =
+				(sizeof(*note) + note->n_namesz + align - 1) & ~(align - 1);
 			const size_t next = (desc + note->n_descsz + align - 1) & ~(align - 1);
 
-			if (note->n_namesz > left || note->n_descsz > left || desc + note->n_descsz > left)
+			if (note->n_namesz > left || note->n_descsz > left ||
+			    desc + note->n_descsz > left)
 				break;
 			if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == sizeof("GNU") &&
-			    !memcmp(note + 1, "GNU", sizeof("GNU")) && note->n_descsz <= BUILD_ID_MAX) {
+			    !memcmp(note + 1, "GNU", sizeof("GNU")) &&
+			    note->n_descsz <= BUILD_ID_MAX) {
 				s->build_id_len = note->n_descsz;
 				memcpy(s->build_id, at + desc, note->n_descsz);
 				return;
@@ -302,7 +111,7 @@ static void find_build_id(struct staged *s, const ElfW(Phdr) *phdr, size_t phnum
 }
 
 /* False: no room left in this pass. */
-static bool stage(const struct mapped *m, const ElfW(Phdr) *phdr, size_t phnum, const char *path,
+static bool stage(const struct mapped *m, const ElfW(Phdr) * phdr, size_t phnum, const char *path,
 		  uint32_t known)
 {
 	struct staged *s = &objects.staged[objects.staged_count];
@@ -322,8 +131,8 @@ static bool stage(const struct mapped *m, const ElfW(Phdr) *phdr, size_t phnum, 
 }
 
 struct look {
-	uint32_t at;		/* where in order[] the next object is expected */
-	uint32_t left;		/* entries of order[] that were not met yet */
+	uint32_t at;   /* where in order[] the next object is expected */
+	uint32_t left; /* entries of order[] that were not met yet */
 	bool started, unchanged, more;
 };
 
@@ -333,15 +142,19 @@ struct look {
  */
 static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const struct mapped m = {.base = info->dlpi_addr, .phdr = info->dlpi_phdr,
-				 .name = info->dlpi_name, .pass = objects.pass};
+	const struct mapped m = {.base = info->dlpi_addr,
+				 .phdr = info->dlpi_phdr,
+				 .name = info->dlpi_name,
+				 .pass = objects.pass};
 	struct mapped *order = objects.order.items;
 	const uint32_t count = objects.order.count;
 	struct look *look = arg;
 	uint32_t i, tries;
 
-	if (!look->started && size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs)) {
-		if (objects.counted && info->dlpi_adds == objects.adds && info->dlpi_subs == objects.subs) {
+	if (!look->started &&
+	    size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs)) {
+		if (objects.counted && info->dlpi_adds == objects.adds &&
+		    info->dlpi_subs == objects.subs) {
 			look->unchanged = true;
 			return 1;
 		}
@@ -359,7 +172,8 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
 		look->at = i + 1;
 		look->left--;
 		order[i].pass = m.pass;
-		if (!order[i].id && !stage(&m, info->dlpi_phdr, info->dlpi_phnum, info->dlpi_name, i + 1))
+		if (!order[i].id &&
+		    !stage(&m, info->dlpi_phdr, info->dlpi_phnum, info->dlpi_name, i + 1))
 			look->more = true;
 		return look->more;
 	}
@@ -402,10 +216,10 @@ static void remember_names(const char *path, size_t len)
 
 	memmove(objects.path, path, len);
 	objects.path[len] = '\0';
-	imp_objects_remember(imp_objects_hash(objects.path));
+	imp_loaded_names_add(imp_loaded_names_hash(objects.path));
 	slash = strrchr(objects.path, '/');
 	if (slash)
-		imp_objects_remember(imp_objects_hash(slash + 1));
+		imp_loaded_names_add(imp_loaded_names_hash(slash + 1));
 }
 
 /* Puts one staged object into the tables and the record; false where memory is out. */
@@ -419,12 +233,17 @@ static bool take_up(struct imp_thread *t, struct staged *s)
 	s->m.id = ++objects.last_id;
 	if (s->known) {
 		order[s->known - 1].id = s->m.id;
-		sorted_set_id(s->m.start, s->m.id);
+		imp_object_table_set_id(s->m.start, s->m.id);
 	} else {
-		const struct imp_object new = {.start = s->m.start, .end = s->end, .base = s->m.base,
-					       .phdr = s->m.phdr, .phnum = s->phnum, .id = s->m.id};
+		const struct imp_object new = {.start = s->m.start,
+					       .end = s->end,
+					       .base = s->m.base,
+					       .phdr = s->m.phdr,
+					       .phnum = s->phnum,
+					       .id = s->m.id};
 
-		if (!reserve(&objects.order, sizeof(*order)) || !sorted_insert(&new)) {
+		if (!imp_array_reserve(&objects.order, sizeof(*order)) ||
+		    !imp_object_table_insert(&new)) {
 			objects.last_id--;
 			return false;
 		}
@@ -433,7 +252,7 @@ static bool take_up(struct imp_thread *t, struct staged *s)
 		objects.foreign += s->m.ns != LM_ID_BASE;
 	}
 	objects.generation++;
-	if (!len && s->m.ns == LM_ID_BASE) {	/* the main program has no name in the link map */
+	if (!len && s->m.ns == LM_ID_BASE) { /* the main program has no name in the link map */
 		ret = readlink("/proc/self/exe", objects.path, IMP_TEXT_MAX);
 		path = objects.path;
 		len = ret < 0 ? 0 : (size_t)ret;
@@ -453,11 +272,12 @@ static void drop_gone(struct imp_thread *t)
 	for (i = 0; i < objects.order.count; i++) {
 		const bool base = order[i].ns == LM_ID_BASE;
 
-		if (base ? order[i].pass == objects.pass : dladdr((const void *)order[i].start, &info) != 0) {
+		if (base ? order[i].pass == objects.pass :
+			   dladdr((const void *)order[i].start, &info) != 0) {
 			order[kept++] = order[i];
 			continue;
 		}
-		sorted_remove(order[i].start, order[i].id);
+		imp_object_table_remove(order[i].start, order[i].id);
 		objects.foreign -= !base;
 		objects.generation++;
 		if (order[i].id)
@@ -470,7 +290,7 @@ static void drop_gone(struct imp_thread *t)
 struct news {
 	uint32_t id, phnum;
 	ElfW(Addr) base;
-	const ElfW(Phdr) *phdr;
+	const ElfW(Phdr) * phdr;
 };
 
 static uint32_t take_up_staged(struct imp_thread *t, struct news *news)
@@ -481,7 +301,9 @@ static uint32_t take_up_staged(struct imp_thread *t, struct news *news)
 		struct staged *s = &objects.staged[i];
 
 		if (take_up(t, s) && !s->known)
-			news[count++] = (struct news){.id = s->m.id, .phnum = s->phnum, .base = s->m.base,
+			news[count++] = (struct news){.id = s->m.id,
+						      .phnum = s->phnum,
+						      .base = s->m.base,
 						      .phdr = s->m.phdr};
 	}
 	objects.staged_count = objects.staged_text_len = 0;
@@ -496,7 +318,7 @@ void imp_objects_update(struct imp_thread *t)
 
 	do {
 		__atomic_store_n(&objects.again, 1, __ATOMIC_RELEASE);
-		if (!try_lock())
+		if (!imp_object_table_lock())
 			return;
 		__atomic_store_n(&objects.again, 0, __ATOMIC_RELEASE);
 		look = (struct look){.left = objects.order.count - objects.foreign};
@@ -514,9 +336,10 @@ void imp_objects_update(struct imp_thread *t)
 				objects.counted = false;
 			count = take_up_staged(t, news);
 		}
-		unlock();
+		imp_object_table_unlock();
 		for (i = 0; i < count; i++)
-			imp_python_object_added(news[i].id, news[i].base, news[i].phdr, news[i].phnum);
+			imp_python_object_added(news[i].id, news[i].base, news[i].phdr,
+						news[i].phnum);
 	} while (look.more || __atomic_load_n(&objects.again, __ATOMIC_ACQUIRE));
 }
 
@@ -526,7 +349,8 @@ static bool namespace_has(const struct link_map *map, ElfW(Addr) start)
 	uint32_t i;
 
 	for (i = 0; i < objects.order.count; i++) {
-		if (order[i].ns != LM_ID_BASE && order[i].start == start && order[i].name == map->l_name)
+		if (order[i].ns != LM_ID_BASE && order[i].start == start &&
+		    order[i].name == map->l_name)
 			return true;
 	}
 	return false;
@@ -541,10 +365,10 @@ void imp_objects_add_namespace(struct imp_thread *t, const struct link_map *map,
 		return;
 	while (map->l_prev)
 		map = map->l_prev;
-	if (!try_lock())
+	if (!imp_object_table_lock())
 		return;
 	for (; map; map = map->l_next) {
-		const ElfW(Ehdr) *header;
+		const ElfW(Ehdr) * header;
 		struct mapped m = {.base = map->l_addr, .name = map->l_name, .ns = ns};
 
 		/* ld.so itself is shared between the namespaces, and known. */
@@ -561,29 +385,24 @@ void imp_objects_add_namespace(struct imp_thread *t, const struct link_map *map,
 		}
 	}
 	take_up_staged(t, news);
-	unlock();
+	imp_object_table_unlock();
 }
 
 void imp_objects_forget(void)
 {
 	struct mapped *order = objects.order.items;
-	struct imp_object *items = objects.sorted.items;
 	uint32_t i;
 
-	if (objects.lock) {
-		/* Another thread was at it when the process forked: what it left is of no use. */
-		objects.order.count = objects.sorted.count = 0;
+	/* Where another thread was at it when the process forked, what it left is of no use. */
+	if (!imp_object_table_forget()) {
+		objects.order.count = 0;
 		objects.foreign = 0;
-		objects.sequence += objects.sequence & 1;
 	}
 	for (i = 0; i < objects.order.count; i++)
 		order[i].id = 0;
-	for (i = 0; i < objects.sorted.count; i++)
-		items[i].id = 0;
 	objects.staged_count = objects.staged_text_len = 0;
 	objects.last_id = 0;
 	objects.counted = false;
 	objects.again = 0;
 	objects.generation++;
-	objects.lock = 0;
 }

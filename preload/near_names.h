@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMP_NEAR_NAMES_MAX 32	/* of one directory */
+#define IMP_NEAR_NAMES_MAX 32 /* of one directory */
 
 /* Is a name of that kind in the finder's cached listing? */
 enum imp_in_cache {
@@ -17,15 +17,15 @@ enum imp_in_cache {
 
 /* The names of a directory that come near to a module's, each once. */
 struct imp_near_names {
-	const char *tail;	/* the last part of the module's name; borrowed */
+	const char *tail; /* the last part of the module's name; borrowed */
 	size_t tail_len;
-	char *buf;		/* borrowed; where the names are kept */
+	char *buf; /* borrowed; where the names are kept */
 	size_t size;
 	size_t used;
 	size_t count;
-	bool cut;		/* there were more */
+	bool cut; /* there were more */
 	struct {
-		uint16_t start;	/* in @buf, NUL-terminated */
+		uint16_t start; /* in @buf, NUL-terminated */
 		uint16_t len;
 		uint8_t in_cache;
 	} names[IMP_NEAR_NAMES_MAX];

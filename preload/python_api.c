@@ -15,9 +15,9 @@ int imp_python_api_load(struct imp_python_api *py, const struct imp_elf_symbols 
 	/* In 2.7 the str of today is called PyUnicodeUCS2 or UCS4, and has no such function. */
 	if (!imp_elf_symbols_find(symbols, "PyUnicode_GetLength", NULL))
 		return -ENOENT;
-#define X(type, name, parameters)					\
-	py->name = imp_elf_symbols_find(symbols, #name, NULL);		\
-	if (!py->name)							\
+#define X(type, name, parameters)                              \
+	py->name = imp_elf_symbols_find(symbols, #name, NULL); \
+	if (!py->name)                                         \
 		*missing = #name;
 	IMP_PYTHON_FUNCTIONS(X)
 #undef X
@@ -83,14 +83,15 @@ int imp_python_types_load(struct imp_python_api *py)
 	t->module = type_of_item(py, modules, "sys");
 	importlib = py->PyDict_GetItemString(modules, "_frozen_importlib");
 	t->function = importlib && imp_python_is_module(py, importlib) ?
-		type_of_item(py, py->PyModule_GetDict(importlib), "_find_and_load") : NULL;
+			      type_of_item(py, py->PyModule_GetDict(importlib), "_find_and_load") :
+			      NULL;
 	t->none = py->Py_BuildValue("");
-	imp_python_drop(py, t->none);		/* it is never freed */
+	imp_python_drop(py, t->none); /* it is never freed */
 	if (!t->type || !t->object || !t->str || !t->bytes || !t->bool_ || !t->int_ || !t->float_ ||
-	    !t->list || !t->tuple || !t->dict || !t->set || !t->base_exception || !t->import_error ||
-	    !t->module_not_found || !t->os_error || !t->syntax_error || !t->key_error ||
-	    !t->system_exit || !t->runtime_error || !t->builtin_function || !t->module || !t->function ||
-	    !t->none)
+	    !t->list || !t->tuple || !t->dict || !t->set || !t->base_exception ||
+	    !t->import_error || !t->module_not_found || !t->os_error || !t->syntax_error ||
+	    !t->key_error || !t->system_exit || !t->runtime_error || !t->builtin_function ||
+	    !t->module || !t->function || !t->none)
 		goto missing;
 	size = imp_python_attr(py, t->object, "__basicsize__");
 	if (!size)
@@ -140,7 +141,7 @@ static PyObject *make_name(const struct imp_python_api *py, const char *literal)
 
 PyObject *imp_python_name(const struct imp_python_api *py, const char *literal)
 {
-	size_t i = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57;	/* 7 bits: IMP_PYTHON_NAMES */
+	size_t i = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57; /* 7 bits: IMP_PYTHON_NAMES */
 	PyObject *str, *expected = NULL;
 	const char *found;
 

@@ -23,77 +23,74 @@ struct imp_elf_symbols;
 typedef struct _object PyObject;
 
 /* X(type, name, parameters): where one is missing, this is no CPython that we can hook. */
-#define IMP_PYTHON_FUNCTIONS(X)									\
-	X(int, Py_IsInitialized, (void))							\
-	X(void, Py_IncRef, (PyObject *))							\
-	X(void, Py_DecRef, (PyObject *))							\
-	X(PyObject *, Py_BuildValue, (const char *, ...))					\
-	X(PyObject *, PyImport_GetModuleDict, (void))						\
-	X(PyObject *, PyEval_GetBuiltins, (void))						\
-	X(PyObject *, PyEval_GetFrame, (void))							\
-	X(PyObject *, PyObject_Type, (PyObject *))						\
-	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))			\
-	X(PyObject *, PyObject_GetAttr, (PyObject *, PyObject *))				\
-	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))			\
-	X(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))			\
-	X(PyObject *, PyObject_GetIter, (PyObject *))						\
-	X(PyObject *, PyIter_Next, (PyObject *))						\
-	X(ssize_t, PyObject_Hash, (PyObject *))							\
-	X(PyObject *, PyUnicode_InternFromString, (const char *))				\
-	X(PyObject *, PyUnicode_DecodeFSDefaultAndSize, (const char *, ssize_t))		\
-	X(PyObject *, PyUnicode_EncodeFSDefault, (PyObject *))					\
-	X(PyObject *, PyUnicode_AsUTF8String, (PyObject *))					\
-	X(PyObject *, PyUnicode_AsEncodedString, (PyObject *, const char *, const char *))	\
-	X(PyObject *, PyUnicode_Substring, (PyObject *, ssize_t, ssize_t))			\
-	X(ssize_t, PyUnicode_GetLength, (PyObject *))						\
-	X(uint32_t, PyUnicode_ReadChar, (PyObject *, ssize_t))					\
-	X(PyObject *, PyBytes_FromStringAndSize, (const char *, ssize_t))			\
-	X(char *, PyBytes_AsString, (PyObject *))						\
-	X(ssize_t, PyBytes_Size, (PyObject *))							\
-	X(PyObject *, PyDict_GetItemWithError, (PyObject *, PyObject *))			\
-	X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))				\
-	X(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *))			\
-	X(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))			\
-	X(ssize_t, PyDict_Size, (PyObject *))							\
-	X(ssize_t, PyList_Size, (PyObject *))							\
-	X(PyObject *, PyList_New, (ssize_t))							\
-	X(int, PyList_Append, (PyObject *, PyObject *))						\
-	X(PyObject *, PyList_GetItem, (PyObject *, ssize_t))					\
-	X(ssize_t, PyTuple_Size, (PyObject *))							\
-	X(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))					\
-	X(ssize_t, PySet_Size, (PyObject *))							\
-	X(int, PySet_Contains, (PyObject *, PyObject *))					\
-	X(long long, PyLong_AsLongLongAndOverflow, (PyObject *, int *))				\
-	X(double, PyFloat_AsDouble, (PyObject *))						\
-	X(PyObject *, PyModule_New, (const char *))						\
-	X(PyObject *, PyModule_GetDict, (PyObject *))						\
-	X(PyObject *, PyCFunction_NewEx, (const void *, PyObject *, PyObject *))		\
-	X(void *, PyCFunction_GetFunction, (PyObject *))					\
-	X(PyObject *, PyInstanceMethod_New, (PyObject *))					\
-	X(void, PyErr_SetObject, (PyObject *, PyObject *))					\
-	X(void, PyErr_SetString, (PyObject *, const char *))					\
-	X(void, PyErr_Clear, (void))								\
-	X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))				\
-	X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))				\
-	X(void, PyErr_GetExcInfo, (PyObject **, PyObject **, PyObject **))			\
-	X(PyObject *, PyException_GetTraceback, (PyObject *))					\
-	X(PyObject *, PyException_GetCause, (PyObject *))					\
-	X(PyObject *, PyException_GetContext, (PyObject *))					\
-	X(int, PyType_IsSubtype, (PyObject *, PyObject *))					\
-	X(unsigned long, PyType_GetFlags, (PyObject *))						\
+#define IMP_PYTHON_FUNCTIONS(X)                                                            \
+	X(int, Py_IsInitialized, (void))                                                   \
+	X(void, Py_IncRef, (PyObject *))                                                   \
+	X(void, Py_DecRef, (PyObject *))                                                   \
+	X(PyObject *, Py_BuildValue, (const char *, ...))                                  \
+	X(PyObject *, PyImport_GetModuleDict, (void))                                      \
+	X(PyObject *, PyEval_GetBuiltins, (void))                                          \
+	X(PyObject *, PyEval_GetFrame, (void))                                             \
+	X(PyObject *, PyObject_Type, (PyObject *))                                         \
+	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))                 \
+	X(PyObject *, PyObject_GetAttr, (PyObject *, PyObject *))                          \
+	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))             \
+	X(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))                   \
+	X(PyObject *, PyObject_GetIter, (PyObject *))                                      \
+	X(PyObject *, PyIter_Next, (PyObject *))                                           \
+	X(ssize_t, PyObject_Hash, (PyObject *))                                            \
+	X(PyObject *, PyUnicode_InternFromString, (const char *))                          \
+	X(PyObject *, PyUnicode_DecodeFSDefaultAndSize, (const char *, ssize_t))           \
+	X(PyObject *, PyUnicode_EncodeFSDefault, (PyObject *))                             \
+	X(PyObject *, PyUnicode_AsUTF8String, (PyObject *))                                \
+	X(PyObject *, PyUnicode_AsEncodedString, (PyObject *, const char *, const char *)) \
+	X(PyObject *, PyUnicode_Substring, (PyObject *, ssize_t, ssize_t))                 \
+	X(ssize_t, PyUnicode_GetLength, (PyObject *))                                      \
+	X(uint32_t, PyUnicode_ReadChar, (PyObject *, ssize_t))                             \
+	X(PyObject *, PyBytes_FromStringAndSize, (const char *, ssize_t))                  \
+	X(char *, PyBytes_AsString, (PyObject *))                                          \
+	X(ssize_t, PyBytes_Size, (PyObject *))                                             \
+	X(PyObject *, PyDict_GetItemWithError, (PyObject *, PyObject *))                   \
+	X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                    \
+	X(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *))               \
+	X(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))             \
+	X(ssize_t, PyList_Size, (PyObject *))                                              \
+	X(PyObject *, PyList_New, (ssize_t))                                               \
+	X(int, PyList_Append, (PyObject *, PyObject *))                                    \
+	X(PyObject *, PyList_GetItem, (PyObject *, ssize_t))                               \
+	X(ssize_t, PyTuple_Size, (PyObject *))                                             \
+	X(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))                              \
+	X(ssize_t, PySet_Size, (PyObject *))                                               \
+	X(long long, PyLong_AsLongLongAndOverflow, (PyObject *, int *))                    \
+	X(double, PyFloat_AsDouble, (PyObject *))                                          \
+	X(PyObject *, PyModule_New, (const char *))                                        \
+	X(PyObject *, PyModule_GetDict, (PyObject *))                                      \
+	X(PyObject *, PyCFunction_NewEx, (const void *, PyObject *, PyObject *))           \
+	X(void *, PyCFunction_GetFunction, (PyObject *))                                   \
+	X(PyObject *, PyInstanceMethod_New, (PyObject *))                                  \
+	X(void, PyErr_SetString, (PyObject *, const char *))                               \
+	X(void, PyErr_Clear, (void))                                                       \
+	X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))                      \
+	X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))                       \
+	X(void, PyErr_GetExcInfo, (PyObject **, PyObject **, PyObject **))                 \
+	X(PyObject *, PyException_GetTraceback, (PyObject *))                              \
+	X(PyObject *, PyException_GetCause, (PyObject *))                                  \
+	X(PyObject *, PyException_GetContext, (PyObject *))                                \
+	X(int, PyType_IsSubtype, (PyObject *, PyObject *))                                 \
+	X(unsigned long, PyType_GetFlags, (PyObject *))                                    \
 	X(int, PyFrame_GetLineNumber, (PyObject *))
 
 /* Not in every version: NULL where it is missing. */
-#define IMP_PYTHON_OPTIONAL(X)									\
-	X(PyObject *, PyErr_GetRaisedException, (void))			/* 3.12 */		\
-	X(void, PyErr_SetRaisedException, (PyObject *))			/* 3.12 */		\
-	X(PyObject *, PyFrame_GetBack, (PyObject *))			/* 3.9 */		\
-	X(PyObject *, PyFrame_GetCode, (PyObject *))			/* 3.9 */		\
-	X(PyObject *, PyFrame_GetGlobals, (PyObject *))			/* 3.11 */		\
-	X(int, PyDict_GetItemRef, (PyObject *, PyObject *, PyObject **)) /* 3.13 */		\
-	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))		/* 3.13 */		\
-	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */	\
-	X(void *, PyModule_GetDef, (PyObject *))							\
+#define IMP_PYTHON_OPTIONAL(X)                                                                  \
+	X(PyObject *, PyErr_GetRaisedException, (void))				  /* 3.12 */    \
+	X(void, PyErr_SetRaisedException, (PyObject *))				  /* 3.12 */    \
+	X(PyObject *, PyFrame_GetBack, (PyObject *))				  /* 3.9 */     \
+	X(PyObject *, PyFrame_GetCode, (PyObject *))				  /* 3.9 */     \
+	X(PyObject *, PyFrame_GetGlobals, (PyObject *))				  /* 3.11 */    \
+	X(int, PyDict_GetItemRef, (PyObject *, PyObject *, PyObject **))	  /* 3.13 */    \
+	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))			  /* 3.13 */    \
+	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */ \
+	X(void *, PyModule_GetDef, (PyObject *))                                                \
 	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))
 
 /* Types and objects; static in CPython, so the same in all its interpreters. Borrowed. */
@@ -103,7 +100,7 @@ struct imp_python_types {
 	PyObject *module, *builtin_function, *function;
 	PyObject *base_exception, *import_error, *module_not_found, *os_error, *syntax_error,
 		*key_error, *system_exit, *runtime_error;
-	size_t object_size;	/* object.__basicsize__: how long a PyObject head is in this build */
+	size_t object_size; /* object.__basicsize__: how long a PyObject head is in this build */
 };
 
 /*
@@ -112,17 +109,17 @@ struct imp_python_types {
  */
 #define IMP_PYTHON_NAMES 128
 struct imp_python_names {
-	PyObject *kept;		/* borrowed */
+	PyObject *kept; /* borrowed */
 	struct {
 		const char *name;
-		PyObject *str;		/* borrowed from @kept */
+		PyObject *str; /* borrowed from @kept */
 	} slots[IMP_PYTHON_NAMES];
 };
 
 /* The functions are the same for all interpreters of a CPython; each has a copy with names of its own. */
 struct imp_python_api {
-	struct imp_python_names *names;		/* NULL: none are kept */
-#define X(type, name, parameters) type (*name) parameters;
+	struct imp_python_names *names; /* NULL: none are kept */
+#define X(type, name, parameters) type(*name) parameters;
 	IMP_PYTHON_FUNCTIONS(X)
 	IMP_PYTHON_OPTIONAL(X)
 #undef X
@@ -147,8 +144,8 @@ int imp_python_types_load(struct imp_python_api *py);
  * The exception that may be pending, put aside while we work. Neither normalized nor looked at.
  */
 struct imp_python_error {
-	PyObject *type, *value, *traceback;	/* owned between save and restore */
-	bool raised;		/* @value alone was pending (3.12); the others are for reading */
+	PyObject *type, *value, *traceback; /* owned between save and restore */
+	bool raised; /* @value alone was pending (3.12); the others are for reading */
 };
 void imp_python_error_save(const struct imp_python_api *py, struct imp_python_error *error);
 void imp_python_error_restore(const struct imp_python_api *py, struct imp_python_error *error);
@@ -196,12 +193,13 @@ static inline bool imp_python_is_module(const struct imp_python_api *py, PyObjec
 	return type && (type == py->types.module || py->PyType_IsSubtype(type, py->types.module));
 }
 
-#define IMP_PYTHON_TPFLAGS_BASE_EXC	(1UL << 30)
-#define IMP_PYTHON_TPFLAGS_TYPE		(1UL << 31)
+#define IMP_PYTHON_TPFLAGS_BASE_EXC (1UL << 30)
+#define IMP_PYTHON_TPFLAGS_TYPE	    (1UL << 31)
 
 static inline bool imp_python_is_exception(const struct imp_python_api *py, PyObject *object)
 {
-	return object && py->PyType_GetFlags(imp_python_type(py, object)) & IMP_PYTHON_TPFLAGS_BASE_EXC;
+	return object &&
+	       py->PyType_GetFlags(imp_python_type(py, object)) & IMP_PYTHON_TPFLAGS_BASE_EXC;
 }
 
 static inline bool imp_python_is_class(const struct imp_python_api *py, PyObject *object)

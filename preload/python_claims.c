@@ -9,9 +9,13 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define FILES_MAX    2000	/* that are opened for one exception */
-#define ENTRIES_MAX  256
-#define NAMES_MAX    20000	/* of one directory */
+#define FILES_MAX   2000 /* that are opened for one exception */
+#define ENTRIES_MAX 256
+#define NAMES_MAX   20000 /* of one directory */
+
+/* Bytes of metadata that are read: at a failure, which the program may handle; and at its end. */
+#define RELATED_BUDGET (256 << 10)
+#define CHAIN_BUDGET   (64 << 20)
 
 /* The parts of t->listing; python_snapshot.c uses the first 12 KiB and, before, the last 16. */
 #define RELATED_AT   12288
@@ -19,7 +23,7 @@
 #define CHAIN_SIZE   16384
 #define NAMES_AT     16384
 #define NAMES_SIZE   8192
-#define FILE_AT      24576
+#define FILE_AT	     24576
 #define FILE_SIZE    8192
 _Static_assert(FILE_AT + FILE_SIZE <= IMP_LISTING_MAX, "the parts fit");
 
@@ -27,7 +31,7 @@ void imp_claims_begin(struct imp_claim_scan *scan, struct imp_thread *t, struct 
 		      const char *name, size_t len)
 {
 	imp_claim_scan_init(scan, t->listing + RELATED_AT, RELATED_SIZE, t->listing + FILE_AT,
-			    FILE_SIZE);
+			    FILE_SIZE, RELATED_BUDGET);
 	/* sitecustomize and the like belong to nobody. */
 	if (in->phase == IMP_PHASE_SITE)
 		return;
@@ -148,7 +152,8 @@ void imp_claims_of_chain(struct imp_thread *t, struct imp_interp *in, PyObject *
 	size_t files = FILES_MAX, k;
 	ssize_t i, size;
 
-	imp_claim_scan_init(&scan, t->listing, CHAIN_SIZE, t->listing + FILE_AT, FILE_SIZE);
+	imp_claim_scan_init(&scan, t->listing, CHAIN_SIZE, t->listing + FILE_AT, FILE_SIZE,
+			    CHAIN_BUDGET);
 	add_names_of_chain(&scan, py, exception);
 	/* What the user sees may have come of a failure that some except clause swallowed. */
 	for (k = 0; k < IMP_FAILED_NAMES; k++)

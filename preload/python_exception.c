@@ -5,7 +5,7 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define MESSAGE_DEPTH_MAX 4	/* an exception whose argument is an exception, and tuples in tuples */
+#define MESSAGE_DEPTH_MAX 4 /* an exception whose argument is an exception, and tuples in tuples */
 #define MESSAGE_ITEMS_MAX 32
 
 static void add_message(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value,
@@ -42,7 +42,8 @@ static void add_object(struct imp_text_buf *b, const struct imp_python_api *py, 
 			imp_text_add_number(b, number);
 	} else if (type == types->bytes) {
 		imp_text_add_string(b, "b");
-		imp_text_add_quoted(b, py->PyBytes_AsString(object), (size_t)py->PyBytes_Size(object));
+		imp_text_add_quoted(b, py->PyBytes_AsString(object),
+				    (size_t)py->PyBytes_Size(object));
 	} else if (type == types->tuple && depth < MESSAGE_DEPTH_MAX) {
 		size = py->PyTuple_Size(object);
 		imp_text_add_string(b, "(");
@@ -115,7 +116,8 @@ static bool add_os_error(struct imp_text_buf *b, const struct imp_python_api *py
 }
 
 /* As SyntaxError.__str__() does: "message (file, line N)", of the file its last part. */
-static bool add_syntax_error(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value)
+static bool add_syntax_error(struct imp_text_buf *b, const struct imp_python_api *py,
+			     PyObject *value)
 {
 	PyObject *base = py->types.syntax_error;
 	PyObject *message = imp_python_member(py, value, base, "msg");
@@ -148,7 +150,8 @@ static bool add_syntax_error(struct imp_text_buf *b, const struct imp_python_api
 	return ok;
 }
 
-static bool add_import_error(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value)
+static bool add_import_error(struct imp_text_buf *b, const struct imp_python_api *py,
+			     PyObject *value)
 {
 	PyObject *message = imp_python_member(py, value, py->types.import_error, "msg");
 	bool ok = imp_python_is(py, message, py->types.str);
@@ -183,7 +186,8 @@ static void add_message(struct imp_text_buf *b, const struct imp_python_api *py,
 	imp_python_drop(py, args);
 }
 
-void imp_python_add_message(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *object)
+void imp_python_add_message(struct imp_text_buf *b, const struct imp_python_api *py,
+			    PyObject *object)
 {
 	add_object(b, py, object, false, 0);
 }
@@ -229,8 +233,9 @@ static void put_type(struct imp_cbor *c, struct imp_thread *t, const struct imp_
 }
 
 /* The map of an exception object; @left: how many more of the chain may follow. */
-static void put_exception_map(struct imp_cbor *c, struct imp_thread *t, const struct imp_python_api *py,
-			      unsigned int key, PyObject *value, PyObject *traceback, unsigned int left)
+static void put_exception_map(struct imp_cbor *c, struct imp_thread *t,
+			      const struct imp_python_api *py, unsigned int key, PyObject *value,
+			      PyObject *traceback, unsigned int left)
 {
 	struct imp_text_buf b = {.data = t->text, .size = sizeof(t->text)};
 	PyObject *cause, *context, *suppress;
@@ -270,8 +275,9 @@ static void put_exception_map(struct imp_cbor *c, struct imp_thread *t, const st
 	imp_cbor_map_end(c);
 }
 
-void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t, const struct imp_python_api *py,
-			      unsigned int key, PyObject *type, PyObject *value, PyObject *traceback)
+void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t,
+			      const struct imp_python_api *py, unsigned int key, PyObject *type,
+			      PyObject *value, PyObject *traceback)
 {
 	struct imp_text_buf b = {.data = t->text, .size = sizeof(t->text)};
 

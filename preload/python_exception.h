@@ -15,8 +15,9 @@ struct imp_thread;
  * None of the program's code runs: a message that only the class's own __str__ knows is put together
  * from the simple ones among its arguments instead. Uses t->text.
  */
-void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t, const struct imp_python_api *py,
-			      unsigned int key, PyObject *type, PyObject *value, PyObject *traceback);
+void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t,
+			      const struct imp_python_api *py, unsigned int key, PyObject *type,
+			      PyObject *value, PyObject *traceback);
 
 /* imp_python_import_error_name - ImportError.name, a new reference to a str, or NULL */
 PyObject *imp_python_import_error_name(const struct imp_python_api *py, PyObject *value);
@@ -24,6 +25,7 @@ PyObject *imp_python_import_error_name(const struct imp_python_api *py, PyObject
 /*
  * imp_python_add_message - what str() of a simple object or of an exception would say
  */
-void imp_python_add_message(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *object);
+void imp_python_add_message(struct imp_text_buf *b, const struct imp_python_api *py,
+			    PyObject *object);
 
 #endif

@@ -7,8 +7,8 @@
 #include "recorder.h"
 #include "poison.h"
 
-static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step step, PyObject *name,
-		      PyObject *origin)
+static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step step,
+		      PyObject *name, PyObject *origin)
 {
 	struct imp_attempt *attempt = imp_import_current(t, in);
 	uint32_t call = imp_record_next_id();

@@ -7,11 +7,12 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define TRACEBACK_MAX 2000	/* steps: the traceback of a runaway recursion is longer */
+#define TRACEBACK_MAX 2000 /* steps: the traceback of a runaway recursion is longer */
 
 static PyObject *frame_code(const struct imp_python_api *py, PyObject *frame)
 {
-	return py->PyFrame_GetCode ? py->PyFrame_GetCode(frame) : imp_python_attr(py, frame, "f_code");
+	return py->PyFrame_GetCode ? py->PyFrame_GetCode(frame) :
+				     imp_python_attr(py, frame, "f_code");
 }
 
 static bool has_end(const struct imp_python_text *text, const char *end)
@@ -31,10 +32,10 @@ static bool may_be_machinery(const struct imp_python_api *py, PyObject *file)
 {
 	ssize_t at = py->PyUnicode_GetLength(file) - 13;
 
-	return has_char(py, file, 0, '<') ||	/* <frozen importlib._bootstrap> */
-	       has_char(py, file, at, 'b') ||	/* importlib/__init__.py */
-	       has_char(py, file, at, '_') ||	/* importlib/_bootstrap.py */
-	       has_char(py, file, at, 'p');	/* importlib/_bootstrap_external.py */
+	return has_char(py, file, 0, '<') ||  /* <frozen importlib._bootstrap> */
+	       has_char(py, file, at, 'b') || /* importlib/__init__.py */
+	       has_char(py, file, at, '_') || /* importlib/_bootstrap.py */
+	       has_char(py, file, at, 'p');   /* importlib/_bootstrap_external.py */
 }
 
 static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
@@ -47,7 +48,8 @@ static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
 
 	if (imp_python_is(py, file, py->types.str) && may_be_machinery(py, file)) {
 		imp_python_text_get(py, file, &text);
-		is = (text.len >= sizeof(frozen) - 1 && !memcmp(text.data, frozen, sizeof(frozen) - 1)) ||
+		is = (text.len >= sizeof(frozen) - 1 &&
+		      !memcmp(text.data, frozen, sizeof(frozen) - 1)) ||
 		     has_end(&text, "/importlib/__init__.py") ||
 		     has_end(&text, "/importlib/_bootstrap.py") ||
 		     has_end(&text, "/importlib/_bootstrap_external.py");
@@ -84,7 +86,8 @@ static PyObject *innermost(const struct imp_python_api *py)
 }
 
 /* @line is where the frame is now, or, for a traceback, where it was. */
-static void value_frame(struct imp_cbor *c, const struct imp_python_api *py, PyObject *frame, int line)
+static void value_frame(struct imp_cbor *c, const struct imp_python_api *py, PyObject *frame,
+			int line)
 {
 	PyObject *code = frame_code(py, frame);
 	PyObject *file = imp_python_attr(py, code, "co_filename");

@@ -5,7 +5,7 @@
 #include "cbor_put.h"
 #include "python_api.h"
 
-#define IMP_STACK_MAX 64	/* frames of one IMP_KEY_STACK */
+#define IMP_STACK_MAX 64 /* frames of one IMP_KEY_STACK */
 
 /*
  * Frames are recorded as [file, line, function, module]. Those of the import machinery are left out:

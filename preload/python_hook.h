@@ -14,6 +14,7 @@
  * are led through our init function, which installs the hooks in each interpreter. Called for every
  * object once, with no lock held; costs one symbol look-up for others.
  */
-void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum);
+void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr,
+			     size_t phnum);
 
 #endif

@@ -27,8 +27,8 @@ struct imp_attempt *imp_import_current(struct imp_thread *t, const struct imp_in
 }
 
 /* The attempt of that number, wherever in the stack: greenlets end in another order than they began. */
-static struct imp_attempt *find_attempt(struct imp_thread *t, const struct imp_interp *in, uint32_t id,
-					uint64_t image_ns)
+static struct imp_attempt *find_attempt(struct imp_thread *t, const struct imp_interp *in,
+					uint32_t id, uint64_t image_ns)
 {
 	uint32_t i;
 
@@ -86,9 +86,9 @@ static PyObject *name_argument(const struct imp_python_api *py, PyObject *args, 
 
 /* What the hook remembers of its attempt while the original runs. */
 struct running {
-	uint32_t id;		/* 0: not recorded */
+	uint32_t id; /* 0: not recorded */
 	uint64_t image_ns;
-	PyObject *name;		/* owned */
+	PyObject *name; /* owned */
 };
 
 static void begin(struct imp_thread *t, struct imp_interp *in, struct running *run)
@@ -154,8 +154,10 @@ static void put_module(struct imp_cbor *c, struct imp_thread *t, const struct im
 	imp_python_put_path(c, py, IMP_KEY_ORIGIN, origin);
 	loader = imp_python_plain_attr(py, spec, "loader");
 	if (loader && loader != py->types.none) {
-		imp_python_type_name(&b, py, imp_python_is_class(py, loader) ?
-				     loader : imp_python_type(py, loader), false);
+		imp_python_type_name(&b, py,
+				     imp_python_is_class(py, loader) ? loader :
+								       imp_python_type(py, loader),
+				     false);
 		imp_put_shared(c, IMP_KEY_LOADER, b.data, b.len);
 	}
 	imp_python_drop(py, loader);
@@ -224,7 +226,8 @@ static bool is_search_failure(struct imp_thread *t, const struct imp_python_api 
 	       !imp_python_has_where(py, error->traceback);
 }
 
-static void end(struct imp_thread *t, struct imp_interp *in, const struct running *run, PyObject *result)
+static void end(struct imp_thread *t, struct imp_interp *in, const struct running *run,
+		PyObject *result)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_attempt *attempt = find_attempt(t, in, run->id, run->image_ns), *parent;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "link_map_diff.h"
 #include "python_text.h"
 #include "recorder.h"
 #include "poison.h"
@@ -49,7 +50,8 @@ static void put_attr(struct imp_cbor *c, const struct imp_python_api *py, unsign
 	imp_python_drop(py, value);
 }
 
-static void put_sys(struct imp_cbor *c, const struct imp_interp *in, unsigned int key, const char *name)
+static void put_sys(struct imp_cbor *c, const struct imp_interp *in, unsigned int key,
+		    const char *name)
 {
 	PyObject *value = imp_python_dict_get(in->py, in->sys_dict, name);
 	struct imp_python_text text;
@@ -61,10 +63,27 @@ static void put_sys(struct imp_cbor *c, const struct imp_interp *in, unsigned in
 }
 
 static const char *const flag_names[] = {
-	"debug", "inspect", "interactive", "optimize", "dont_write_bytecode", "no_user_site", "no_site",
-	"ignore_environment", "verbose", "bytes_warning", "quiet", "hash_randomization", "isolated",
-	"dev_mode", "utf8_mode", "warn_default_encoding", "safe_path", "int_max_str_digits", "gil",
-	"thread_inherit_context", "context_aware_warnings",
+	"debug",
+	"inspect",
+	"interactive",
+	"optimize",
+	"dont_write_bytecode",
+	"no_user_site",
+	"no_site",
+	"ignore_environment",
+	"verbose",
+	"bytes_warning",
+	"quiet",
+	"hash_randomization",
+	"isolated",
+	"dev_mode",
+	"utf8_mode",
+	"warn_default_encoding",
+	"safe_path",
+	"int_max_str_digits",
+	"gil",
+	"thread_inherit_context",
+	"context_aware_warnings",
 };
 
 static void put_flags(struct imp_cbor *c, struct imp_interp *in)
@@ -81,7 +100,8 @@ static void put_flags(struct imp_cbor *c, struct imp_interp *in)
 	imp_put_map(c, IMP_KEY_FLAGS);
 	for (i = 0; i < sizeof(flag_names) / sizeof(*flag_names); i++) {
 		value = imp_python_attr(py, flags, flag_names[i]);
-		if (imp_python_is(py, value, py->types.int_) || imp_python_is(py, value, py->types.bool_)) {
+		if (imp_python_is(py, value, py->types.int_) ||
+		    imp_python_is(py, value, py->types.bool_)) {
 			imp_cbor_bytes(c, flag_names[i], strlen(flag_names[i]));
 			number = py->PyLong_AsLongLongAndOverflow(value, &overflow);
 			imp_cbor_int(c, number);
@@ -136,7 +156,8 @@ static void write_interpreter(struct imp_thread *t, struct imp_interp *in)
 	put_sys(c, in, IMP_KEY_STDLIB, "_stdlib_dir");
 	put_sys(c, in, IMP_KEY_PLATFORM, "platform");
 	put_flags(c, in);
-	imp_put_uint(c, IMP_KEY_OBJECT, in->object);
+	/* Asked each time: a forked child numbers its objects anew. */
+	imp_put_uint(c, IMP_KEY_OBJECT, imp_objects_find((const void *)py->Py_IsInitialized, NULL));
 	imp_record_end(t);
 	imp_python_drop(py, implementation);
 }
@@ -184,8 +205,8 @@ static void value_name(struct imp_cbor *c, struct imp_thread *t, const struct im
 	imp_value_shared(c, b.data, b.len);
 }
 
-static void put_names(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in, unsigned int key,
-		      PyObject *list)
+static void put_names(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in,
+		      unsigned int key, PyObject *list)
 {
 	ssize_t i, size = imp_python_sequence_size(in->py, list);
 	PyObject *item;
@@ -278,7 +299,8 @@ void imp_interpreter_site_ended(struct imp_thread *t, struct imp_interp *in)
 	in->site_attempt = 0;
 }
 
-bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t len, int64_t mtime_ns)
+bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t len,
+				int64_t mtime_ns)
 {
 	uint64_t print = mix(0xcbf29ce484222325ULL, (uint64_t)mtime_ns);
 	size_t i;
@@ -290,4 +312,16 @@ bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t 
 		return false;
 	in->seen[i] = print;
 	return true;
+}
+
+uint32_t imp_interpreter_failed_before(struct imp_interp *in, PyObject *name)
+{
+	uint64_t print = mix(in->path_print, (uint64_t)in->py->PyObject_Hash(name));
+	size_t i = (print ^ print >> 32) % IMP_REPEATED_NAMES;
+
+	if (in->repeated[i].print != print) {
+		in->repeated[i].print = print;
+		in->repeated[i].count = 0;
+	}
+	return in->repeated[i].count++;
 }

@@ -10,6 +10,7 @@
 struct imp_thread;
 
 #define IMP_SEEN_DIRECTORIES 128
+#define IMP_REPEATED_NAMES   64
 #define IMP_FAILED_NAMES     16
 #define IMP_FAILED_NAME_MAX  128
 
@@ -19,24 +20,28 @@ struct imp_thread;
  * words at once; the worst that comes of it is an event written twice.
  */
 struct imp_interp {
-	const struct imp_python_api *py;	/* &@api */
+	const struct imp_python_api *py; /* &@api */
 	struct imp_python_api api;
 	struct imp_python_names names;
-	uint32_t number;		/* IMP_KEY_INTERP */
-	uint32_t object;		/* the mapped object that holds this CPython */
-	PyObject *sys_dict;		/* borrowed: an interpreter keeps its sys until its end */
-	PyObject *imp_dict;		/* borrowed: _imp's */
-	PyObject *file_finder;		/* borrowed, and only compared: FileFinder, once it is hooked */
-	uint64_t image_ns;		/* the image in which all of this was written; another one: a fork */
-	uint64_t path_print;		/* fingerprints of what was written last */
+	uint32_t number;       /* IMP_KEY_INTERP */
+	PyObject *sys_dict;    /* borrowed: an interpreter keeps its sys until its end */
+	PyObject *imp_dict;    /* borrowed: _imp's */
+	PyObject *file_finder; /* borrowed, and only compared: FileFinder, once it is hooked */
+	uint64_t image_ns;     /* the image in which all of this was written; another one: a fork */
+	uint64_t path_print;   /* fingerprints of what was written last */
 	uint64_t meta_path_print;
-	unsigned int phase;		/* enum imp_phase */
-	bool no_site;			/* sys.flags.no_site */
-	bool path_known;		/* sys.path was written in this interpreter before */
-	uint32_t site_attempt;		/* the attempt that imports site, while it runs */
+	unsigned int phase;    /* enum imp_phase */
+	bool no_site;	       /* sys.flags.no_site */
+	bool path_known;       /* sys.path was written in this interpreter before */
+	uint32_t site_attempt; /* the attempt that imports site, while it runs */
 	/* The modules whose search failed last, for when the program ends of it. */
 	unsigned int failed_next;
 	char failed[IMP_FAILED_NAMES][IMP_FAILED_NAME_MAX];
+	/* How often the search for a name on this path has failed. */
+	struct {
+		uint64_t print;
+		uint32_t count;
+	} repeated[IMP_REPEATED_NAMES];
 	/* Directories whose metadata names were written, by path and mtime. */
 	uint64_t seen[IMP_SEEN_DIRECTORIES];
 };
@@ -61,7 +66,14 @@ void imp_interpreter_site_ended(struct imp_thread *t, struct imp_interp *in);
  * imp_interpreter_first_look - has this directory not been seen yet, in this image, with this mtime?
  * Remembers it. The table is bounded: one that was forgotten is new again.
  */
-bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t len, int64_t mtime_ns);
+bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t len,
+				int64_t mtime_ns);
+
+/*
+ * imp_interpreter_failed_before - how often did the search for that name fail on this path before?
+ * Counts this time. As bounded as the table above.
+ */
+uint32_t imp_interpreter_failed_before(struct imp_interp *in, PyObject *name);
 
 /* imp_interpreter_put_meta_path - names of the finders of sys.meta_path */
 struct imp_cbor;

@@ -21,7 +21,7 @@ PyObject *imp_snapshot_parent_path(struct imp_interp *in, PyObject *name);
  * @name:    the module's full name, a str
  * @parent_path: from imp_snapshot_parent_path(); NULL: sys.path, if it is a top-level name
  */
-void imp_snapshot_write(struct imp_thread *t, struct imp_interp *in, uint32_t attempt, PyObject *name,
-			PyObject *parent_path);
+void imp_snapshot_write(struct imp_thread *t, struct imp_interp *in, uint32_t attempt,
+			PyObject *name, PyObject *parent_path);
 
 #endif

@@ -30,7 +30,8 @@ static bool encode(const struct imp_python_api *py, PyObject *str, struct imp_py
 	return set_text(py, text, py->PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass"));
 }
 
-bool imp_python_text_get(const struct imp_python_api *py, PyObject *object, struct imp_python_text *text)
+bool imp_python_text_get(const struct imp_python_api *py, PyObject *object,
+			 struct imp_python_text *text)
 {
 	PyObject *part = NULL;
 	bool ok;

@@ -12,7 +12,7 @@
  * The bytes of a str object. @data lives until imp_python_text_clear(), and is "" for what is no str.
  */
 struct imp_python_text {
-	PyObject *bytes;	/* owned */
+	PyObject *bytes; /* owned */
 	const char *data;
 	size_t len;
 };
@@ -24,7 +24,8 @@ struct imp_python_text {
  * where they stand for none (surrogatepass). Of longer texts, IMP_TEXT_MAX characters.
  * Returns false, with an empty @text, where @object is no str: subclasses of str are left alone.
  */
-bool imp_python_text_get(const struct imp_python_api *py, PyObject *object, struct imp_python_text *text);
+bool imp_python_text_get(const struct imp_python_api *py, PyObject *object,
+			 struct imp_python_text *text);
 
 /* imp_python_text_get_path - the same in the file system's encoding: the bytes on the disk */
 bool imp_python_text_get_path(const struct imp_python_api *py, PyObject *object,

@@ -22,7 +22,8 @@ static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp
 	imp_record_flush();
 }
 
-PyObject *imp_uncaught_main(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs)
+PyObject *imp_uncaught_main(struct imp_interp *in, PyObject *original, PyObject *args,
+			    PyObject *kwargs)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -86,8 +87,8 @@ static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *st
 	imp_put_int(c, IMP_KEY_CODE, code);
 	py->PyErr_GetExcInfo(&type, &value, &traceback);
 	if (imp_python_is_exception(py, value))
-		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, imp_python_type(py, value), value,
-					 traceback);
+		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, imp_python_type(py, value),
+					 value, traceback);
 	imp_python_put_frame(c, py, IMP_KEY_FRAME);
 	imp_record_end(t);
 	if (imp_python_is_exception(py, value)) {
@@ -99,7 +100,8 @@ static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *st
 	imp_python_drop(py, traceback);
 }
 
-PyObject *imp_uncaught_exit(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs)
+PyObject *imp_uncaught_exit(struct imp_interp *in, PyObject *original, PyObject *args,
+			    PyObject *kwargs)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();

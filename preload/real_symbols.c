@@ -18,11 +18,6 @@ static int imp_real_absent(void)
 	return -1;
 }
 
-static int imp_real_absent_error(void)
-{
-	return ENOSYS;
-}
-
 static void imp_real_absent_exit(int status)
 {
 	for (;;)
@@ -39,13 +34,13 @@ struct imp_real_symbols imp_real = {
 #undef X
 };
 
-#define X(type, name, params, args, absent)				\
-	static type resolve_##name params				\
-	{								\
-		imp_real_symbols_init();				\
-		if (imp_real.name == resolve_##name)			\
-			return absent;					\
-		return imp_real.name args;				\
+#define X(type, name, params, args, absent)          \
+	static type resolve_##name params            \
+	{                                            \
+		imp_real_symbols_init();             \
+		if (imp_real.name == resolve_##name) \
+			return absent;               \
+		return imp_real.name args;           \
 	}
 IMP_REAL_FUNCTIONS(X)
 #undef X
@@ -55,7 +50,8 @@ static const struct wanted {
 	void **slot;
 	void *resolver;
 } wanted[] = {
-#define X(type, name, params, args, absent) {#name, (void **)&imp_real.name, (void *)resolve_##name},
+#define X(type, name, params, args, absent) \
+	{#name, (void **)&imp_real.name, (void *)resolve_##name},
 	IMP_REAL_FUNCTIONS(X)
 #undef X
 };
@@ -65,7 +61,7 @@ static const struct wanted {
 struct search {
 	bool past_ourselves;
 	bool libc_only;
-	const char *name;	/* one name; NULL: all that are wanted */
+	const char *name; /* one name; NULL: all that are wanted */
 	void *found;
 	void *next[WANTED], *libc[WANTED];
 };

@@ -3,42 +3,32 @@
 #define IMP_PRELOAD_REAL_SYMBOLS_H
 
 #include <dlfcn.h>
-#include <spawn.h>
 #include <stddef.h>
 
 /*
  * The functions that we interpose: return type, name, parameters, arguments, and what is returned
  * where no object defines it.
  */
-#define IMP_REAL_FUNCTIONS(X)									\
-	X(void *, dlopen, (const char *name, int flags), (name, flags), NULL)			\
-	X(void *, dlmopen, (Lmid_t ns, const char *name, int flags), (ns, name, flags), NULL)	\
-	X(void *, dlsym, (void *handle, const char *name), (handle, name), NULL)		\
-	X(void *, dlvsym, (void *handle, const char *name, const char *version),		\
-	  (handle, name, version), NULL)							\
-	X(int, dlclose, (void *handle), (handle), -1)						\
-	X(char *, dlerror, (void), (), NULL)							\
-	X(int, dlinfo, (void *handle, int request, void *info), (handle, request, info), -1)	\
-	X(int, execve, (const char *path, char *const argv[], char *const envp[]),		\
-	  (path, argv, envp), imp_real_absent())						\
-	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]),		\
-	  (file, argv, envp), imp_real_absent())						\
-	X(int, fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp),	\
-	  imp_real_absent())									\
-	X(int, execveat, (int fd, const char *path, char *const argv[], char *const envp[],	\
-			  int flags), (fd, path, argv, envp, flags), imp_real_absent())		\
-	X(int, posix_spawn, (pid_t *pid, const char *path,					\
-			     const posix_spawn_file_actions_t *actions,				\
-			     const posix_spawnattr_t *attr, char *const argv[],			\
-			     char *const envp[]), (pid, path, actions, attr, argv, envp),	\
-	  imp_real_absent_error())								\
-	X(int, posix_spawnp, (pid_t *pid, const char *file,					\
-			      const posix_spawn_file_actions_t *actions,			\
-			      const posix_spawnattr_t *attr, char *const argv[],		\
-			      char *const envp[]), (pid, file, actions, attr, argv, envp),	\
-	  imp_real_absent_error())								\
-	X(void, _exit, (int status), (status), imp_real_absent_exit(status))			\
-	X(void, _Exit, (int status), (status), imp_real_absent_exit(status))			\
+#define IMP_REAL_FUNCTIONS(X)                                                                 \
+	X(void *, dlopen, (const char *name, int flags), (name, flags), NULL)                 \
+	X(void *, dlmopen, (Lmid_t ns, const char *name, int flags), (ns, name, flags), NULL) \
+	X(void *, dlsym, (void *handle, const char *name), (handle, name), NULL)              \
+	X(void *, dlvsym, (void *handle, const char *name, const char *version),              \
+	  (handle, name, version), NULL)                                                      \
+	X(int, dlclose, (void *handle), (handle), -1)                                         \
+	X(char *, dlerror, (void), (), NULL)                                                  \
+	X(int, dlinfo, (void *handle, int request, void *info), (handle, request, info), -1)  \
+	X(int, execve, (const char *path, char *const argv[], char *const envp[]),            \
+	  (path, argv, envp), imp_real_absent())                                              \
+	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]),           \
+	  (file, argv, envp), imp_real_absent())                                              \
+	X(int, fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp),   \
+	  imp_real_absent())                                                                  \
+	X(int, execveat,                                                                      \
+	  (int fd, const char *path, char *const argv[], char *const envp[], int flags),      \
+	  (fd, path, argv, envp, flags), imp_real_absent())                                   \
+	X(void, _exit, (int status), (status), imp_real_absent_exit(status))                  \
+	X(void, _Exit, (int status), (status), imp_real_absent_exit(status))                  \
 	X(void, quick_exit, (int status), (status), imp_real_absent_exit(status))
 
 /*
@@ -47,7 +37,7 @@
  * pointer starts at a function that resolves all of them and goes on there: never NULL.
  */
 struct imp_real_symbols {
-#define X(type, name, params, args, absent) type (*name) params;
+#define X(type, name, params, args, absent) type(*name) params;
 	IMP_REAL_FUNCTIONS(X)
 #undef X
 };

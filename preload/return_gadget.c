@@ -14,15 +14,15 @@
 #define ENC_PCREL_SDATA4   0x1b
 #define ENC_DATAREL_SDATA4 0x3b
 
-enum { REG_RBP = 6, REG_RSP = 7, REG_RA = 16 };	/* DWARF's numbers */
+enum { REG_RBP = 6, REG_RSP = 7, REG_RA = 16 }; /* DWARF's numbers */
 
-#define MINUS_8 0x78	/* as SLEB128 */
+#define MINUS_8	   0x78 /* as SLEB128 */
 #define STATES_MAX 8	/* nested DW_CFA_remember_state */
 
 /* Bytes that may be read: one segment, or one entry of .eh_frame within it. */
 struct cursor {
 	const uint8_t *at, *end;
-	bool bad;		/* sticky: something went past @end */
+	bool bad; /* sticky: something went past @end */
 };
 
 /* How the canonical frame address is computed; @reg 0 (rax): in a way that we do not follow. */
@@ -33,14 +33,14 @@ struct cfa {
 
 struct object {
 	ElfW(Addr) base;
-	const ElfW(Phdr) *phdr;
+	const ElfW(Phdr) * phdr;
 	size_t phnum;
 };
 
-struct entry {			/* a frame description entry, with what its CIE says */
+struct entry { /* a frame description entry, with what its CIE says */
 	const uint8_t *code, *code_end;
-	struct cursor initial;	/* the CIE's instructions */
-	struct cursor program;	/* its own */
+	struct cursor initial; /* the CIE's instructions */
+	struct cursor program; /* its own */
 	uint64_t code_align, data_align;
 };
 
@@ -52,7 +52,7 @@ static uint64_t take(struct cursor *c, size_t size)
 		c->bad = true;
 		return 0;
 	}
-	memcpy(&value, c->at, size);	/* little endian */
+	memcpy(&value, c->at, size); /* little endian */
 	c->at += size;
 	return value;
 }
@@ -83,7 +83,8 @@ static struct cursor segment_of(const struct object *o, ElfW(Addr) address, ElfW
 		if (p->p_type == PT_LOAD && (p->p_flags & flags) == flags &&
 		    address - o->base - p->p_vaddr < p->p_filesz)
 			return (struct cursor){.at = (const uint8_t *)address,
-					       .end = (const uint8_t *)o->base + p->p_vaddr + p->p_filesz};
+					       .end = (const uint8_t *)o->base + p->p_vaddr +
+						      p->p_filesz};
 	}
 	return (struct cursor){.bad = true};
 }
@@ -120,11 +121,11 @@ static bool read_cie(const struct object *o, ElfW(Addr) address, struct entry *e
 	    (version != 1 && version != 3))
 		return false;
 	e->code_align = take_uleb(&c);
-	e->data_align = take_uleb(&c);	/* signed; compared as it is written */
+	e->data_align = take_uleb(&c); /* signed; compared as it is written */
 	if (version == 1)
 		take(&c, 1);
 	else
-		take_uleb(&c);		/* the return address's column */
+		take_uleb(&c); /* the return address's column */
 	skip = take_uleb(&c);
 	if (skip != 1 || take(&c, 1) != ENC_PCREL_SDATA4 || c.bad)
 		return false;
@@ -178,7 +179,7 @@ static bool is_epilogue(const uint8_t *p, const uint8_t *end, uint64_t bytes, ui
 		at += 7;
 	}
 	while (at < end && taken < bytes) {
-		const bool extended = *at == 0x41;	/* r8 to r15 */
+		const bool extended = *at == 0x41; /* r8 to r15 */
 
 		if (extended && ++at == end)
 			return false;
@@ -209,12 +210,13 @@ static bool find_in_row(const uint8_t *from, const uint8_t *to, const uint8_t *c
 
 	for (p = from + 1; (by_rsp || by_rbp) && p < to; p++) {
 		if (by_rsp && is_epilogue(p, code_end, cfa.offset - 8, &ret)) {
-			*g = (struct imp_return_gadget){.address = p, .ret = ret,
-							.words = (uint8_t)(cfa.offset / 8 - 1)};
+			*g = (struct imp_return_gadget){
+				.address = p, .ret = ret, .words = (uint8_t)(cfa.offset / 8 - 1)};
 			return true;
 		}
 		if (by_rbp && p + 1 < code_end && (p[0] == 0xc9 || p[0] == 0x5d) && p[1] == 0xc3) {
-			*g = (struct imp_return_gadget){.address = p, .ret = 1, .words = 1, .framed = true};
+			*g = (struct imp_return_gadget){
+				.address = p, .ret = 1, .words = 1, .framed = true};
 			return true;
 		}
 	}
@@ -224,9 +226,9 @@ static bool find_in_row(const uint8_t *from, const uint8_t *to, const uint8_t *c
 /* One run through call frame instructions. */
 struct machine {
 	struct cfa cfa, states[STATES_MAX];
-	bool ra_saved;		/* the return address is at CFA - 8; not so in _start, where stacks end */
+	bool ra_saved; /* the return address is at CFA - 8; not so in _start, where stacks end */
 	unsigned int depth;
-	const uint8_t *row;	/* where the current row begins */
+	const uint8_t *row; /* where the current row begins */
 };
 
 /* Returns how far the row goes on, where the instruction ends one; 0 where not, -1 where we give up. */
@@ -236,28 +238,21 @@ static int64_t step(struct cursor *c, struct machine *m, const struct entry *e)
 	uint64_t reg;
 
 	switch (op >> 6) {
-	case 1:					/* DW_CFA_advance_loc */
-		return (int64_t)((op & 0x3f) * e->code_align);
-	case 2:					/* DW_CFA_offset */
+	case 1: /* DW_CFA_advance_loc */ return (int64_t)((op & 0x3f) * e->code_align);
+	case 2: /* DW_CFA_offset */
 		reg = take_uleb(c);
 		if ((op & 0x3f) == REG_RA)
 			m->ra_saved = reg == 1 && e->data_align == MINUS_8;
 		return 0;
-	case 3:					/* DW_CFA_restore */
-		return (op & 0x3f) == REG_RA ? -1 : 0;
-	default:
-		break;
+	case 3: /* DW_CFA_restore */ return (op & 0x3f) == REG_RA ? -1 : 0;
+	default: break;
 	}
 	switch (op) {
-	case 0x00:				/* DW_CFA_nop */
-		return 0;
-	case 0x02:				/* DW_CFA_advance_loc1, 2, 4 */
-		return (int64_t)(take(c, 1) * e->code_align);
-	case 0x03:
-		return (int64_t)(take(c, 2) * e->code_align);
-	case 0x04:
-		return (int64_t)(take(c, 4) * e->code_align);
-	case 0x05:				/* DW_CFA_offset_extended, register, val_offset (+ _sf) */
+	case 0x00: /* DW_CFA_nop */ return 0;
+	case 0x02: /* DW_CFA_advance_loc1, 2, 4 */ return (int64_t)(take(c, 1) * e->code_align);
+	case 0x03: return (int64_t)(take(c, 2) * e->code_align);
+	case 0x04: return (int64_t)(take(c, 4) * e->code_align);
+	case 0x05: /* DW_CFA_offset_extended, register, val_offset (+ _sf) */
 	case 0x09:
 	case 0x11:
 	case 0x14:
@@ -265,35 +260,27 @@ static int64_t step(struct cursor *c, struct machine *m, const struct entry *e)
 		reg = take_uleb(c);
 		take_uleb(c);
 		return reg == REG_RA ? -1 : 0;
-	case 0x06:				/* DW_CFA_restore_extended, undefined, same_value */
+	case 0x06: /* DW_CFA_restore_extended, undefined, same_value */
 	case 0x07:
-	case 0x08:
-		return take_uleb(c) == REG_RA ? -1 : 0;
-	case 0x2e:				/* DW_CFA_GNU_args_size */
-		take_uleb(c);
-		return 0;
-	case 0x0a:				/* DW_CFA_remember_state */
+	case 0x08: return take_uleb(c) == REG_RA ? -1 : 0;
+	case 0x2e: /* DW_CFA_GNU_args_size */ take_uleb(c); return 0;
+	case 0x0a: /* DW_CFA_remember_state */
 		if (m->depth == STATES_MAX)
 			return -1;
 		m->states[m->depth++] = m->cfa;
 		return 0;
-	case 0x0b:				/* DW_CFA_restore_state */
+	case 0x0b: /* DW_CFA_restore_state */
 		if (!m->depth)
 			return -1;
 		m->cfa = m->states[--m->depth];
 		return 0;
-	case 0x0c:				/* DW_CFA_def_cfa */
+	case 0x0c: /* DW_CFA_def_cfa */
 		m->cfa.reg = (unsigned int)take_uleb(c);
 		m->cfa.offset = take_uleb(c);
 		return 0;
-	case 0x0d:				/* DW_CFA_def_cfa_register */
-		m->cfa.reg = (unsigned int)take_uleb(c);
-		return 0;
-	case 0x0e:				/* DW_CFA_def_cfa_offset */
-		m->cfa.offset = take_uleb(c);
-		return 0;
-	default:				/* expressions and whatever else */
-		return -1;
+	case 0x0d: /* DW_CFA_def_cfa_register */ m->cfa.reg = (unsigned int)take_uleb(c); return 0;
+	case 0x0e: /* DW_CFA_def_cfa_offset */ m->cfa.offset = take_uleb(c); return 0;
+	default: /* expressions and whatever else */ return -1;
 	}
 }
 
@@ -304,7 +291,7 @@ static bool find_in_function(const struct entry *e, struct imp_return_gadget *g)
 
 	while (!c.bad && c.at < c.end) {
 		if (step(&c, &m, e) != 0)
-			return false;	/* a CIE has no locations */
+			return false; /* a CIE has no locations */
 	}
 	if (!m.ra_saved)
 		return false;
@@ -325,7 +312,7 @@ static bool find_in_function(const struct entry *e, struct imp_return_gadget *g)
 }
 
 /* The sorted table of .eh_frame_hdr: the cursor at its first pair, and how many there are. */
-static uint64_t open_table(const struct object *o, ElfW(Addr) *header, struct cursor *c)
+static uint64_t open_table(const struct object *o, ElfW(Addr) * header, struct cursor *c)
 {
 	size_t i;
 
@@ -340,12 +327,12 @@ static uint64_t open_table(const struct object *o, ElfW(Addr) *header, struct cu
 	if (take(c, 1) != 1 || take(c, 1) != ENC_PCREL_SDATA4 || take(c, 1) != ENC_UDATA4 ||
 	    take(c, 1) != ENC_DATAREL_SDATA4)
 		return 0;
-	take(c, 4);				/* where .eh_frame begins */
+	take(c, 4); /* where .eh_frame begins */
 	return take(c, 4);
 }
 
 /* The next pair: a function, and its entry in .eh_frame. */
-static bool next_pair(struct cursor *c, ElfW(Addr) header, ElfW(Addr) *function, ElfW(Addr) *fde)
+static bool next_pair(struct cursor *c, ElfW(Addr) header, ElfW(Addr) * function, ElfW(Addr) * fde)
 {
 	*function = header + (ElfW(Addr))(int32_t)take(c, 4);
 	*fde = header + (ElfW(Addr))(int32_t)take(c, 4);
@@ -385,7 +372,7 @@ static int find_any(const struct object *o, struct imp_return_gadget *g)
 	return -ENOENT;
 }
 
-int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) *phdr,
+int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			   size_t phnum)
 {
 	const struct object o = {.base = base, .phdr = phdr, .phnum = phnum};
@@ -394,7 +381,8 @@ int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const E
 	return find_with_cfi(&o, g) ? 0 : find_any(&o, g);
 }
 
-bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum)
+bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) * phdr,
+			       size_t phnum)
 {
 	const struct object o = {.base = base, .phdr = phdr, .phnum = phnum};
 	ElfW(Addr) header, function, fde, last = 0;
@@ -418,7 +406,7 @@ bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(P
 
 #else
 
-int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) *phdr,
+int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			   size_t phnum)
 {
 	(void)base;
@@ -428,7 +416,8 @@ int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const E
 	return -ENOENT;
 }
 
-bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum)
+bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) * phdr,
+			       size_t phnum)
 {
 	(void)address;
 	(void)base;

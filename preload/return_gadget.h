@@ -14,11 +14,11 @@
  * loader takes that object for its caller, and what stands there brings us back.
  */
 struct imp_return_gadget {
-	const void *address;	/* NULL: none */
-	uint8_t words;		/* that it takes from the stack before it returns */
-	uint8_t ret;		/* where in it the "ret" stands */
-	bool blind;		/* unwinders do not find their way through it */
-	bool framed;		/* rbp must point at the word that it takes, which becomes the new rbp */
+	const void *address; /* NULL: none */
+	uint8_t words;	     /* that it takes from the stack before it returns */
+	uint8_t ret;	     /* where in it the "ret" stands */
+	bool blind;	     /* unwinders do not find their way through it */
+	bool framed; /* rbp must point at the word that it takes, which becomes the new rbp */
 };
 
 /*
@@ -37,10 +37,11 @@ struct imp_return_gadget {
  * Reads the object's own segments only. Returns 0, or -ENOENT (on machines other than x86-64, always).
  * Source: DWARF 5, section 6.4; LSB Core 5.0, section 10.6; System V ABI for AMD64, section 3.6.
  */
-int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) *phdr,
+int imp_return_gadget_find(struct imp_return_gadget *g, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			   size_t phnum);
 
 /* imp_return_gadget_unwinds - does the object say how to unwind from this return address in it? */
-bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) *phdr, size_t phnum);
+bool imp_return_gadget_unwinds(ElfW(Addr) address, ElfW(Addr) base, const ElfW(Phdr) * phdr,
+			       size_t phnum);
 
 #endif

@@ -86,6 +86,29 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 	}
 }
 
+/*
+ * A module that was blocked, or left out of this Python's build, and whose absence was provided for:
+ * the standard library asked and went on, or the module was imported at another time (defusedxml
+ * blocks _elementtree for the length of one import).
+ */
+static bool provided_for(const struct imp_failure *f)
+{
+	const struct imp_case *root = &f->root, *asked = f->asked ? f->asked : root;
+
+	if (f->fate != IMP_FATE_HANDLED ||
+	    (root->f->cause != IMP_CAUSE_BLOCKED && root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
+		return false;
+	if (asked->attempt && imp_case_stdlib(root, asked->attempt->frame.file))
+		return true;
+	for (size_t i = 0; i < root->image->attempts.n; i++) {
+		const struct imp_attempt *at = root->image->attempts.v[i];
+
+		if (at->ended && !at->exception && !strcmp(at->name, root->module))
+			return true;
+	}
+	return false;
+}
+
 static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host, const struct imp_image *image)
 {
 	struct imp_host *here = imp_arena_alloc(&d->arena, sizeof(*here));
@@ -100,7 +123,7 @@ static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host,
 		struct imp_finding *finding = f->root.f;
 
 		finding->fatal = f->fate != IMP_FATE_HANDLED;
-		finding->optional &= !finding->fatal;
+		finding->optional = !finding->fatal && (finding->optional || provided_for(f));
 		surfaced(f);
 		say_chain(d, f);
 		say_fate(d, f);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../python/package_name.h"
+#include "from_clause.h"
 #include "judge.h"
 
 #define DEPTH_MAX 32		/* of exceptions and attempts followed to a root */
@@ -71,9 +72,11 @@ static struct node *new_node(struct search *s, const struct imp_attempt *at,
 	n->c.attempt = at;
 	n->c.exception = e;
 	n->c.snapshot = at ? at->snapshot : NULL;
-	n->c.module = at ? at->name : e && e->name ? e->name : "";
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
+	n->c.module = at ? at->name : e->name ? e->name : imp_from_clause_module(&n->c);
+	if (!n->c.module)
+		n->c.module = "";
 	return n;
 }
 
@@ -230,21 +233,19 @@ static struct node *first_initialization(const struct search *s, const struct no
 /* What was tried for "from PACKAGE import NAME", and failed: PACKAGE.NAME as a module. */
 static struct node *submodule_asked(struct search *s, const struct node *n)
 {
-	const struct imp_exception *e = n->c.exception;
-	const char *name = e->name_from, *full;
+	const char *package = imp_from_clause_module(&n->c), *name = imp_from_clause_name(&n->c);
+	const struct imp_frame *where = &n->c.exception->where;
+	const char *full = package && name ? imp_arena_printf(n->c.a, "%s.%s", package, name) : NULL;
 
-	if (!is_import_error(e) || !imp_case_has(e->message, "cannot import name"))
-		return NULL;
-	if (!name)
-		name = imp_case_quoted(&n->c, e->message, "cannot import name");
-	if (!name || !e->name)
-		return NULL;
-	full = imp_arena_printf(n->c.a, "%s.%s", e->name, name);
-	for (size_t i = s->nodes.n; i-- > 0;) {
+	for (size_t i = s->nodes.n; name && i-- > 0;) {
 		struct node *m = s->nodes.v[i];
+		const struct imp_frame *asker = &m->c.attempt->frame;
 
-		if (m->c.time_ns <= n->c.time_ns && m->c.thread == n->c.thread &&
-		    !strcmp(m->c.module, full))
+		if (m->c.time_ns > n->c.time_ns || m->c.thread != n->c.thread)
+			continue;
+		if (full ? !strcmp(m->c.module, full)
+			 : where->file && asker->file && asker->line == where->line &&
+				   !strcmp(asker->file, where->file) && !strcmp(imp_case_tail(&m->c), name))
 			return m;
 	}
 	return NULL;
@@ -275,7 +276,8 @@ static struct node *swallowed(struct search *s, struct node *n)
  */
 static struct node *left_out(struct search *s, struct node *n)
 {
-	const struct imp_attempt *pkg = n->c.exception->name ? imp_case_loaded(&n->c, n->c.exception->name) : NULL;
+	const char *package = imp_from_clause_module(&n->c);
+	const struct imp_attempt *pkg = package ? imp_case_loaded(&n->c, package) : NULL;
 
 	for (size_t i = s->nodes.n; pkg && i-- > 0;) {
 		struct node *m = s->nodes.v[i];
@@ -313,6 +315,21 @@ static struct node *down(struct search *s, struct node *from, struct node *to, c
 	return root_of(s, to, up, depth + 1);
 }
 
+/*
+ * An ImportError below this exception that no attempt raised: "from json import nosuch" fails in the
+ * statement itself, after the import.
+ */
+static struct node *unattempted(struct search *s, const struct node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
+	     x = x->cause ? x->cause : x->context)
+		if (imp_case_has(x->message, "cannot import name"))
+			return new_node(s, NULL, x, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
+	return NULL;
+}
+
 static struct node *root_of(struct search *s, struct node *n, struct path_up *up, int depth)
 {
 	const struct imp_exception *e = n->c.exception;
@@ -347,6 +364,9 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 	}
 	if (not_found)
 		return n;
+	m = unattempted(s, n);
+	if (m)
+		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);
 	m = submodule_asked(s, n);
 	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m)))
 		return down(s, n, m, "the name asked for is a submodule, and importing it had failed",
@@ -362,8 +382,9 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 
 static bool same_failure(const struct node *n, const struct imp_failure *f)
 {
-	return !strcmp(n->c.module, f->root.module) && imp_case_sys_path(&n->c) == imp_case_sys_path(&f->root) &&
-	       !strcmp(text(n->c.exception->message), text(f->root.exception->message));
+	return f->asked && !strcmp(n->c.module, f->asked->module) &&
+	       imp_case_sys_path(&n->c) == imp_case_sys_path(f->asked) &&
+	       !strcmp(text(n->c.exception->message), text(f->asked->exception->message));
 }
 
 static struct imp_failure *failure_of(struct search *s, struct node *root)
@@ -501,7 +522,8 @@ static void follow_handled(struct search *s)
 		struct node *n = s->nodes.v[i];
 		struct imp_failure *same = NULL;
 
-		if (n->failure || n->consequence || n->inner || is_exit(n->c.exception))
+		if (n->failure || n->consequence || (n->outer && n->outer->inner == n) ||
+		    is_exit(n->c.exception))
 			continue;
 		for (size_t j = s->out->n; j-- > 0 && !same;)
 			if (same_failure(n, s->out->v[j]))
@@ -509,7 +531,7 @@ static void follow_handled(struct search *s)
 		if (same)
 			same->repeats++;
 		else if (s->out->n < HANDLED_MAX)
-			follow(s, n, IMP_FATE_HANDLED, NULL);
+			follow(s, n, IMP_FATE_HANDLED, NULL)->asked = &n->c;
 	}
 }
 

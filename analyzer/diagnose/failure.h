@@ -28,6 +28,7 @@ struct imp_step_up {		/* from the root outwards */
 
 struct imp_failure {
 	struct imp_case root;		/* judged: root.f is filled */
+	const struct imp_case *asked;	/* the outermost import that it ended, where it was handled */
 	enum imp_fate fate;
 	const struct imp_exception *surfaced;	/* what the user saw, NULL: unknown */
 	const struct imp_sys_exit *exit;	/* IMP_FATE_SYS_EXIT */

@@ -59,8 +59,9 @@ struct imp_library {
 };
 
 struct imp_native_frame {
-	const char *object, *symbol;
-	uint64_t offset;
+	const char *object, *symbol;	/* symbol NULL: unknown */
+	uint64_t offset;		/* into the symbol; without one, into the object */
+	bool offset_known;
 };
 
 struct imp_error_text {

@@ -108,6 +108,16 @@ static void fill_importers(struct imp_case *c)
 			*imp_vec_push(c->a, &c->f->importers) = *copy++;
 }
 
+/* The file that a finder found in @entry: the exception came before any code of it ran. */
+static const char *source_in(const struct imp_case *c, const char *entry)
+{
+	const char *tail = imp_case_tail(c);
+	const char *file = imp_case_join(c, entry, imp_arena_printf(c->a, "%s.py", tail));
+	const char *init = imp_case_join(c, entry, imp_arena_printf(c->a, "%s/__init__.py", tail));
+
+	return imp_host_exists(c->host, init) == 1 ? init : file;
+}
+
 void imp_judge_unknown(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
@@ -119,6 +129,9 @@ void imp_judge_unknown(struct imp_case *c)
 		f->path = c->extension->path;
 	if (!f->path && e->where.file)
 		f->path = e->where.file;
+	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->searched.n; i++)
+		if (c->attempt->searched.v[i].result == IMP_SEARCH_FOUND)
+			f->path = source_in(c, c->attempt->searched.v[i].entry);
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
 					      e->message ? e->message : e->type);
@@ -131,6 +144,30 @@ void imp_judge_unknown(struct imp_case *c)
 		f->summary = imp_arena_printf(c->a, "Importing %s failed with %s, for a reason that was not seen",
 					      *c->module ? c->module : "a module",
 					      e->type ? e->type : "an exception");
+}
+
+/*
+ * The native modules that were being initialized when the import was asked for, innermost first: known
+ * without a stack, since each call into one is recorded.
+ */
+static void fill_native_stack(struct imp_case *c)
+{
+	for (const struct imp_attempt *at = c->attempt ? c->attempt->parent : NULL; at; at = at->parent)
+		for (size_t i = 0; i < c->image->extensions.n; i++) {
+			const struct imp_extension_call *ext = c->image->extensions.v[i];
+			const char *dot = strrchr(at->name, '.');
+			struct imp_native_frame *frame;
+
+			if (ext->attempt != at || ext->begin_ns > c->attempt->begin_ns ||
+			    (ext->ended && ext->end_ns < c->attempt->begin_ns) || !ext->path)
+				continue;
+			frame = imp_vec_push(c->a, &c->f->native_stack);
+			frame->object = ext->path;
+			if (ext->step == IMP_STEP_CREATE)
+				frame->symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for while %s was being initialized (%s)",
+					     at->name, ext->path);
+		}
 }
 
 /* What is true of every finding: which interpreter, and through which errors it came to be raised. */
@@ -168,7 +205,7 @@ static bool judge_absent(struct imp_case *c)
 static bool judge_present(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked, imp_judge_extension, imp_judge_version, imp_judge_shadowed,
+		imp_judge_blocked, imp_judge_extension, imp_judge_denied, imp_judge_version, imp_judge_shadowed,
 		imp_judge_circular, imp_judge_attribute,
 	};
 
@@ -192,11 +229,17 @@ void imp_judge(struct imp_case *c)
 		f->error.message = c->exception->message;
 	}
 	fill_importers(c);
+	fill_native_stack(c);
 	imp_judge_searched(c);
 	if (imp_judge_not_found(c))
 		judge_absent(c);
 	else if (!judge_present(c))
 		imp_judge_unknown(c);
+	/* Who asked a module for what it has not: the statement itself, below the import that it is in. */
+	if (c->attempt && c->exception && c->exception->where.file &&
+	    (f->cause == IMP_CAUSE_SHADOWED || f->cause == IMP_CAUSE_CIRCULAR_IMPORT ||
+	     f->cause == IMP_CAUSE_MISSING_ATTRIBUTE || f->cause == IMP_CAUSE_MIXED_INSTALLATION))
+		*imp_vec_push(c->a, &f->importers) = c->exception->where;
 	common_evidence(c);
 	imp_remedy(c);
 	imp_rule_out(c);

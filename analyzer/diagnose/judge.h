@@ -20,6 +20,7 @@ bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
 
 /* The module was found; using it failed. */
+bool imp_judge_denied(struct imp_case *c);
 bool imp_judge_shadowed(struct imp_case *c);
 bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c);

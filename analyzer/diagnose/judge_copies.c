@@ -7,6 +7,7 @@
 #include "../python/abi_tag.h"
 #include "../python/distribution.h"
 #include "../python/package_name.h"
+#include "from_clause.h"
 #include "judge.h"
 #include "path_origin.h"
 
@@ -220,8 +221,8 @@ static const char *subject(const struct imp_case *c)
 
 	if (imp_judge_not_found(c))
 		return imp_case_parent(c);
-	if (e->name && imp_case_has(e->message, "cannot import name"))
-		return e->name;
+	if (imp_case_has(e->message, "cannot import name"))
+		return imp_from_clause_module(c);
 	if (!e->type || strcmp(e->type, "AttributeError"))
 		return NULL;
 	name = imp_case_quoted(c, e->message, "partially initialized module ");

@@ -110,6 +110,35 @@ static const char *held_in_own_site(const struct imp_case *c, const char **dir)
 	return NULL;
 }
 
+/*
+ * The parent had PYTHONPATH, and its child has not: a clean environment (env -i, sudo, a service) lost
+ * it on the way.
+ */
+static bool lost_variable(struct imp_case *c)
+{
+	for (size_t i = 0; i < c->record->images.n; i++) {
+		const struct imp_image *p = c->record->images.v[i];
+		struct imp_case parent = *c;
+		const char *entry;
+
+		if ((p->pid != c->image->ppid && p->pid != c->image->pid) || p == c->image ||
+		    p->image_ns > c->image->image_ns)
+			continue;
+		parent.image = p;
+		for (size_t k = 0; (entry = imp_path_env_entry(&parent, k)); k++) {
+			const char *path;
+
+			if (imp_record_env(c->image, "PYTHONPATH") && imp_path_env_has(c, entry))
+				continue;
+			path = held_in(c, imp_case_directory(&parent, entry));
+			if (path)
+				return tell(c, path, entry,
+					    imp_arena_printf(c->a, "PYTHONPATH of the process before it (%d) names it, and was lost on the way to this one", p->pid));
+		}
+	}
+	return false;
+}
+
 /* With -S, the interpreter's own site-packages is not searched; with -P or -I, nor is the script's directory. */
 static bool switched_off(struct imp_case *c)
 {
@@ -190,7 +219,7 @@ bool imp_judge_elsewhere(struct imp_case *c)
 	bool best_importable = false;
 	size_t more = 0;
 
-	if (lost_entry(c) || switched_off(c))
+	if (lost_entry(c) || lost_variable(c) || switched_off(c))
 		return true;
 	if (!c->host->enabled || !c->py)
 		return false;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "../python/distribution.h"
+#include "from_clause.h"
 #include "judge.h"
 
 /*
@@ -46,6 +47,9 @@ static const struct imp_dlopen *failed_load(const struct imp_case *c)
 
 static void say_earlier(struct imp_case *c)
 {
+	if (c->attempt && c->attempt->interp)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for in a subinterpreter (number %llu)",
+				     (unsigned long long)c->attempt->interp);
 	for (size_t i = 0; i < c->image->extensions.n; i++) {
 		const struct imp_extension_call *e = c->image->extensions.v[i];
 
@@ -116,6 +120,30 @@ bool imp_judge_extension(struct imp_case *c)
 	     e = e->cause ? e->cause : e->context)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "below it: %s: %s", e->type ? e->type : "an exception",
 				     e->message ? e->message : "");
+	return true;
+}
+
+/* The module's own file was found and could not be opened. */
+bool imp_judge_denied(struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+	struct imp_finding *f = c->f;
+	struct stat st;
+
+	if (!e->type || strcmp(e->type, "PermissionError") || e->where.file || !c->attempt)
+		return false;
+	f->path = imp_case_quoted(c, e->message, "Permission denied: ");
+	if (!f->path)
+		return false;
+	f->cause = IMP_CAUSE_PERMISSION_DENIED;
+	f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", f->path);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "opening %s failed with: %s", f->path, e->message);
+	if (!imp_host_stat(c->host, f->path, &st))
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "it has mode %04o, owner %u, group %u",
+				     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
+	if (c->image->ids_known)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u",
+				     c->image->euid, c->image->egid);
 	return true;
 }
 
@@ -214,7 +242,7 @@ bool imp_judge_circular(struct imp_case *c)
 	if (says)
 		module = imp_case_quoted(c, message, "partially initialized module ");
 	else if (imp_case_has(message, "cannot import name"))
-		module = e->name;
+		module = imp_from_clause_module(c);
 	else if (e->type && !strcmp(e->type, "AttributeError") && !strncmp(message, "module '", 8))
 		module = imp_case_quoted(c, message, NULL);
 	if (!module)
@@ -319,13 +347,15 @@ bool imp_judge_attribute(struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 	struct imp_finding *f = c->f;
-	const char *name, *file, *dir;
+	const char *name, *file, *dir, *module;
 
 	if (!imp_case_has(e->message, "cannot import name"))
 		return false;
-	name = e->name_from ? e->name_from : imp_case_quoted(c, e->message, "cannot import name");
-	if (e->name)
-		f->module = e->name;
+	name = imp_from_clause_name(c);
+	module = imp_from_clause_module(c);
+	if (!module)
+		return false;
+	f->module = module;
 	file = e->path ? e->path : origin_of(c, f->module);
 	f->path = file;
 	dir = file ? NULL : unreadable_package(c, f->module);

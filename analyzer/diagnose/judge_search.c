@@ -320,60 +320,85 @@ bool imp_judge_not_a_package(struct imp_case *c)
 	return imp_judge_shadowed(c);
 }
 
-/* Files that a distribution lists for this module, and that are gone. */
-bool imp_judge_claims(struct imp_case *c)
+/* "pkg/_native.cpython-311-x86_64-linux-gnu.so": is this line of a RECORD a file of the very module? */
+static bool lists_module(const struct imp_case *c, const char *path)
 {
-	struct imp_owned_files files = { 0 };
-	struct imp_strings dirs = { 0 };
-	struct imp_finding *f = c->f;
-	const struct imp_owned_file *gone = NULL;
-	enum imp_source source = IMP_DERIVED;
-	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
+	const char *base = strrchr(path, '/'), *tail = imp_case_tail(c);
+	bool extension;
 
+	base = base ? base + 1 : path;
+	if (is_file_of(c, base, tail, &extension))
+		return true;
+	return !strncmp(base, "__init__.", 9) && base > path &&
+	       imp_case_has(path, imp_arena_printf(c->a, "%s/__init__.", tail));
+}
+
+/* What the recorder saw of distributions that claim the module. */
+static void observed_claims(struct imp_case *c, struct imp_owned_files *files)
+{
 	for (size_t i = 0; i < c->image->claims.n; i++) {
 		const struct imp_claims *claims = c->image->claims.v[i];
 
-		if (strcmp(claims->module, c->module))
-			continue;
-		for (size_t j = 0; j < claims->list.n; j++) {
+		for (size_t j = 0; !strcmp(claims->module, c->module) && j < claims->list.n; j++) {
 			const struct imp_claim *claim = &claims->list.v[j];
-			struct imp_owned_file *file = imp_vec_push(c->a, &files);
 			const char *slash = claim->metadata ? strrchr(claim->metadata, '/') : NULL;
-			size_t len = claim->record ? strcspn(claim->record, ",") : 0;
+			struct imp_owned_file *file;
+			const char *path;
 
-			imp_distribution_parse_name(c->a, slash ? slash + 1 : "", &file->dist.name,
-						    &file->dist.version);
+			if (!slash || !claim->record)
+				continue;
+			path = imp_arena_strndup(c->a, claim->record, strcspn(claim->record, ","));
+			if (!lists_module(c, path))
+				continue;
+			file = imp_vec_push(c->a, files);
+			imp_distribution_parse_name(c->a, slash + 1, &file->dist.name, &file->dist.version);
 			file->dist.metadata = claim->metadata;
 			file->dist.wheel_tag = claim->wheel_tag;
 			file->line = claim->record;
-			file->path = imp_arena_printf(c->a, "%.*s/%.*s",
-						      (int)(slash ? slash - claim->metadata : 0),
-						      claim->metadata ? claim->metadata : "", (int)len,
-						      claim->record ? claim->record : "");
+			file->path = imp_arena_printf(c->a, "%.*s/%s", (int)(slash - claim->metadata),
+						      claim->metadata, path);
 			/* The search has just shown that no such file is there for it to find. */
-			file->exists = imp_host_exists(c->host, file->path);
-			if (file->exists < 0)
-				file->exists = 0;
-			source = IMP_OBSERVED;
+			file->exists = imp_host_exists(c->host, file->path) == 1;
 		}
 	}
-	if (!files.n && sys_path) {
-		for (size_t i = 0; i < sys_path->path.n; i++)
+}
+
+static const struct imp_owned_file *first_gone(const struct imp_case *c, const struct imp_owned_files *files)
+{
+	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
+
+	for (size_t i = 0; i < files->n; i++)
+		for (size_t e = 0; sys_path && e < sys_path->path.n; e++) {
+			const char *dir = imp_case_directory(c, sys_path->path.v[e]);
+
+			if (files->v[i].exists == 0 && !strncmp(files->v[i].path, dir, strlen(dir)))
+				return &files->v[i];
+		}
+	return NULL;
+}
+
+/* Files that a distribution lists for this module, and that are gone. */
+bool imp_judge_claims(struct imp_case *c)
+{
+	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
+	struct imp_owned_files observed = { 0 }, listed = { 0 }, dpkg = { 0 };
+	const struct imp_owned_file *gone;
+	enum imp_source source = IMP_OBSERVED;
+	struct imp_strings dirs = { 0 };
+	struct imp_finding *f = c->f;
+
+	observed_claims(c, &observed);
+	gone = first_gone(c, &observed);
+	if (!gone) {
+		source = IMP_DERIVED;
+		for (size_t i = 0; sys_path && i < sys_path->path.n; i++)
 			*imp_vec_push(c->a, &dirs) = imp_case_directory(c, sys_path->path.v[i]);
-		imp_distribution_claims(c->host, c->a, &dirs, c->module, &files);
-		if (!files.n)
-			imp_distribution_dpkg_claims(c->host, c->a, c->module, &files);
+		imp_distribution_claims(c->host, c->a, &dirs, c->module, &listed);
+		gone = first_gone(c, &listed);
 	}
-	for (size_t i = 0; i < files.n && !gone; i++) {
-		bool searched = false;
-
-		for (size_t e = 0; sys_path && e < sys_path->path.n && !searched; e++) {
-			size_t len = strlen(sys_path->path.v[e]);
-
-			searched = len && !strncmp(files.v[i].path, sys_path->path.v[e], len);
-		}
-		if (searched && files.v[i].exists == 0)
-			gone = &files.v[i];
+	if (!gone) {
+		imp_distribution_dpkg_claims(c->host, c->a, c->module, &dpkg);
+		gone = first_gone(c, &dpkg);
 	}
 	if (!gone)
 		return false;
@@ -415,7 +440,6 @@ bool imp_judge_stdlib(struct imp_case *c)
 	if (!dir)
 		return false;
 	f->cause = IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT;
-	f->optional = true;
 	f->summary = imp_arena_printf(c->a, "%s is an optional part of the standard library, and this %s came without it",
 				      c->module, imp_case_python(c));
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s, where the standard library's extensions are, was searched and has no %s",
@@ -452,7 +476,6 @@ bool imp_judge_blocked(struct imp_case *c)
 					   !strcmp(e->type, "ModuleNotFoundError"))))
 		return false;
 	f->cause = IMP_CAUSE_BLOCKED;
-	f->optional = true;	/* on purpose: a program that goes on has what it wanted */
 	if (none) {
 		f->summary = imp_arena_printf(c->a, "%s was blocked on purpose: sys.modules[\"%s\"] is None",
 					      c->module, c->module);

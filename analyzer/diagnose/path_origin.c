@@ -40,7 +40,7 @@ const char *imp_path_env_entry(const struct imp_case *c, size_t i)
 	return NULL;
 }
 
-static bool in_env(const struct imp_case *c, const char *entry)
+bool imp_path_env_has(const struct imp_case *c, const char *entry)
 {
 	const char *item;
 
@@ -70,7 +70,7 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 	if (!first)
 		return IMP_ORIGIN_UNKNOWN;
 	if (first->phase == IMP_PHASE_START) {
-		if (in_env(c, entry))
+		if (imp_path_env_has(c, entry))
 			return IMP_ORIGIN_PYTHONPATH;
 		if (imp_case_stdlib(c, imp_case_join(c, entry, "x")) || strstr(entry, "/python") ||
 		    strstr(entry, "lib-dynload"))

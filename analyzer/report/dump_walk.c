@@ -273,11 +273,18 @@ static void show_how(struct walk *w, const struct imp_cbor_item *item)
 		show_any(w, item);
 }
 
-static const char *const note_words[] = {
-#define X(name, number, about) #name,
-	IMP_NOTES(X)
+static void show_note(struct walk *w, const struct imp_cbor_item *item)
+{
+	char name[32];
+
+	switch (item->type == IMP_CBOR_UINT ? item->number : 0) {
+#define X(name_, number, about) \
+	case number: w->sink->string(w->sink, imp_event_lower(#name_, name, sizeof(name))); return;
+		IMP_NOTES(X)
 #undef X
-};
+	default: show_any(w, item);
+	}
+}
 
 static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item *item)
 {
@@ -292,9 +299,7 @@ static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item 
 
 	switch (key) {
 	case IMP_KEY_HOW: show_how(w, item); return;
-	case IMP_KEY_NOTE:
-		show_word(w, item, note_words, 1, sizeof(note_words) / sizeof(note_words[0]));
-		return;
+	case IMP_KEY_NOTE: show_note(w, item); return;
 	case IMP_KEY_PHASE: show_word(w, item, phases, IMP_PHASE_START, IMP_PHASE_RUN); return;
 	case IMP_KEY_STEP: show_word(w, item, steps, IMP_STEP_CREATE, IMP_STEP_EXEC); return;
 	case IMP_KEY_SYS_MODULES:

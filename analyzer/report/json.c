@@ -16,6 +16,7 @@ static void put_strings(struct imp_json *j, const char *key, const struct imp_st
 static void put_python(struct imp_json *j, const struct imp_image *image)
 {
 	const struct imp_interpreter *py = image->interpreters.n ? image->interpreters.v[0] : NULL;
+	const struct imp_sys_path *last = py && py->paths.n ? &py->paths.v[py->paths.n - 1] : NULL;
 	const char *version;
 	size_t len;
 
@@ -34,9 +35,10 @@ static void put_python(struct imp_json *j, const struct imp_image *image)
 	imp_json_put_string(j, "cache_tag", py->cache_tag);
 	put_strings(j, "extension_suffixes", &py->suffixes);
 	imp_json_put_string(j, "executable", py->executable);
-	imp_json_put_string(j, "prefix", py->prefix);
+	/* In a virtual environment the prefix changes while site is imported. */
+	imp_json_put_string(j, "prefix", last && last->prefix ? last->prefix : py->prefix);
 	imp_json_put_string(j, "base_prefix", py->base_prefix);
-	put_strings(j, "path", py->paths.n ? &py->paths.v[py->paths.n - 1].path : NULL);
+	put_strings(j, "path", last ? &last->path : NULL);
 	imp_json_object_end(j);
 }
 
@@ -105,7 +107,10 @@ static void put_who_asked(struct imp_json *j, const struct imp_finding *f)
 		imp_json_object_begin(j);
 		imp_json_put_string(j, "object", frame->object);
 		imp_json_put_string(j, "symbol", frame->symbol);
-		imp_json_put_uint(j, "offset", frame->offset);
+		if (frame->offset_known)
+			imp_json_put_uint(j, "offset", frame->offset);
+		else
+			imp_json_put_null(j, "offset");
 		imp_json_object_end(j);
 	}
 	imp_json_array_end(j);

@@ -79,36 +79,18 @@ void imp_text_names(struct imp_text *t, const struct imp_finding *f)
 		     imp_page_format(&t->page, "%s%s", tail(f->module), py->suffixes.v[i]));
 }
 
-/*
- * The native modules whose init function was running when the module was asked for: their frames are in no
- * Python stack. Outermost first.
- */
-static void print_native_modules(struct imp_text *t, const struct imp_finding *f,
-				 const struct imp_attempt *at)
-{
-	if (!at)
-		return;
-	print_native_modules(t, f, at->parent);
-	for (size_t i = 0; i < f->image->extensions.n; i++) {
-		const struct imp_extension_call *e = f->image->extensions.v[i];
-
-		if (e->attempt == at && e->path && e->begin_ns <= f->attempt->begin_ns &&
-		    (!e->ended || e->end_ns >= f->attempt->begin_ns))
-			line(t, IMP_PLAIN, "  ", IMP_PLAIN, e->path);
-	}
-}
-
+/* Innermost first in the finding; shown below the Python frames, so the other way round. */
 static void print_native_stack(struct imp_text *t, const struct imp_finding *f)
 {
-	for (size_t i = 0; i < f->native_stack.n; i++) {
+	for (size_t i = f->native_stack.n; i-- > 0;) {
 		const struct imp_native_frame *frame = &f->native_stack.v[i];
-		const char *object = frame->object ? frame->object : "(unknown object)";
-		unsigned long long offset = frame->offset;
+		const char *what = frame->object ? frame->object : "(unknown object)";
 
-		line(t, IMP_PLAIN, "  ", IMP_PLAIN,
-		     frame->symbol ? imp_page_format(&t->page, "%s, in %s+%llu", object,
-						     frame->symbol, offset) :
-				     imp_page_format(&t->page, "%s+%llu", object, offset));
+		if (frame->symbol)
+			what = imp_page_format(&t->page, "%s: %s", what, frame->symbol);
+		if (frame->offset_known)
+			what = imp_page_format(&t->page, "%s+%llu", what, (unsigned long long)frame->offset);
+		line(t, IMP_PLAIN, "  ", IMP_PLAIN, what);
 	}
 }
 
@@ -132,10 +114,7 @@ void imp_text_importers(struct imp_text *t, const struct imp_finding *f)
 		     f->importers.v[i].file ? imp_text_frame(t, &f->importers.v[i]) :
 					      "(native code)");
 	}
-	if (f->native_stack.n)
-		print_native_stack(t, f);
-	else if (f->attempt && f->image)
-		print_native_modules(t, f, f->attempt->parent);
+	print_native_stack(t, f);
 	line(t, IMP_BOLD, "  -> ", IMP_DIM, f->module);
 }
 

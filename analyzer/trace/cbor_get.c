@@ -12,6 +12,7 @@ void imp_cbor_in_init(struct imp_cbor_in *in, const void *data, size_t len)
 {
 	in->p = data;
 	in->end = in->p + len;
+	in->depth = 0;
 	in->bad = false;
 	in->why = NULL;
 }
@@ -23,9 +24,10 @@ static bool fail(struct imp_cbor_in *in, const char *why)
 	return false;
 }
 
-static bool get_head(struct imp_cbor_in *in, struct head *h)
+static inline bool get_head(struct imp_cbor_in *in, struct head *h)
 {
 	size_t need, i;
+	uint64_t number = 0;
 	uint8_t first;
 
 	if (in->p == in->end)
@@ -42,14 +44,15 @@ static bool get_head(struct imp_cbor_in *in, struct head *h)
 	need = (size_t)1 << (h->info - 24);
 	if ((size_t)(in->end - in->p) < need)
 		return fail(in, "it ends in the middle of an item");
-	h->number = 0;
 	for (i = 0; i < need; i++)
-		h->number = h->number << 8 | *in->p++;
+		number = number << 8 | in->p[i];
+	in->p += need;
+	h->number = number;
 	return true;
 }
 
 /* How many items follow a head and belong to it; their bytes are compared with what is left. */
-static bool content(struct imp_cbor_in *in, const struct head *h, uint64_t *items)
+static inline bool content(struct imp_cbor_in *in, const struct head *h, uint64_t *items)
 {
 	size_t left = (size_t)(in->end - in->p);
 
@@ -83,18 +86,26 @@ static bool content(struct imp_cbor_in *in, const struct head *h, uint64_t *item
 /* Goes over @items items with all that is in them. The stack is as deep as the format allows. */
 static bool skip(struct imp_cbor_in *in, uint64_t items)
 {
+	const unsigned int outermost = in->depth;
 	uint64_t left[IMP_DEPTH_MAX];
-	unsigned int depth = 0;
+	unsigned int depth = outermost;
 	struct head h;
 
-	left[0] = items;
+	if (depth >= IMP_DEPTH_MAX)
+		return fail(in, "arrays and maps are nested too deeply");
+	left[depth] = items;
 	for (;;) {
 		while (left[depth] == 0) {
-			if (depth == 0)
+			if (depth == outermost)
 				return true;
 			depth--;
 		}
 		left[depth]--;
+		/* Most are small numbers: of one byte. */
+		if (in->p != in->end && *in->p < 24) {
+			in->p++;
+			continue;
+		}
 		if (!get_head(in, &h) || !content(in, &h, &items))
 			return false;
 		if (h.major < 4 || h.major == 7)
@@ -130,6 +141,19 @@ bool imp_cbor_get(struct imp_cbor_in *in, struct imp_cbor_item *item)
 			item->type = IMP_CBOR_NULL;
 		}
 	}
+	return true;
+}
+
+bool imp_cbor_open_map(struct imp_cbor_in *in, uint64_t *pairs)
+{
+	struct head h;
+	uint64_t items;
+
+	if (in->bad || in->p == in->end || *in->p >> 5 != 5 || !get_head(in, &h) ||
+	    !content(in, &h, &items))
+		return false;
+	*pairs = items / 2;
+	in->depth++;
 	return true;
 }
 

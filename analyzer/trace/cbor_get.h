@@ -15,6 +15,7 @@
  */
 struct imp_cbor_in {
 	const uint8_t *p, *end; /* borrowed */
+	unsigned int depth;	/* arrays and maps that are open around @p */
 	bool bad;
 	const char *why; /* string constant; NULL unless @bad */
 };
@@ -46,6 +47,14 @@ void imp_cbor_in_init(struct imp_cbor_in *in, const void *data, size_t len);
  * Returns false at the end, and where the input is malformed (then @in->bad is set).
  */
 bool imp_cbor_get(struct imp_cbor_in *in, struct imp_cbor_item *item);
+
+/*
+ * imp_cbor_open_map - go into a map that was not looked at yet
+ * @pairs: how many follow in @in itself; the caller counts, and lowers @in->depth behind the last
+ * Saves going over an event twice. Returns false where no map follows (nothing is taken), and where its
+ * head is malformed (@in->bad).
+ */
+bool imp_cbor_open_map(struct imp_cbor_in *in, uint64_t *pairs);
 
 /* imp_cbor_enter - read the items within an array or a map; empty for any other item */
 struct imp_cbor_in imp_cbor_enter(const struct imp_cbor_item *item);

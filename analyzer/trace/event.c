@@ -4,34 +4,51 @@
 #include <ctype.h>
 #include <string.h>
 
-bool imp_event_decode(struct imp_event *ev, struct imp_cbor_in *in)
+/* The pairs of the event's map; those beyond IMP_FIELDS_MAX are passed over. */
+static bool decode_fields(struct imp_event *ev, struct imp_cbor_in *in, uint64_t pairs)
 {
-	struct imp_cbor_item item, key, value;
-	struct imp_cbor_in map;
+	struct imp_cbor_item key, value;
 
-	ev->kind = 0;
-	ev->n = 0;
-	memset(ev->index, 0, sizeof(ev->index));
-	ev->raw = in->p;
-	if (!imp_cbor_get(in, &item))
-		return false;
-	ev->raw_len = (size_t)(in->p - ev->raw);
-	if (ev->raw_len > IMP_ITEM_MAX) {
-		in->bad = true;
-		in->why = "an event is larger than imptrace writes them";
-		return false;
-	}
-	if (item.type != IMP_CBOR_MAP)
-		return true;
-	map = imp_cbor_enter(&item);
-	while (ev->n < IMP_FIELDS_MAX && imp_cbor_get(&map, &key) && imp_cbor_get(&map, &value)) {
-		if (key.type != IMP_CBOR_UINT)
+	for (; pairs; pairs--) {
+		if (!imp_cbor_get(in, &key) || !imp_cbor_get(in, &value)) {
+			if (!in->bad) {
+				in->bad = true;
+				in->why = "it ends in the middle of an event";
+			}
+			return false;
+		}
+		if (key.type != IMP_CBOR_UINT || ev->n == IMP_FIELDS_MAX)
 			continue;
 		if (key.number < IMP_KEY_LIMIT)
 			ev->index[key.number] = (uint8_t)(ev->n + 1);
 		ev->fields[ev->n].key = key.number;
 		ev->fields[ev->n].value = value;
 		ev->n++;
+	}
+	return true;
+}
+
+bool imp_event_decode(struct imp_event *ev, struct imp_cbor_in *in)
+{
+	struct imp_cbor_item other;
+	uint64_t pairs;
+
+	ev->kind = 0;
+	ev->n = 0;
+	memset(ev->index, 0, sizeof(ev->index));
+	ev->raw = in->p;
+	if (imp_cbor_open_map(in, &pairs)) {
+		if (!decode_fields(ev, in, pairs))
+			return false;
+		in->depth--;
+	} else if (in->bad || !imp_cbor_get(in, &other)) {
+		return false;
+	}
+	ev->raw_len = (size_t)(in->p - ev->raw);
+	if (ev->raw_len > IMP_ITEM_MAX) {
+		in->bad = true;
+		in->why = "an event is larger than imptrace writes them";
+		return false;
 	}
 	ev->kind = imp_event_uint(ev, IMP_KEY_KIND, 0);
 	return true;

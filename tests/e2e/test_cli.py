@@ -229,7 +229,7 @@ def test_truncated(lab, debian):
     whole = trace.read_bytes()
     full = lab.command("dump", trace).stdout.splitlines()
     seen = 0
-    for cut in sorted({*range(0, 67), *range(67, len(whole), max(1, len(whole) // 97))}):
+    for cut in sorted({*range(0, 67, 3), *range(67, len(whole), max(1, len(whole) // 43))}):
         (lab.dir / "cut.zst").write_bytes(whole[:cut])
         run = lab.command("dump", "cut.zst")
         assert run.returncode in (0, 2), (cut, run.returncode)
@@ -239,7 +239,7 @@ def test_truncated(lab, debian):
         lines = run.stdout.splitlines()
         events = [line for line in lines if line in full]
         assert events == full[:len(events)], "not a prefix at %d" % cut
-        analyzed = lab.command("analyze", "--format=json", "cut.zst")
+        analyzed = lab.command("analyze", "--no-host", "--format=json", "cut.zst")
         assert analyzed.returncode in (0, 1), (cut, analyzed.text)
         report = json.loads(analyzed.stdout)
         assert report["complete"] is False or cut == len(whole), cut
@@ -260,7 +260,8 @@ def test_damaged_in_the_middle(lab, debian):
         damaged = bytearray(whole)
         damaged[at] ^= 0x5a
         (lab.dir / "damaged.zst").write_bytes(damaged)
-        run = lab.command("analyze", "--all", "--format=json", "damaged.zst")
+        run = lab.command("analyze", "--all", "--no-host", "--format=json",
+                          "damaged.zst")
         assert run.returncode in (0, 1), (at, run.returncode, run.text)
         report = json.loads(run.stdout)
         assert report["complete"] is False and report["notes"], "at %d of %d" % (at, len(whole))

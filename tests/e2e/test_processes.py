@@ -102,10 +102,10 @@ def test_fork_in_c(lab):
 
 def test_fork_while_threads_import(lab, debian):
     """A fork while another thread holds whatever lock the recorder has."""
-    code = ("import os, threading, warnings\nwarnings.simplefilter('ignore')\nstop = False\n"
+    code = ("import os, threading, time, warnings\nwarnings.simplefilter('ignore')\nstop = False\n"
             "def work(n):\n    i = 0\n    while not stop:\n        i += 1\n        try:\n"
             "            __import__('busy_%d_%d' % (n, i))\n        except ImportError:\n"
-            "            pass\n"
+            "            time.sleep(0.002)\n"
             "ts = [threading.Thread(target=work, args=(n,)) for n in range(3)]\n"
             "[t.start() for t in ts]\n"
             "for i in range(23):\n    pid = os.fork()\n    if not pid:\n        try:\n"

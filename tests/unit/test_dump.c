@@ -80,7 +80,7 @@ static void test_text(void **state)
 	       "build_id=01ab\n");
 	expect(text, "    0.000000   4711  dlclose        handle=0x11 code=-1\n");
 	expect(text,
-	       "    0.000000   4711  note           note=HOOKS_FAILED errno=12 no\\x0amemory\n");
+	       "    0.000000   4711  note           note=hooks_failed errno=12 no\\x0amemory\n");
 	expect(text, "    0.000000   4711  kind_77        key_99=5 future\n");
 	expect(text, "    0.000000   4711  import_begin   import=4 _cffi_backend parent=3 "
 		     "frame={file=fetch.py line=13 function=<module> module=__main__}\n");

@@ -246,7 +246,7 @@ static void test_library_and_native_stack(void **state)
 	(void)state;
 	sample_headline(&s);
 	frame = imp_vec_push(&s.d.arena, &s.finding.native_stack);
-	*frame = (struct imp_native_frame){"/x.so", "PyInit_x", UINT64_MAX};
+	*frame = (struct imp_native_frame){"/x.so", "PyInit_x", UINT64_MAX, true};
 	path = imp_vec_push(&s.d.arena, &library.searched);
 	*path = (struct imp_library_path){"/usr/lib/libffi.so.7", "default", "absent"};
 	s.finding.library = &library;

@@ -211,7 +211,7 @@ static void test_nothing_is_injected(void **state)
 		e = imp_vec_push(&s.d.arena, &s.finding.searched);
 		e->entry = NASTY;
 		frame = imp_vec_push(&s.d.arena, &s.finding.native_stack);
-		*frame = (struct imp_native_frame){NASTY, NASTY, 7};
+		*frame = (struct imp_native_frame){NASTY, NASTY, 7, true};
 		imp_finding_evidence(&s.d.arena, &s.finding, IMP_DERIVED, "%s", NASTY);
 		imp_finding_fix(&s.d.arena, &s.finding, IMP_LIKELY, NASTY, "%s", NASTY);
 		imp_finding_rule_out(&s.d.arena, &s.finding, IMP_CAUSE_BLOCKED, "%s", NASTY);
@@ -353,17 +353,6 @@ static void test_several_findings(void **state)
 /* The init function that ran when the module was asked for is in no Python frame. */
 static void test_native_modules_that_asked(void **state)
 {
-	struct imp_attempt outer = {.id = 2, .name = "jwt"}, inner = {.id = 3, .parent = &outer};
-	struct imp_extension_call calls[] = {
-		{.path = "/x/_rust.abi3.so",
-		 .attempt = &inner,
-		 .begin_ns = 10,
-		 .end_ns = 50,
-		 .ended = true},
-		{.path = "/x/before.so", .attempt = &inner, .begin_ns = 1, .end_ns = 5, .ended = true},
-		{.path = "/x/_outer.so", .attempt = &outer, .begin_ns = 7},
-		{.path = "/x/after.so", .attempt = &outer, .begin_ns = 30, .end_ns = 40, .ended = true},
-	};
 	struct imp_report_options opt = {.columns = 80};
 	struct sample s;
 	char *text;
@@ -371,17 +360,12 @@ static void test_native_modules_that_asked(void **state)
 	(void)state;
 	sample_headline(&s);
 	s.finding.importers.n = 1;
-	s.attempt.parent = &inner;
-	s.attempt.begin_ns = 20;
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		*imp_vec_push(&s.d.arena, &s.image.extensions) = &calls[i];
-	text = render(&s, &opt);
-	has(text, "  fetch.py:10\n  /x/_outer.so\n  /x/_rust.abi3.so\n  -> _cffi_backend\n");
-	free(text);
 	*imp_vec_push(&s.d.arena, &s.finding.native_stack) =
-		(struct imp_native_frame){"/x/_rust.abi3.so", "PyInit__rust", 123};
+		(struct imp_native_frame){"/x/_rust.abi3.so", "PyInit__rust", 123, true};
+	*imp_vec_push(&s.d.arena, &s.finding.native_stack) =
+		(struct imp_native_frame){"/x/_outer.so", NULL, 0, false};
 	text = render(&s, &opt);
-	has(text, "  fetch.py:10\n  /x/_rust.abi3.so, in PyInit__rust+123\n  -> _cffi_backend\n");
+	has(text, "  fetch.py:10\n  /x/_outer.so\n  /x/_rust.abi3.so: PyInit__rust+123\n  -> _cffi_backend\n");
 	free(text);
 	sample_clear(&s);
 }
