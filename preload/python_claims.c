@@ -113,18 +113,21 @@ static size_t scan_directory(struct imp_claim_scan *scan, struct imp_thread *t, 
 	return files;
 }
 
-static void add_names_of_chain(struct imp_claim_scan *scan, const struct imp_python_api *py,
+/* Returns whether an ImportError is in the chain at all. */
+static bool add_names_of_chain(struct imp_claim_scan *scan, const struct imp_python_api *py,
 			       PyObject *exception)
 {
 	PyObject *name, *next;
 	struct imp_python_text text;
 	unsigned int steps;
+	bool any = false;
 
 	if (imp_python_is_exception(py, exception))
 		py->Py_IncRef(exception);
 	else
 		exception = NULL;
 	for (steps = 0; exception && steps < IMP_EXC_CHAIN_MAX; steps++) {
+		any |= py->PyType_IsSubtype(imp_python_type(py, exception), py->types.import_error);
 		name = imp_python_import_error_name(py, exception);
 		if (imp_python_text_get(py, name, &text))
 			imp_claim_scan_add_module(scan, text.data, text.len);
@@ -141,6 +144,7 @@ static void add_names_of_chain(struct imp_claim_scan *scan, const struct imp_pyt
 			imp_python_drop(py, next);
 	}
 	imp_python_drop(py, exception);
+	return any;
 }
 
 void imp_claims_of_chain(struct imp_thread *t, struct imp_interp *in, PyObject *exception)
@@ -154,7 +158,8 @@ void imp_claims_of_chain(struct imp_thread *t, struct imp_interp *in, PyObject *
 
 	imp_claim_scan_init(&scan, t->listing, CHAIN_SIZE, t->listing + FILE_AT, FILE_SIZE,
 			    CHAIN_BUDGET);
-	add_names_of_chain(&scan, py, exception);
+	if (!add_names_of_chain(&scan, py, exception))
+		return;
 	/* What the user sees may have come of a failure that some except clause swallowed. */
 	for (k = 0; k < IMP_FAILED_NAMES; k++)
 		imp_claim_scan_add_module(&scan, in->failed[k], strlen(in->failed[k]));

@@ -33,6 +33,8 @@ static const struct {
 				"(self, fullname, target=None)", imp_import_find_spec},
 };
 
+_Static_assert(IMP_HOOKS <= IMP_HOOKS_MAX, "an original for each hook");
+
 static _Atomic uint32_t next_number; /* IMP_KEY_INTERP */
 
 /*
@@ -124,7 +126,9 @@ static PyObject *make_hook(struct imp_hooks *p, enum imp_hook hook, PyObject *st
 	    py->PyDict_SetItemString(dict, SELF_STATE, state) == 0 &&
 	    (!in->names.kept || py->PyDict_SetItemString(dict, SELF_NAMES, in->names.kept) == 0))
 		function = py->PyCFunction_NewEx(&p->methods[hook], self, module);
-	if (!function)
+	if (function)
+		in->originals[hook] = original;
+	else
 		py->PyErr_Clear();
 	imp_python_drop(py, self);
 	imp_python_drop(py, module);
@@ -285,21 +289,19 @@ PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self
 {
 	const struct imp_python_api *py = &p->api;
 	PyObject *dict = py->PyModule_GetDict(self);
-	PyObject *original = imp_python_dict_get(py, dict, SELF_ORIGINAL);
 	PyObject *state = imp_python_dict_get(py, dict, SELF_STATE);
 	struct imp_interp *in;
 	PyObject *result = NULL;
 
-	if (original && state) {
+	if (state) {
 		in = (struct imp_interp *)py->PyBytes_AsString(state);
 		if (hook == IMP_HOOK_FIND_AND_LOAD && !in->file_finder)
 			install_later_hooks(p, in, state);
-		result = hooks[hook].run(in, original, args, kwargs);
+		result = hooks[hook].run(in, in->originals[hook], args, kwargs);
 	} else {
 		/* The collector has taken the interpreter apart, and its functions with it. */
 		py->PyErr_SetString(py->types.runtime_error, "the interpreter is gone");
 	}
-	imp_python_drop(py, original);
 	imp_python_drop(py, state);
 	return result;
 }

@@ -9,6 +9,7 @@
 
 struct imp_thread;
 
+#define IMP_HOOKS_MAX	     8
 #define IMP_SEEN_DIRECTORIES 128
 #define IMP_REPEATED_NAMES   64
 #define IMP_FAILED_NAMES     16
@@ -23,9 +24,11 @@ struct imp_interp {
 	const struct imp_python_api *py; /* &@api */
 	struct imp_python_api api;
 	struct imp_python_names names;
-	uint32_t number;       /* IMP_KEY_INTERP */
-	PyObject *sys_dict;    /* borrowed: an interpreter keeps its sys until its end */
-	PyObject *imp_dict;    /* borrowed: _imp's */
+	uint32_t number;    /* IMP_KEY_INTERP */
+	PyObject *sys_dict; /* borrowed: an interpreter keeps its sys until its end */
+	PyObject *imp_dict; /* borrowed: _imp's */
+	/* By enum imp_hook: what the hooks stand for; borrowed from their own __self__. */
+	PyObject *originals[IMP_HOOKS_MAX];
 	PyObject *file_finder; /* borrowed, and only compared: FileFinder, once it is hooked */
 	uint64_t image_ns;     /* the image in which all of this was written; another one: a fork */
 	uint64_t path_print;   /* fingerprints of what was written last */

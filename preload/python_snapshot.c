@@ -98,9 +98,8 @@ void imp_snapshot_write(struct imp_thread *t, struct imp_interp *in, uint32_t at
 	struct imp_python_text text;
 	PyObject *path = NULL, *item;
 	const char *dot;
-	ssize_t i, size;
-
 	uint32_t before = imp_interpreter_failed_before(in, name);
+	ssize_t i, size;
 
 	/* A program that tries again and again: what there is to see has been seen. */
 	if (before >= SNAPSHOTS_MAX)

@@ -80,7 +80,14 @@
 			    "META_PATH FROZEN? MODULE_FILE?")					\
 	X(CLAIMS,       38, "distributions that claim a failed module: TEXT(full name) CLAIMS")	\
 	X(UNCAUGHT,     39, "HOW EXCEPTION INTERP?")					\
-	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME")
+	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME") \
+	/* evidence that a later reader can't get */						\
+	X(FILE,         41, "a file that a failed load concerns: CALL TEXT(path) REALPATH? ERRNO? STAT? "	\
+			    "LINKS DIRECTORIES MOUNT? CHUNKS? LIMIT_AS?")			\
+	X(NATIVE_STACK, 42, "at a failed load or import: CALL? IMPORT? FRAMES")		\
+	X(RAISED,       43, "a C++ exception or Rust panic was thrown: TEXT(class) FRAMES? IMPORT?")	\
+	X(SEARCH_PATH,  44, "ld.so tries a path (rtld-audit): TEXT(path) FLAGS(LA_SER_*) CALLER?")	\
+	X(SEARCH_OPEN,  45, "ld.so opened an object (rtld-audit): TEXT(path) NAMESPACE?")
 
 enum imp_event_kind {
 #define X(name, number, about) IMP_EV_##name = (number),
@@ -163,7 +170,15 @@ enum imp_event_kind {
 	X(CLAIMS,          70, "list",  "of [metadata directory text, RECORD line text, WHEEL tag text]")	\
 	X(MESSAGE,         71, "text",  "")							\
 	X(FROZEN,          72, "text",  "sys.frozen / sys._MEIPASS, where set")		\
-	X(MODULE_FILE,     73, "text",  "file of the module of the name's parent package")
+	X(MODULE_FILE,     73, "text",  "file of the module of the name's parent package")	\
+	X(REALPATH,        74, "text",  "")							\
+	X(STAT,            75, "list",  "mode, uid, gid, size, mtime (ns, int)")		\
+	X(LINKS,           76, "list",  "of [path, target]: each symbolic link on the way")	\
+	X(DIRECTORIES,     77, "list",  "of [path, mode, uid, gid]: each directory on the way that may not be searched")	\
+	X(MOUNT,           78, "list",  "statvfs f_flag (ST_*), f_type of statfs")		\
+	X(CHUNKS,          79, "list",  "of [offset uint, bytes]: parts of the file")		\
+	X(LIMIT_AS,        80, "uint",  "RLIMIT_AS, where it is set; bytes")			\
+	X(FRAMES,          81, "list",  "of [object uint, offset uint], innermost first; object 0: offset is the address")
 
 enum imp_key {
 #define X(name, number, type, about) IMP_KEY_##name = (number),

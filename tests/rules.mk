@@ -54,3 +54,18 @@ fuzz: $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%) ## libFuzzer (clang) on each parser, FU
 		$(O)/fuzz/fuzz_$$t -max_len=16384 -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
 			-artifact_prefix=$(O)/fuzz/$$t- $(O)/fuzz/found-$$t tests/fuzz/corpus/$$t; \
 	done
+
+# Programs that the end-to-end tests run beside imptrace.
+TEST_TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(sort $(wildcard tests/tools/*.c)))
+
+$(O)/tests/tools/%.o: tests/tools/%.c $(O)/.flags | $(O)/.deps
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CHECKED_FLAGS) $(ANALYZER_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(TEST_TOOLS): %: %.o $(O)/analyzer.a $(O)/preload-test.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(CHECKED_FLAGS) $(LDFLAGS) -o $@ $< \
+		-Wl,--start-group $(O)/analyzer.a $(O)/preload-test.a -Wl,--end-group $(ANALYZER_LIBS)
+
+.SECONDARY: $(addsuffix .o,$(TEST_TOOLS))

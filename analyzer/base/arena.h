@@ -20,7 +20,8 @@ void *imp_arena_alloc(struct imp_arena *a, size_t size);	/* zeroed, aligned to 1
 char *imp_arena_strndup(struct imp_arena *a, const char *s, size_t len);
 char *imp_arena_printf(struct imp_arena *a, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-char *imp_arena_vprintf(struct imp_arena *a, const char *format, va_list args);
+char *imp_arena_vprintf(struct imp_arena *a, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
 void imp_arena_clear(struct imp_arena *a);
 
 /*

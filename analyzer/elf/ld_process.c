@@ -157,8 +157,8 @@ const char *imp_ld_process_expand(const struct imp_ld_process *p, const struct i
 	struct imp_strbuf b = { .limit = EXPANDED_MAX };
 	const char *s = text, *value;
 	bool failed = false;
+	size_t len = 0;
 	char *out;
-	size_t len;
 
 	if (!strchr(text, '$'))
 		return text;
@@ -231,12 +231,14 @@ struct imp_ld_object *imp_ld_process_add(struct imp_ld_process *p, const char *n
 			o->image = found.image;
 			o->dev = found.dev;
 			o->ino = found.ino;
-			o->identified = true;
 		}
 	}
 	if (o->program)
 		p->program = o;
-	o->is_loader = p->system->loader && o->file && strcmp(o->file, p->system->loader) == 0;
+	o->is_loader = !name_space && p->system->loader && o->file &&
+		       strcmp(o->file, p->system->loader) == 0;
+	/* The kernel maps these two: ld.so does not know their inodes, and maps them again by another path. */
+	o->identified = found.err == 0 && o->file && !o->program && !o->is_loader;
 	*imp_vec_push(p->arena, &p->objects) = o;
 	return o;
 }
@@ -255,11 +257,13 @@ struct imp_ld_object *imp_ld_process_find(const struct imp_ld_process *p, const 
 	return NULL;
 }
 
-static bool has_name(const struct imp_ld_object *o, const char *name)
+bool imp_ld_process_has_name(const struct imp_ld_object *o, const char *name)
 {
 	size_t i;
 
 	if (strcmp(o->name, name) == 0)
+		return true;
+	if (o->image && o->image->soname && strcmp(o->image->soname, name) == 0)
 		return true;
 	for (i = 0; i < o->names.n; i++) {
 		if (strcmp(o->names.v[i], name) == 0)
@@ -281,11 +285,8 @@ struct imp_ld_object *imp_ld_process_match(struct imp_ld_process *p, const char 
 
 		if (o->name_space != name_space)
 			continue;
-		*by = "name";
-		if (has_name(o, name))
-			return o;
-		*by = "soname";
-		if (o->image && o->image->soname && strcmp(o->image->soname, name) == 0)
+		*by = o->image && o->image->soname && strcmp(o->image->soname, name) == 0 ? "soname" : "name";
+		if (imp_ld_process_has_name(o, name))
 			return o;
 	}
 	*by = NULL;

@@ -99,6 +99,9 @@ struct imp_ld_object *imp_ld_process_find(const struct imp_ld_process *p, const 
 struct imp_ld_object *imp_ld_process_match(struct imp_ld_process *p, const char *name,
 					   int64_t name_space, const char **by);
 
+/* imp_ld_process_has_name - its path, its soname, or a name by which it was asked for */
+bool imp_ld_process_has_name(const struct imp_ld_object *o, const char *name);
+
 /* imp_ld_process_remove - unloaded, or never came to be loaded */
 void imp_ld_process_remove(struct imp_ld_process *p, const struct imp_ld_object *o);
 

@@ -77,10 +77,9 @@ static void judge_file(struct run *r, const struct imp_ld_file *file, struct imp
 
 /*
  * Look at one path. Once a file is found, the rest of the order is only asked for other files that it
- * leads to: the copies that were passed over. Returns 1 where the loader takes it, else 0 or the error
- * of opening it.
+ * leads to: the copies that were passed over.
  */
-static int try_path(struct run *r, struct imp_ld_candidate c)
+static void try_path(struct run *r, struct imp_ld_candidate c)
 {
 	const char *absolute = imp_ld_process_absolute(r->p, c.path), *fatal = NULL;
 	struct imp_ld_file file = { .err = -ENODATA };
@@ -98,7 +97,7 @@ static int try_path(struct run *r, struct imp_ld_candidate c)
 		c.reason = "what lies there is not known";
 		/* Nobody has these subdirectories; a list of them would say nothing. */
 		if (c.in_subdir || list == &r->out->later)
-			return -ENOENT;
+			return;
 		r->out->unknown = true;
 	} else if (file.err == -EACCES || file.err == -EPERM) {
 		c.result = IMP_LD_DENIED;
@@ -110,16 +109,16 @@ static int try_path(struct run *r, struct imp_ld_candidate c)
 		judge_file(r, &file, &c, &fatal);
 	}
 	if (list->n >= CANDIDATES_MAX)
-		return file.err;
+		return;
 	if (list == &r->out->later) {
 		if (file.err < 0 || (r->found && r->hit.dev == c.dev && r->hit.ino == c.ino))
-			return file.err;
+			return;
 		for (i = 0; i < list->n; i++) { /* /lib may be a link to /usr/lib */
 			if (list->v[i].dev == c.dev && list->v[i].ino == c.ino)
-				return file.err;
+				return;
 		}
 		*imp_vec_push(r->p->arena, list) = c;
-		return 0;
+		return;
 	}
 	*imp_vec_push(r->p->arena, list) = c;
 	r->err = c.result == IMP_LD_WRONG_ELF && !fatal ? -ENOENT : file.err == -ENODATA ? -ENOENT : file.err;
@@ -130,9 +129,7 @@ static int try_path(struct run *r, struct imp_ld_candidate c)
 	} else if (c.result == IMP_LD_OPENED) {
 		r->found = true;
 		r->hit = c;
-		return 1;
 	}
-	return r->err;
 }
 
 /* ---- lists of directories ------------------------------------------------------------------------ */
@@ -393,6 +390,7 @@ static void map_object(struct run *r, const struct imp_ld_request *req)
 	struct imp_ld_object *o = same_file(r);
 	const struct imp_ld_object *ld;
 	const char *trouble;
+	bool is_ld;
 
 	if (o) {
 		out->object = o;
@@ -403,9 +401,12 @@ static void map_object(struct run *r, const struct imp_ld_request *req)
 	}
 	if (req->no_load)
 		return;
+	/* There is one ld.so, whatever the namespace; it is known by its names alone. */
 	ld = req->name_space ? the_loader(r->p) : NULL;
-	trouble = r->hit.image ? imp_elf_image_unmappable(r->hit.image, r->p->system->page_size) : NULL;
-	if (trouble && !(ld && ld->dev == r->hit.dev && ld->ino == r->hit.ino)) {
+	is_ld = ld && imp_ld_process_has_name(ld, out->name);
+	trouble = r->hit.image && !is_ld ? imp_elf_image_unmappable(r->hit.image, r->p->system->page_size) :
+					   NULL;
+	if (trouble) {
 		out->error = trouble;
 		out->error_name = r->hit.path;
 		return;
@@ -413,10 +414,9 @@ static void map_object(struct run *r, const struct imp_ld_request *req)
 	o = imp_ld_process_add(r->p, r->hit.path, r->hit.path, req->dlopen ? NULL : req->requester,
 			       req->name_space);
 	o->search = out;
+	o->is_loader = is_ld;
 	if (strcmp(o->name, out->name) != 0)
 		*imp_vec_push(r->p->arena, &o->names) = out->name;
-	/* There is one ld.so, whatever the namespace. */
-	o->is_loader |= ld && ld->identified && ld->dev == o->dev && ld->ino == o->ino;
 	out->object = o;
 }
 

@@ -108,6 +108,11 @@ def test_init_fails_of_itself(lab, python, shape, how, error):
     assert finding["error"]["type"] == error
 
 
+def needs_source(python, cause):
+    """Before 3.7 the error names no module: the source says, which the trace does not hold."""
+    return True if python.version >= (3, 7) else (cause, "unknown")
+
+
 # -- circular-import ------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [shapes.script, shapes.dash_m, shapes.reraised,
                                    shapes.handled], ids=by_name)
@@ -116,7 +121,8 @@ def test_cycle_of_two_modules(lab, python, shape):
     b = lab.module("cycle_b", "# asks for what is not there yet\nfrom cycle_a import value\n")
     finding = diagnose(lab, python, shape(lab, "import cycle_a"), cause="circular-import",
                        module=("cycle_a", "cycle_b"), path=(a, b), importer=False,
-                       says=["cycle_a", "cycle_b"])
+                       says=["cycle_a", "cycle_b"],
+                       no_host=needs_source(python, "circular-import"))
     assert finding["error"]["type"] == "ImportError"
 
 
@@ -138,6 +144,7 @@ def test_cycle_of_three_in_a_package(lab, python):
         lab.module("ring_17/" + name, text)
     diagnose(lab, python, shapes.import_module(lab, "import ring_17"), path=ANY,
              cause="circular-import", importer=False,
+             no_host=needs_source(python, "circular-import"),
              module=tuple("ring_17." + n for n in ("one", "two", "three")),
              says=[r"ring_17\.one", r"ring_17\.two", r"ring_17\.three"])
 

@@ -702,6 +702,53 @@ int main(void)
     assert len(run.all("import_begin", text="absent_from_c")) == 3
 
 
+def test_a_libpython_opened_by_dlopen(lab, any_python):
+    libs = [os.path.join(any_python.libdir, n) for n in os.listdir(any_python.libdir)
+            if re.fullmatch(r"libpython%s[a-z]*\.so\.1\.0" % re.escape(any_python.minor), n)]
+    if not libs:
+        pytest.skip("no shared libpython for " + any_python.id)
+    source = lab.write("opener.c", r"""
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	void *lib = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+	((void (*)(void))dlsym(lib, "Py_Initialize"))();
+	((int (*)(const char *))dlsym(lib, "PyRun_SimpleString"))(
+		"try:\n    import absent_in_opened\nexcept ImportError as e:\n    print(e)\n");
+	printf("%d\n", ((int (*)(void))dlsym(lib, "Py_FinalizeEx"))());
+	return argc - 2;
+}
+""")
+    opener = interpreters.compile_c(source, "-ldl")
+    run = Record(lab.traced([opener, libs[0]], env=lab.env(PYTHONHOME=any_python.prefix)))
+    assert run.snapshot("absent_in_opened")
+    holder = run.one("object", object=run.one("interpreter")["object"])
+    assert os.path.realpath(holder["text"]) == os.path.realpath(libs[0])
+
+
+def test_a_host_with_copy_relocations(lab, any_python):
+    """Its own copies of PyImport_Inittab and None are the ones that count."""
+    source = lab.write("copies.c", r"""
+#include <Python.h>
+int main(void)
+{
+	struct _inittab *table = PyImport_Inittab;
+	PyObject *none = Py_None;
+	int n = 0;
+	while (table[n].name)
+		n++;
+	Py_Initialize();
+	PyRun_SimpleString("try:\n    import absent_with_copies\nexcept ImportError as e:\n    print(e)\n");
+	printf("%d %s\n", n > 10, Py_TYPE(none)->tp_name);
+	return Py_FinalizeEx();
+}
+""")
+    host = interpreters.host_program(any_python, source, "-no-pie", "-fno-pie")
+    run = Record(lab.traced([host], env=lab.env(PYTHONHOME=any_python.prefix)))
+    assert run.snapshot("absent_with_copies")
+
+
 def test_python27_gets_the_loader_events_alone(lab, python27):
     script = lab.write("script.py", "import json, sqlite3\n")
     run = Record(lab.traced([python27.path, script]))

@@ -218,8 +218,8 @@ def test_a_stop_that_nobody_looks_after(lab):
 
 def test_interrupt_from_the_terminal(lab, debian):
     """Control-C is the program's: imptrace waits for what it makes of it, and completes the trace."""
-    code = "import time\nprint('ready', flush=True)\ntry: time.sleep(9)\n" \
-           "except KeyboardInterrupt: raise SystemExit(9)"
+    code = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(9)\n" \
+           "except KeyboardInterrupt:\n    raise SystemExit(9)\n"
     lab.write("prog.py", code)
     with subprocess.Popen([str(lab.build.command), "run", str(debian.path), "prog.py"],
                           cwd=str(lab.dir), env=lab.env(), stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ ANY = object()
 # The first remedy must speak of this (command or effect) ...
 FIRST_REMEDY = {
     "not-installed": r"install",
-    "installed-elsewhere": r"path|site|interpreter|environment|venv|install|-[sEI]\b|unset|run|start",
+    "installed-elsewhere": r"path|site|interpreter|environ|venv|install|-[sEI]\b|unset|run|start",
     "abi-tag-mismatch": r"install|build|run|interpreter|python",
     "broken-installation": r"reinstall|install",
     "mixed-installation": r"install|remove",
@@ -134,7 +134,7 @@ def diagnose(lab, python, program, *, cause, module, path=ANY, error=None, no_ho
         assert re.search(pattern, told), "%r not in:\n%s" % (pattern, told)
     check_fixes(finding)
     check_pip_is_for(finding, python)
-    check_views(lab, run, finding, report, (module, causes, no_host))
+    check_views(lab, run, finding, report, (module, causes, no_host), hidden)
     finding["_run"], finding["_report"] = run, report
     return finding
 
@@ -159,7 +159,7 @@ def check_error(finding, program, seen, error):
         assert surfaced is None, "surfaced %r is what the error is" % (surfaced,)
 
 
-def check_views(lab, run, finding, report, wanted):
+def check_views(lab, run, finding, report, wanted, hidden):
     """The same answer from --no-host, -m and --all, and as text."""
     where = run.trace
     module, causes, no_host = wanted
@@ -178,7 +178,7 @@ def check_views(lab, run, finding, report, wanted):
     for known in report["findings"]:
         assert (known["module"], known["cause"], known["outcome"]) in got, (
             "--all leaves out %s" % known["module"])
-    answer = lab.analyze_text(where)
+    answer = lab.analyze_text(where, *["--all"][:hidden])
     assert answer.returncode == (1 if any(
         f["outcome"] == "fatal" for f in report["findings"]) else 0)
     assert finding["module"] in answer.answer, "the text names no %s:\n%s" % (
