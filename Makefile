@@ -166,7 +166,7 @@ demo: ## a program that dies of a failed import, and what imptrace says about it
 check: ## unit tests, exported and imported names, end-to-end tests
 	+@$(call with_deps,build demo test) $(MAKE) check-now
 
-check-now: all $(UNIT_PROGRAMS)
+check-now: all $(UNIT_PROGRAMS) $(TEST_TOOLS)
 	@scripts/run-tests unit symbols e2e
 
 check-unit: $(UNIT_PROGRAMS) ## the unit tests alone
@@ -175,7 +175,7 @@ check-unit: $(UNIT_PROGRAMS) ## the unit tests alone
 check-symbols: $(O)/libimptrace.so ## exported and imported names of libimptrace.so alone
 	@scripts/run-tests symbols
 
-check-e2e: all ## the end-to-end tests alone; PYTEST_ARGS='-k name'
+check-e2e: all $(TEST_TOOLS) ## the end-to-end tests alone; PYTEST_ARGS='-k name'
 	@scripts/run-tests e2e
 
 check-lab: ## the masked failure in a Debian 13 root (needs root and a mirror)

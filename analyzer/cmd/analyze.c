@@ -11,6 +11,7 @@
 
 #include "../diagnose/diagnose.h"
 #include "../host/host.h"
+#include "../python/distribution.h"
 #include "../report/report.h"
 #include "../report/selection.h"
 #include "../trace/record.h"
@@ -166,7 +167,8 @@ static bool is_fatal(const struct imp_diagnosis *d, const struct imp_report_opti
 static int analyze(const struct imp_command *self, const struct arguments *args, const char *name,
 		   const struct imp_record *record)
 {
-	struct imp_host host = {.enabled = false};
+	struct imp_dpkg_index dpkg = {.built = false};
+	struct imp_host host = {.enabled = false, .dpkg = &dpkg};
 	struct imp_report_options opt = {
 		.trace = name,
 		.module = args->module,
@@ -193,6 +195,7 @@ static int analyze(const struct imp_command *self, const struct arguments *args,
 	else
 		ret = is_fatal(&d, &opt) ? STATUS_FATAL : 0;
 	imp_diagnosis_clear(&d);
+	imp_dpkg_index_clear(&dpkg);
 	return ret;
 }
 

@@ -57,6 +57,22 @@ void imp_case_path(const struct imp_case *c, struct imp_strings *out)
 		*out = path->path;
 }
 
+const struct imp_sites *imp_case_sites(const struct imp_case *c, bool all)
+{
+	const struct imp_sys_path *path = all ? NULL : imp_case_sys_path(c);
+	struct imp_strings none = { 0 };
+	struct imp_case_memo *memo = &c->memo[all];
+
+	if (!c->host->enabled || !c->py)
+		return NULL;
+	if (memo->known && memo->path == path)
+		return &memo->sites;
+	*memo = (struct imp_case_memo){ .known = true, .path = path };
+	if (imp_environment_find(c->host, c->a, c->image, c->py, path ? &path->path : &none, &memo->sites))
+		memo->sites.n = 0;
+	return &memo->sites;
+}
+
 int64_t imp_case_flag(const struct imp_case *c, const char *name)
 {
 	if (c->py)

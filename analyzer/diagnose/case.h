@@ -3,7 +3,15 @@
 #define IMP_DIAGNOSE_CASE_H
 
 #include "../host/host.h"
+#include "../python/environment.h"
 #include "diagnose.h"
+
+/* The environments of this machine, looked up once for all failures of an image with one search path. */
+struct imp_case_memo {
+	bool known;
+	const struct imp_sys_path *path;	/* whose entries are left out; NULL: none are */
+	struct imp_sites sites;
+};
 
 /*
  * What is judged at once: one failure in one process, with all that bears on it. The modules of
@@ -22,6 +30,7 @@ struct imp_case {
 	const char *module;			/* full name */
 	uint64_t time_ns;			/* when it failed */
 	uint64_t thread;
+	struct imp_case_memo *memo;		/* two: without the searched entries, and all */
 	struct imp_finding *f;
 };
 
@@ -40,6 +49,12 @@ void imp_case_path(const struct imp_case *c, struct imp_strings *out);
 
 /* imp_case_sys_path - sys.path as it was at the failure; NULL: not recorded */
 const struct imp_sys_path *imp_case_sys_path(const struct imp_case *c);
+
+/*
+ * imp_case_sites - environments of this machine, those that were searched left out unless @all
+ * Returns NULL where the host may not be looked at.
+ */
+const struct imp_sites *imp_case_sites(const struct imp_case *c, bool all);
 
 /* imp_case_flag - value of a member of sys.flags; 0 where it is not known */
 int64_t imp_case_flag(const struct imp_case *c, const char *name);

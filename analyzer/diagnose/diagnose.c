@@ -87,7 +87,8 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 }
 
 /*
- * A module that was blocked, or left out of this Python's build, and whose absence was provided for:
+ * A module that was blocked, left out of this Python's build, or is of no use on this system, and
+ * whose absence was provided for:
  * the standard library asked and went on, or the module was imported at another time (defusedxml
  * blocks _elementtree for the length of one import).
  */
@@ -95,8 +96,16 @@ static bool provided_for(const struct imp_failure *f)
 {
 	const struct imp_case *root = &f->root, *asked = f->asked ? f->asked : root;
 
-	if (f->fate != IMP_FATE_HANDLED ||
-	    (root->f->cause != IMP_CAUSE_BLOCKED && root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
+	if (f->fate != IMP_FATE_HANDLED)
+		return false;
+	/* dateutil.tz tries dateutil.tz.win, which asks six.moves for winreg: the package guards its own. */
+	if (root->f->cause == IMP_CAUSE_MISSING_ATTRIBUTE && asked->attempt && asked->attempt->frame.module) {
+		const char *asker = asked->attempt->frame.module, *top = imp_case_top(asked);
+		size_t len = strlen(top);
+
+		return !strncmp(asker, top, len) && (!asker[len] || asker[len] == '.');
+	}
+	if ((root->f->cause != IMP_CAUSE_BLOCKED && root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
 		return false;
 	if (asked->attempt && imp_case_stdlib(root, asked->attempt->frame.file))
 		return true;
@@ -115,6 +124,7 @@ static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host,
 	struct imp_failures failures;
 	const char *why;
 
+	*here = *host;
 	/* A program may have changed its root in the middle of a run. */
 	here->enabled = host->enabled && (!image->started || imp_host_matches_image(image, &why));
 	imp_failures_find(d, here, image, &failures);

@@ -31,6 +31,7 @@ struct search {
 	IMP_VEC(struct node *) nodes;	/* by end time */
 	struct node **by_attempt;	/* the same, by the attempt's address */
 	struct imp_failures *out;
+	struct imp_case_memo *memo;
 };
 
 static const char *text(const char *s)
@@ -68,6 +69,7 @@ static struct node *new_node(struct search *s, const struct imp_attempt *at,
 	n->c.record = s->d->record;
 	n->c.host = s->host;
 	n->c.image = s->image;
+	n->c.memo = s->memo;
 	n->c.py = imp_record_interpreter(s->image, interp);
 	n->c.attempt = at;
 	n->c.exception = e;
@@ -191,16 +193,6 @@ static bool mentions(struct imp_arena *a, const struct imp_exception *e, const s
 	       word_in(e->message, imp_package_pypi_name(a, n->c.module));
 }
 
-static bool inside(const struct node *n, const struct node *outer)
-{
-	const struct imp_attempt *at = n->c.attempt->parent;
-
-	for (int depth = 0; at && depth < 1000; depth++, at = at->parent)
-		if (at == outer->c.attempt)
-			return true;
-	return false;
-}
-
 static bool broken(struct node *n)
 {
 	judge(n);
@@ -230,6 +222,16 @@ static struct node *first_initialization(const struct search *s, const struct no
 	return NULL;
 }
 
+static bool inside(const struct node *n, const struct node *outer)
+{
+	const struct imp_attempt *at = n->c.attempt->parent;
+
+	for (int depth = 0; at && depth < 1000; depth++, at = at->parent)
+		if (at == outer->c.attempt)
+			return true;
+	return false;
+}
+
 /* What was tried for "from PACKAGE import NAME", and failed: PACKAGE.NAME as a module. */
 static struct node *submodule_asked(struct search *s, const struct node *n)
 {
@@ -243,9 +245,16 @@ static struct node *submodule_asked(struct search *s, const struct node *n)
 
 		if (m->c.time_ns > n->c.time_ns || m->c.thread != n->c.thread)
 			continue;
-		if (full ? !strcmp(m->c.module, full)
-			 : where->file && asker->file && asker->line == where->line &&
-				   !strcmp(asker->file, where->file) && !strcmp(imp_case_tail(&m->c), name))
+		if (full && !strcmp(m->c.module, full))
+			return m;
+		if (strcmp(imp_case_tail(&m->c), name))
+			continue;
+		/* Before 3.7 the exception does not name the package; the place is the same. */
+		if (!full && where->file && asker->file && asker->line == where->line &&
+		    !strcmp(asker->file, where->file))
+			return m;
+		/* six.moves and its like import the real module when the name is asked of them. */
+		if (n->c.attempt && inside(m, n) && !strcmp(m->c.module, name))
 			return m;
 	}
 	return NULL;
@@ -368,7 +377,7 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 	if (m)
 		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);
 	m = submodule_asked(s, n);
-	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m)))
+	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.')))
 		return down(s, n, m, "the name asked for is a submodule, and importing it had failed",
 			    up, depth);
 	if (is_exit(e))
@@ -548,6 +557,7 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	struct search s = { .d = d, .host = host, .image = image, .out = out };
 
 	*out = (struct imp_failures){ 0 };
+	s.memo = imp_arena_alloc(&d->arena, 2 * sizeof(*s.memo));
 	collect(&s);
 	follow_uncaught(&s);
 	follow_exits(&s);

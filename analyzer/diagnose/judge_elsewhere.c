@@ -211,9 +211,7 @@ static void say_exec_chain(struct imp_case *c)
 
 bool imp_judge_elsewhere(struct imp_case *c)
 {
-	const struct imp_sys_path *now = imp_case_sys_path(c);
-	struct imp_sites sites = { 0 };
-	struct imp_strings none = { 0 };
+	const struct imp_sites *sites;
 	const struct imp_site *best = NULL;
 	const char *best_path = NULL;
 	bool best_importable = false;
@@ -221,19 +219,16 @@ bool imp_judge_elsewhere(struct imp_case *c)
 
 	if (lost_entry(c) || lost_variable(c) || switched_off(c))
 		return true;
-	if (!c->host->enabled || !c->py)
-		return false;
-	if (imp_environment_find(c->host, c->a, c->image, c->py, now ? &now->path : &none, &sites))
-		return false;
-	for (size_t i = 0; i < sites.n; i++) {
+	sites = imp_case_sites(c, false);
+	for (size_t i = 0; sites && i < sites->n; i++) {
 		bool importable = false;
 		const char *path;
 
-		if (imp_environment_holds(c->host, c->a, &sites.v[i], c->module, &path, &importable) != 1)
+		if (imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) != 1)
 			continue;
 		if (!best || (importable && !best_importable)) {
 			more += best != NULL;
-			best = &sites.v[i];
+			best = &sites->v[i];
 			best_path = path;
 			best_importable = importable;
 		} else {

@@ -73,19 +73,16 @@ static const char *python_command(const struct imp_case *c)
 /* The Python that a directory belongs to, if there is one on this machine. */
 static const char *interpreter_of(const struct imp_case *c, const char *dir)
 {
-	struct imp_strings none = { 0 };
-	struct imp_sites sites = { 0 };
+	const struct imp_sites *sites = imp_case_sites(c, true);
 
-	if (!c->py || imp_environment_find(c->host, c->a, c->image, c->py, &none, &sites))
-		return NULL;
-	for (size_t i = 0; i < sites.n; i++) {
+	for (size_t i = 0; sites && i < sites->n; i++) {
 		const char *path;
 		bool importable = false;
 
-		if (sites.v[i].interpreter && !strcmp(sites.v[i].directory, dir) &&
-		    imp_environment_holds(c->host, c->a, &sites.v[i], c->module, &path, &importable) == 1 &&
+		if (sites->v[i].interpreter && !strcmp(sites->v[i].directory, dir) &&
+		    imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) == 1 &&
 		    importable)
-			return sites.v[i].interpreter;
+			return sites->v[i].interpreter;
 	}
 	return NULL;
 }

@@ -144,6 +144,10 @@ static void learn(struct run *r, struct imp_ld_dir *d, size_t subdir, const char
 		d->status[subdir] = 1;
 		return;
 	}
+	if (!len) { /* "/" without its slash: the loader asks for "", which never exists */
+		d->status[subdir] = -1;
+		return;
+	}
 	absolute = imp_ld_process_absolute(r->p, imp_arena_strndup(r->p->arena, path, len));
 	known = absolute ? r->p->lookup.is_directory(r->p->lookup.data, absolute) : -ENODATA;
 	if (known < 0)
@@ -172,7 +176,7 @@ static bool search_dir(struct run *r, struct imp_ld_dir *d, const char *entry, e
 		if (!d->status[i]) {
 			/* The directory without its last slash, which a file of that name would not have. */
 			dir_len = d->len + strlen(subdirs->v[i]) - 1;
-			learn(r, d, i, c.path, dir_len ? dir_len : 1);
+			learn(r, d, i, c.path, dir_len);
 		}
 		any |= d->status[i] > 0;
 		if (r->found)

@@ -17,6 +17,7 @@
  */
 struct imp_host {
 	bool enabled;
+	struct imp_dpkg_index *dpkg;	/* borrowed; NULL: dpkg's lists are read at each question */
 };
 
 /*

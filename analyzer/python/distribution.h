@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "../base/arena.h"
+#include "../base/strbuf.h"
 #include "../host/host.h"
 #include "../trace/record.h"
 
@@ -67,6 +68,16 @@ int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const c
  */
 int imp_distribution_dpkg_owner(const struct imp_host *h, struct imp_arena *a, const char *path,
 				const char **package);
+
+/*
+ * What dpkg's lists say of modules, read once for many questions: zeroed at first, kept by whoever sets imp_host.dpkg,
+ * released with imp_dpkg_index_clear()
+ */
+struct imp_dpkg_index {
+	bool built;
+	struct imp_strbuf text;
+};
+void imp_dpkg_index_clear(struct imp_dpkg_index *index);
 
 /*
  * imp_distribution_dpkg_claims - files below any dist-packages or lib-dynload that dpkg's lists

@@ -110,16 +110,10 @@ int imp_distribution_dpkg_owner(const struct imp_host *h, struct imp_arena *a, c
 	return ret;
 }
 
-struct claims {
-	const struct imp_host *h;
-	struct imp_arena *a;
-	const char *base;   /* "pkg/_native" */
-	const char *needle; /* "/pkg/_native" */
-	struct imp_owned_files *out;
-	bool any;
-};
-
-/* What follows the directory that is an entry of Debian's search path; NULL: it lies in none. */
+/*
+ * Every file that a package ships into an entry of Debian's search path, as one text of lines
+ * "PATH\tLIST\n": reading 1,500 lists again for each module that failed would cost more than all else.
+ */
 static const char *below_entry(const char *path)
 {
 	static const char *const dirs[] = {"/dist-packages/", "/site-packages/", "/lib-dynload/"};
@@ -134,76 +128,117 @@ static const char *below_entry(const char *path)
 	return NULL;
 }
 
-static bool visit_claims(void *data, const char *package, const char *list,
-			 const struct imp_host_buffer *b)
+static void index_list(struct imp_dpkg_index *index, const char *list, char *data)
 {
-	struct claims *c = data;
-	const char *s = b->data, *end = s + b->len, *line, *rest, *path;
-	struct imp_owned_file *f;
-	size_t len;
+	char *line, *next;
 
-	while ((s = memmem(s, (size_t)(end - s), c->needle, strlen(c->needle)))) {
-		line = s;
-		while (line > b->data && line[-1] != '\n')
-			line--;
-		len = strcspn(s, "\n");
-		path = imp_arena_strndup(c->a, line, (size_t)(s - line) + len);
-		s += len;
-		rest = below_entry(path);
-		if (path[0] != '/' || !rest || !imp_module_file_is(c->a, rest, c->base))
+	if (!strstr(data, "-packages/") && !strstr(data, "/lib-dynload/"))
+		return;
+	for (line = data; line && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (line[0] != '/' || !below_entry(line))
 			continue;
-		f = imp_vec_push(c->a, c->out);
-		f->dist.name = package;
-		f->dist.metadata = list;
-		f->dist.installer = "dpkg";
-		f->path = f->line = path;
-		f->exists = imp_host_exists(c->h, path);
-		c->any = true;
+		imp_strbuf_puts(&index->text, line);
+		imp_strbuf_puts(&index->text, "\t");
+		imp_strbuf_puts(&index->text, list);
+		imp_strbuf_puts(&index->text, "\n");
 	}
-	return false; /* several packages may ship it, for several Pythons */
 }
 
-static int init_claims(struct claims *c, const char *module, struct imp_strings *names)
+static int build_index(const struct imp_host *h, struct imp_arena *a, struct imp_dpkg_index *index)
 {
+	struct imp_host_buffer b = {0};
+	struct imp_strings names;
 	int ret;
 
-	if (!c->h->enabled)
-		return -ENODATA;
-	if (!module[0] || strchr(module, '\n'))
+	if (index->built)
 		return 0;
-	c->base = imp_module_path(c->a, module);
-	c->needle = imp_arena_printf(c->a, "/%s", c->base);
-	ret = imp_host_list(c->h, c->a, DPKG_INFO, names);
-	return ret == -ENOENT ? 0 : ret < 0 ? -ENODATA : 0; /* no dpkg here: it claims nothing */
+	ret = imp_host_list(h, a, DPKG_INFO, &names);
+	if (ret < 0 && ret != -ENOENT)
+		return -ENODATA;
+	for (size_t i = 0; !ret && i < names.n; i++)
+		if (imp_ends_with(names.v[i], ".list") &&
+		    imp_host_read_into(h, imp_path_join(a, DPKG_INFO, names.v[i]), LIST_MAX, &b) >= 0)
+			index_list(index, names.v[i], b.data);
+	imp_host_buffer_clear(&b);
+	index->built = true;
+	return 0;
+}
+
+static void add_line(const struct imp_host *h, struct imp_arena *a, const char *line, size_t len,
+		     const char *base, struct imp_owned_files *out)
+{
+	const char *tab = memchr(line, '\t', len), *list;
+	struct imp_owned_file *f;
+	char *path;
+
+	if (!tab)
+		return;
+	path = imp_arena_strndup(a, line, (size_t)(tab - line));
+	if (!imp_module_file_is(a, below_entry(path), base))
+		return;
+	list = imp_arena_strndup(a, tab + 1, len - (size_t)(tab + 1 - line));
+	f = imp_vec_push(a, out);
+	f->dist.name = imp_arena_strndup(a, list, strlen(list) - strlen(".list"));
+	f->dist.name = imp_arena_strndup(a, f->dist.name, strcspn(f->dist.name, ":"));
+	f->dist.metadata = imp_path_join(a, DPKG_INFO, list);
+	f->dist.installer = "dpkg";
+	f->path = f->line = path;
+	f->exists = imp_host_exists(h, path);
 }
 
 int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,
 				 struct imp_owned_files *out)
 {
-	struct claims c = {.h = h, .a = a, .out = out};
-	struct imp_strings names = {0};
-	int ret = init_claims(&c, module, &names);
+	struct imp_dpkg_index local = {0}, *index = h->dpkg ? h->dpkg : &local;
+	const char *base, *needle, *s, *end;
+	int ret;
 
-	visit_lists(h, a, &names, true, visit_claims, &c);
-	if (!c.any)
-		visit_lists(h, a, &names, false, visit_claims, &c);
+	if (!h->enabled)
+		return -ENODATA;
+	if (!module[0] || strchr(module, '\n'))
+		return 0;
+	ret = build_index(h, a, index);
+	base = imp_module_path(a, module);
+	needle = imp_arena_printf(a, "/%s", base);
+	s = index->text.s;
+	end = s + index->text.len;
+	while (s && (s = memmem(s, (size_t)(end - s), needle, strlen(needle)))) {
+		const char *line = s, *stop = memchr(s, '\n', (size_t)(end - s));
+
+		while (line > index->text.s && line[-1] != '\n')
+			line--;
+		if (!stop)
+			break;
+		add_line(h, a, line, (size_t)(stop - line), base, out);
+		s = stop;
+	}
+	imp_dpkg_index_clear(&local);
 	return ret;
+}
+
+void imp_dpkg_index_clear(struct imp_dpkg_index *index)
+{
+	imp_strbuf_clear(&index->text);
+	index->built = false;
 }
 
 int imp_distribution_dpkg_package(const struct imp_host *h, struct imp_arena *a, const char *module,
 				  const char **package)
 {
 	struct imp_owned_files owned = {0};
-	struct claims c = {.h = h, .a = a, .out = &owned};
-	struct imp_strings names = {0};
-	int ret = init_claims(&c, module, &names);
+	int ret = imp_distribution_dpkg_claims(h, a, module, &owned);
 
 	*package = NULL;
 	if (ret < 0)
 		return ret;
-	visit_lists(h, a, &names, true, visit_claims, &c);
-	if (!owned.n)
-		return -ENOENT;
-	*package = owned.v[0].dist.name;
-	return 0;
+	for (size_t i = 0; i < owned.n; i++) {
+		if (!is_python_package(owned.v[i].dist.name))
+			continue;
+		*package = owned.v[i].dist.name;
+		return 0;
+	}
+	return -ENOENT;
 }

@@ -220,8 +220,10 @@ class Lab:
 
 
 def finding_of(report, module):
-    """The finding of one module; fails with the list of those that are there."""
-    modules = (module,) if isinstance(module, str) else tuple(module)
+    """The finding of one module; fails with the list of those that are there.
+
+    None is the module of a failed dlopen that no import asked for."""
+    modules = (module,) if isinstance(module, str) or module is None else tuple(module)
     for finding in report["findings"]:
         if finding["module"] in modules:
             return finding

@@ -41,7 +41,7 @@ def read_audit(text):
         elif kind == "error":
             block.error = rest
         elif kind == "activity":
-            done = done or rest != "1"  # constructors run from here on, and may call dlopen
+            done = done or rest.strip() != "1"  # constructors run from here on, and may call dlopen
         elif done:
             continue
         elif kind == "map":
@@ -104,7 +104,8 @@ class Pair:
         self.dir = pathlib.Path(directory)
         self.tool = pathlib.Path(build) / "tests" / "tools" / "ld_list"
         assert self.tool.exists(), "not built: %s (make check-e2e builds it)" % self.tool
-        self.audit = compile_object(self.dir / "audit.so", FIXTURES / "audit.c", "-shared", "-fPIC")
+        self.audit = compile_object(self.dir / "audit.so", FIXTURES / "audit.c", "-shared", "-fPIC", "-nostdlib",
+                                    "-ffreestanding", "-fno-stack-protector")
         self.opener = compile_object(self.dir / "opener", FIXTURES / "opener.c")
 
     def observed(self, commands, program=None, library_path=None, cwd=None, preload=()):

@@ -72,7 +72,7 @@ class Null:
 ERROR = {"type": sentence, "message": text}
 
 FINDING = {
-    "module": sentence,
+    "module": Null(sentence),	# null: a dlopen failed that no import had asked for
     "cause": one_of(*CAUSES),
     "outcome": one_of("fatal", "handled"),
     "pid": count,
