@@ -70,6 +70,7 @@ _Static_assert(sizeof(struct imp_call) == IMP_CALL_SIZE, "see call_as_caller_*.S
 
 /* Not called from C: reached from the functions that IMP_INTERPOSE() defines. */
 void imp_call_as_caller(void);
+void imp_call_as_caller_end(void); /* a place, not a function */
 
 /*
  * IMP_INTERPOSE(name, ops) - define the function @name, of up to four integer arguments

@@ -55,5 +55,8 @@ imp_call_as_caller:
 	ret
 	.cfi_endproc
 	.size	imp_call_as_caller, . - imp_call_as_caller
+	.hidden imp_call_as_caller_end
+	.globl	imp_call_as_caller_end
+imp_call_as_caller_end:
 
 	.section .note.GNU-stack, "", %progbits

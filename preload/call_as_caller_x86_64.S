@@ -161,5 +161,8 @@ imp_call_as_caller:
 	jmp	*%r11
 	.cfi_endproc
 	.size	imp_call_as_caller, . - imp_call_as_caller
+	.hidden imp_call_as_caller_end
+	.globl	imp_call_as_caller_end
+imp_call_as_caller_end:
 
 	.section .note.GNU-stack, "", @progbits

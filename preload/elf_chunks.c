@@ -334,7 +334,7 @@ static unsigned int find_inits(struct file *f, uint32_t *names)
 		const char *p = f->work, *end = f->work + got;
 
 		while (count < INITS_MAX && (size_t)(end - p) > len) {
-			p = memchr(p, 'P', (size_t)(end - p) - (len - 2));
+			p = memchr(p, 'P', (size_t)(end - p) - (len - 1));
 			if (!p)
 				break;
 			if (p > f->work && !memcmp(p - 1, prefix, len))

@@ -14,11 +14,13 @@
 
 #include "call_as_caller.h"
 #include "dlsym_cache.h"
+#include "file_facts.h"
 #include "link_map_diff.h"
 #include "loaded_names.h"
 #include "real_symbols.h"
 #include "recorder.h"
 #include "return_gadget.h"
+#include "stack.h"
 #include "thread_slot.h"
 #include "poison.h"
 
@@ -228,6 +230,11 @@ static enum imp_call_route dlmopen_enter(struct imp_call *c)
 	return load_enter(c, (const char *)c->args[1], (int)c->args[2], c->args[0]);
 }
 
+static const char *load_name(const struct imp_call *c)
+{
+	return (const char *)c->args[c->private[LOAD_NAMESPACE] == NOT_DLMOPEN ? 0 : 1];
+}
+
 /* A handle is the object's link map. */
 static void load_leave(struct imp_call *c)
 {
@@ -260,6 +267,9 @@ static void load_leave(struct imp_call *c)
 	if (error)
 		imp_put_text(e, IMP_KEY_ERROR, error, strlen(error));
 	imp_record_end(t);
+	imp_stack_record_load(t, c->id, error != NULL);
+	if (error)
+		imp_file_facts_load_failed(t, c->id, load_name(c), error);
 	if (!map)
 		imp_record_flush();
 	imp_thread_leave(t);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "python_extension.h"
 
+#include <string.h>
+
+#include "file_facts.h"
 #include "python_exception.h"
 #include "python_import.h"
 #include "python_text.h"
@@ -24,6 +27,31 @@ static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step
 	return call;
 }
 
+/*
+ * "dynamic module does not define module export function (PyInit_x)": it was loaded, so that no failed
+ * dlopen() says what file it is.
+ */
+static void look_at_file(struct imp_thread *t, const struct imp_python_api *py, uint32_t call,
+			 PyObject *error)
+{
+	struct imp_python_text text;
+	PyObject *msg, *path;
+
+	if (!imp_python_is_exception(py, error))
+		return;
+	msg = imp_python_member(py, error, py->types.import_error, "msg");
+	path = imp_python_member(py, error, py->types.import_error, "path");
+	imp_python_text_get(py, msg, &text);
+	if (memmem(text.data, text.len, "does not define", strlen("does not define"))) {
+		imp_python_text_clear(py, &text);
+		imp_python_text_get_path(py, path, &text);
+		imp_file_facts_of(t, call, text.data, text.len);
+	}
+	imp_python_text_clear(py, &text);
+	imp_python_drop(py, path);
+	imp_python_drop(py, msg);
+}
+
 static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum imp_step step,
 		bool failed)
 {
@@ -41,6 +69,8 @@ static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum
 	imp_record_end(t);
 	if (failed && step == IMP_STEP_CREATE && attempt)
 		attempt->load_failed = true;
+	if (failed && step == IMP_STEP_CREATE)
+		look_at_file(t, py, call, error.value);
 	imp_python_error_restore(py, &error);
 	if (failed)
 		imp_record_flush();
@@ -56,8 +86,12 @@ static PyObject *run(struct imp_interp *in, PyObject *original, PyObject *args, 
 
 	imp_python_drop(py, name);
 	imp_python_drop(py, origin);
+	t->extension_depth++;
 	imp_thread_leave(t);
 	result = py->PyObject_Call(original, args, kwargs);
+	t = imp_thread_get(false);
+	if (t && t->extension_depth)
+		t->extension_depth--;
 	t = imp_thread_enter();
 	if (t) {
 		if (imp_recorder_image_ns() == image_ns)

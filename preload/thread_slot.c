@@ -41,6 +41,7 @@ static void reset(struct imp_thread *t)
 	t->depth = 0;
 	t->attempt_depth = 0;
 	t->search_count = 0;
+	t->extension_depth = 0;
 	t->dlerror_kept = false;
 }
 

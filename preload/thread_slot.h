@@ -46,6 +46,7 @@ struct imp_thread {
 	int saved_errno;
 	uint32_t attempt_depth;
 	uint32_t search_count;
+	uint32_t extension_depth;	/* create and exec steps of extension modules under way */
 	struct imp_cbor cbor;		/* the event being encoded, in @scratch */
 	bool dlerror_kept;		/* the text of @dlerror_real is owed to the program's next dlerror() */
 	char *dlerror_real;		/* what the real dlerror() gave us; libc's, valid until the next dl call */

@@ -82,8 +82,8 @@
 	X(UNCAUGHT,     39, "HOW EXCEPTION INTERP?")					\
 	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME") \
 	/* evidence that a later reader can't get */						\
-	X(FILE,         41, "a file that a failed load concerns: CALL TEXT(path) REALPATH? ERRNO? STAT? "	\
-			    "LINKS DIRECTORIES MOUNT? CHUNKS? LIMIT_AS?")			\
+	X(FILE,         41, "a file that a failed load concerns: CALL TEXT(path) LINKS REALPATH? ERRNO? "	\
+			    "STAT? MOUNT? DIRECTORIES CHUNKS? LIMIT_AS?")			\
 	X(NATIVE_STACK, 42, "at a failed load or import: CALL? IMPORT? FRAMES")		\
 	X(RAISED,       43, "a C++ exception or Rust panic was thrown: TEXT(class) FRAMES? IMPORT?")	\
 	X(SEARCH_PATH,  44, "ld.so tries a path (rtld-audit): TEXT(path) FLAGS(LA_SER_*) CALLER?")	\

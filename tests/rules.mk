@@ -38,14 +38,15 @@ unit-programs: $(UNIT_PROGRAMS)
 # the corpora (tests/unit/test_fuzz_corpus.c); a crash joins them.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_TIME ?= 60
-FUZZ_SRC := $(sort $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/report/dump*.c) \
+FUZZ_SRC := $(sort $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/elf/*.c analyzer/report/dump*.c) \
+	analyzer/host/host.c \
 	analyzer/report/json_writer.c analyzer/report/escape.c preload/cbor_put.c preload/frame_writer.c)
 
 $(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) $(O)/.flags
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)clang $(BASE_CPPFLAGS) $(BASE_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -Ianalyzer -Ipreload -o $@ $(filter %.c,$^) -lzstd
+		-fno-sanitize-recover=all -Ianalyzer -Ipreload -o $@ $(filter %.c,$^) -lzstd -lelf
 
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%) ## libFuzzer (clang) on each parser, FUZZ_TIME=60 seconds each

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,18 +55,57 @@ int imp_elf_bytes_file(struct imp_elf_bytes *b, struct imp_arena *arena, const s
 	return 0;
 }
 
+static int by_offset(const void *one, const void *two)
+{
+	const struct imp_elf_chunk *a = one, *b = two;
+
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return a->len < b->len ? -1 : a->len > b->len;
+}
+
+/* Chunks [first, last) touch or overlap: one copy of them, so that a table may lie across several. */
+static void join(struct imp_elf_bytes *b, const struct imp_elf_chunk *sorted, size_t first, size_t last,
+		 uint64_t end)
+{
+	struct imp_elf_chunk *to = imp_vec_push(b->arena, &b->chunks);
+	uint8_t *data;
+	size_t i;
+
+	*to = sorted[first];
+	if (last - first == 1)
+		return;
+	to->len = (size_t)(end - to->offset);
+	data = imp_arena_alloc(b->arena, to->len);
+	for (i = first; i < last; i++)
+		memcpy(data + (sorted[i].offset - to->offset), sorted[i].data, sorted[i].len);
+	to->data = data;
+}
+
 void imp_elf_bytes_recorded(struct imp_elf_bytes *b, struct imp_arena *arena, uint64_t size,
 			    const struct imp_elf_chunk *chunks, size_t n)
 {
-	size_t i;
+	struct imp_elf_chunk *sorted;
+	size_t i, first, kept = 0;
+	uint64_t end;
 
 	memset(b, 0, sizeof(*b));
 	b->arena = arena;
 	b->size = size;
+	sorted = imp_arena_alloc(arena, n * sizeof(*sorted));
 	for (i = 0; i < n; i++) {
 		/* Bytes behind the end of the file would be a lie. */
-		if (chunks[i].offset < size && chunks[i].len <= size - chunks[i].offset)
-			*imp_vec_push(arena, &b->chunks) = chunks[i];
+		if (chunks[i].len && chunks[i].offset < size && chunks[i].len <= size - chunks[i].offset)
+			sorted[kept++] = chunks[i];
+	}
+	qsort(sorted, kept, sizeof(*sorted), by_offset);
+	for (first = 0; first < kept; first = i) {
+		end = sorted[first].offset + sorted[first].len;
+		for (i = first + 1; i < kept && sorted[i].offset <= end; i++) {
+			if (sorted[i].offset + sorted[i].len > end)
+				end = sorted[i].offset + sorted[i].len;
+		}
+		join(b, sorted, first, i, end);
 	}
 }
 
@@ -198,4 +238,3 @@ const char *imp_elf_bytes_string(struct imp_elf_bytes *b, uint64_t offset, uint6
 	}
 	return NULL;
 }
-

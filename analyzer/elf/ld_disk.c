@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/strbuf.h"
 #include "../host/host.h"
 
 #define MADE_UP_DEVICE UINT64_MAX
@@ -24,9 +25,28 @@ void imp_ld_disk_clear(struct imp_ld_disk *d)
 	memset(d, 0, sizeof(*d));
 }
 
+/* "//" and "/./" are left out: a path that an entry of a search path begins has them often. */
 static uint64_t key(struct imp_ld_disk *d, const char *path)
 {
-	return (uintptr_t)imp_intern(&d->paths, path, strlen(path));
+	const char *interned;
+	struct imp_strbuf b = { 0 };
+	size_t len;
+
+	if (!strstr(path, "//") && !strstr(path, "/./"))
+		return (uintptr_t)imp_intern(&d->paths, path, strlen(path));
+	while (*path) {
+		if (*path == '/') {
+			while (*path == '/' || (path[0] == '.' && path[1] == '/'))
+				path++;
+			imp_strbuf_puts(&b, "/");
+		}
+		len = strcspn(path, "/");
+		imp_strbuf_add(&b, path, len);
+		path += len;
+	}
+	interned = imp_intern(&d->paths, b.s ? b.s : "", b.len);
+	imp_strbuf_clear(&b);
+	return (uintptr_t)interned;
 }
 
 static struct imp_ld_file *remember(struct imp_ld_disk *d, const char *path)

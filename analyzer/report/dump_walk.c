@@ -14,8 +14,8 @@ struct walk {
 
 /*
  * How the parts of a list or a map are shown. Letters: t text, u number, a address, i number with a
- * sign, b truth value, x bytes in hexadecimal, r search result, p state of a path, T list of texts,
- * F frame, S stat, E exception, C candidates.
+ * sign, x bytes in hexadecimal, r search result, p state of a path, T list of texts,
+ * F frame, S stat, E exception, C candidates, h how many bytes they are.
  */
 struct part {
 	unsigned int number; /* its key in a map, its place in a list */
@@ -40,6 +40,19 @@ static const struct part claim_parts[] = {{0, 't', "metadata", NULL},
 static const struct part stat_parts[] = {{0, 'u', "mode", NULL},     {1, 'u', "uid", NULL},
 					 {2, 'u', "gid", NULL},	     {3, 'u', "size", NULL},
 					 {4, 'i', "mtime_ns", NULL}, {0, 0, NULL, NULL}};
+static const struct part link_parts[] = {
+	{0, 't', "path", NULL}, {1, 't', "target", NULL}, {0, 0, NULL, NULL}};
+static const struct part directory_parts[] = {{0, 't', "path", NULL},
+					      {1, 'u', "mode", NULL},
+					      {2, 'u', "uid", NULL},
+					      {3, 'u', "gid", NULL},
+					      {0, 0, NULL, NULL}};
+static const struct part mount_parts[] = {
+	{0, 'u', "flags", NULL}, {1, 'u', "fs_type", NULL}, {0, 0, NULL, NULL}};
+static const struct part chunk_parts[] = {
+	{0, 'u', "offset", NULL}, {1, 'h', "size", NULL}, {0, 0, NULL, NULL}};
+static const struct part code_parts[] = {
+	{0, 'u', "object", NULL}, {1, 'a', "offset", NULL}, {0, 0, NULL, NULL}};
 static const struct part ids_parts[] = {{0, 'u', "uid", NULL},
 					{1, 'u', "euid", NULL},
 					{2, 'u', "gid", NULL},
@@ -242,6 +255,16 @@ static void show(struct walk *w, const struct imp_cbor_item *item, char shape)
 			show_any(w, item);
 		return;
 	case 'x': show_hex(w, item); return;
+	case 'h':
+		if (item->type == IMP_CBOR_BYTES)
+			w->sink->number(w->sink, item->len, false);
+		else
+			show_any(w, item);
+		return;
+	case 'l': show_parts(w, item, link_parts); return;
+	case 'd': show_parts(w, item, directory_parts); return;
+	case 'b': show_parts(w, item, chunk_parts); return;
+	case 'A': show_parts(w, item, code_parts); return;
 	case 'r': show_word(w, item, results, IMP_SEARCH_ABSENT, IMP_SEARCH_ERROR); return;
 	case 'p': show_word(w, item, states, IMP_PATH_DIRECTORY, IMP_PATH_OTHER); return;
 	case 'T': show_list(w, item, 't'); return;
@@ -321,6 +344,12 @@ static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item 
 	case IMP_KEY_ENTRIES: show_list(w, item, 'n'); return;
 	case IMP_KEY_CLAIMS: show_list(w, item, 'k'); return;
 	case IMP_KEY_EXCEPTION: show(w, item, 'E'); return;
+	case IMP_KEY_STAT: show(w, item, 'S'); return;
+	case IMP_KEY_LINKS: show_list(w, item, 'l'); return;
+	case IMP_KEY_DIRECTORIES: show_list(w, item, 'd'); return;
+	case IMP_KEY_MOUNT: show_parts(w, item, mount_parts); return;
+	case IMP_KEY_CHUNKS: show_list(w, item, 'b'); return;
+	case IMP_KEY_FRAMES: show_list(w, item, 'A'); return;
 	case IMP_KEY_FLAGS:
 		if (item->type == IMP_CBOR_MAP)
 			show_flags(w, item);

@@ -50,7 +50,8 @@ static void take_event(struct imp_builder *b, const struct imp_event *ev)
 	s->image->events++;
 	if (ev->time_ns > s->image->last_ns)
 		s->image->last_ns = ev->time_ns;
-	if (!imp_build_native(b, s, ev) && !imp_build_python(b, s, ev))
+	if (!imp_build_native(b, s, ev) && !imp_build_python(b, s, ev) &&
+	    !imp_build_evidence(b, s, ev))
 		b->r->unknown_events++;
 }
 

@@ -209,6 +209,65 @@ struct imp_exec {
 	int failed_errno;	/* 0: it did not come back */
 };
 
+struct imp_file_link {		/* a symbolic link on the way to a file */
+	const char *path, *target;
+};
+
+struct imp_file_directory {	/* a directory that may not be searched */
+	const char *path;
+	uint32_t mode, uid, gid;
+};
+
+struct imp_file_chunk {		/* a part of a file */
+	uint64_t offset;
+	size_t len;
+	const uint8_t *data;
+};
+
+/*
+ * A file that a failed load concerns, as it was then. The recorder does not repeat itself: where a later call
+ * failed with the same file, look for it by its path.
+ */
+struct imp_file_facts {
+	uint64_t call;		/* of the imp_dlopen or the imp_extension_call that failed first */
+	const char *path;	/* as asked for, or as dlerror() names it */
+	const char *realpath;	/* NULL: the way there could not be followed to its end */
+	int err;		/* why it could not be reached or opened; 0: it could */
+	struct imp_stat stat;	/* of the file itself, links followed */
+	IMP_VEC(struct imp_file_link) links;	/* in the order in which they are followed */
+	IMP_VEC(struct imp_file_directory) directories;
+	bool mount_known;
+	uint64_t mount_flags, fs_type;	/* ST_*; statfs f_type */
+	bool read;		/* @chunks say what it is: none, and its size is 0: an empty file */
+	IMP_VEC(struct imp_file_chunk) chunks;
+	uint64_t limit_as;	/* RLIMIT_AS, bytes; 0: not limited */
+	uint64_t thread, time_ns;
+};
+
+struct imp_code_place {
+	uint64_t object, offset;	/* @object 0: none known, @offset is the address */
+};
+
+struct imp_code_list {		/* an IMP_VEC of return addresses, innermost first */
+	struct imp_code_place *v;
+	size_t n;
+	size_t cap;
+};
+
+struct imp_native_stack {
+	uint64_t call;		/* the dlopen at whose end it was taken; 0: see @attempt */
+	struct imp_attempt *attempt;	/* the import at whose end it was taken; NULL: see @call */
+	struct imp_code_list frames;
+	uint64_t thread, time_ns;
+};
+
+struct imp_raised {		/* native code threw an exception */
+	const char *exception_class;	/* "GNUCC++\0", "MOZ\0RUST" (two characters for the NUL) */
+	struct imp_attempt *attempt;
+	struct imp_code_list frames;
+	uint64_t thread, time_ns;
+};
+
 struct imp_recorder_note {
 	uint64_t note;		/* enum imp_note */
 	int err;
@@ -236,6 +295,9 @@ struct imp_image {		/* one program in one process */
 	IMP_VEC(struct imp_uncaught_event *) uncaught;
 	IMP_VEC(struct imp_sys_exit *) sys_exits;
 	IMP_VEC(struct imp_exec *) execs;
+	IMP_VEC(struct imp_file_facts *) files;		/* in the order of time, as what follows */
+	IMP_VEC(struct imp_native_stack *) native_stacks;
+	IMP_VEC(struct imp_raised *) raised;
 	IMP_VEC(struct imp_recorder_note) notes;
 	bool ended;		/* IMP_EV_PROCESS_END, or an exec that did not come back */
 	enum imp_end end_how;

@@ -38,6 +38,7 @@ void imp_build_frame(struct imp_builder *b, const struct imp_event *ev,
 		     const struct imp_cbor_item *item, struct imp_frame *out);
 struct imp_exception *imp_build_exception(struct imp_builder *b, const struct imp_event *ev,
 					  const struct imp_cbor_item *item);
+void imp_build_stat(const struct imp_cbor_item *item, struct imp_stat *out);
 struct imp_snapshot *imp_build_snapshot(struct imp_builder *b, struct imp_image_state *s,
 					const struct imp_event *ev);
 
@@ -51,9 +52,10 @@ void imp_build_map(struct imp_small_map *m, const struct imp_cbor_item *item);
 const struct imp_cbor_item *imp_build_map_get(const struct imp_small_map *m, unsigned int key);
 uint64_t imp_build_map_uint(const struct imp_small_map *m, unsigned int key, uint64_t otherwise);
 
-/* imp_build_native, imp_build_python - put one event where it belongs; false: of another kind */
+/* imp_build_native, imp_build_python, imp_build_evidence - put one event where it belongs; false: of another kind */
 bool imp_build_native(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
 bool imp_build_python(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
+bool imp_build_evidence(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
 
 /* imp_build_finish - when all was read: order, lineage, ends, what was said once and holds for later */
 void imp_build_finish(struct imp_builder *b);

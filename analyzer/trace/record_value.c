@@ -126,7 +126,7 @@ struct imp_exception *imp_build_exception(struct imp_builder *b, const struct im
 	return e;
 }
 
-static void build_stat(const struct imp_cbor_item *item, struct imp_stat *out)
+void imp_build_stat(const struct imp_cbor_item *item, struct imp_stat *out)
 {
 	uint64_t number[4];
 	struct imp_cbor_item part;
@@ -162,7 +162,7 @@ static void build_candidate(struct imp_builder *b, const struct imp_event *ev,
 	c->name = map_text(b, ev, &m, IMP_CAND_NAME);
 	if (!c->name)
 		c->name = "?";
-	build_stat(imp_build_map_get(&m, IMP_CAND_STAT), &c->stat);
+	imp_build_stat(imp_build_map_get(&m, IMP_CAND_STAT), &c->stat);
 	c->err = map_errno(&m, IMP_CAND_ERRNO);
 	c->target = map_text(b, ev, &m, IMP_CAND_TARGET);
 	c->target_err = map_errno(&m, IMP_CAND_TARGET_ERRNO);
@@ -214,7 +214,7 @@ static void build_entry(struct imp_builder *b, struct imp_image_state *s, const 
 	if (e->state < IMP_PATH_DIRECTORY || e->state > IMP_PATH_OTHER)
 		e->state = IMP_PATH_OTHER;
 	e->err = map_errno(&m, IMP_ENTRY_ERRNO);
-	build_stat(imp_build_map_get(&m, IMP_ENTRY_STAT), &e->stat);
+	imp_build_stat(imp_build_map_get(&m, IMP_ENTRY_STAT), &e->stat);
 	if (m.present[IMP_ENTRY_FINDER_MTIME])
 		e->finder_mtime_known =
 			imp_cbor_to_int(&m.v[IMP_ENTRY_FINDER_MTIME], &e->finder_mtime_ns);

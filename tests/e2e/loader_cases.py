@@ -7,12 +7,13 @@ works wherever it is put.
 """
 import dataclasses
 import pathlib
+import re
 
 import harness
 import interpreters
 import shapes
 from distributions import install
-from verdict import ANY, diagnose
+from verdict import ANY, diagnose, facts
 
 DEP = "missing-shared-library/dep.c"
 EXT = "missing-shared-library/ext.c"
@@ -157,3 +158,28 @@ def own_error(finding, text):
 def installed(lab, name, files, **how):
     """A made-up distribution in the lab's site directory."""
     return install(lab.site, name, "1.7", files, **how)
+
+
+def died(lab, python, program, *, signal, cause, module, path, says=(), env=None):
+    """The process dies of a signal within the load: `imptrace run` is what sees that."""
+    argv = [str(a) for a in program.argv(python)]
+    env = env or lab.env()
+    bare = lab.bare(argv, env)
+    assert bare.returncode == -signal, "%r: %s" % (bare.returncode, bare.text)
+    trace = lab.new_trace()
+    run = lab.command("run", "-o", trace, "--", *argv, env=env)
+    assert run.returncode == 128 + signal, "%r: %s" % (run.returncode, run.text)
+    assert (run.stdout, run.stderr) == (bare.stdout, bare.stderr)
+    for more in ((), ("--no-host",)):
+        status, report = lab.analyze(trace, *more)
+        finding = harness.finding_of(report, module)
+        told = finding["summary"] + "\n" + facts(finding)
+        assert finding["cause"] == cause, "%s %s: %s" % (more, finding["cause"], told)
+        assert (finding["outcome"], status) == ("fatal", 1)
+        assert finding["path"] in [str(p) for p in (
+            path if isinstance(path, tuple) else (path,))], finding["path"]
+        assert any(p["exit"]["signal"] == signal for p in report["processes"])
+        for pattern in says if not more else ():
+            assert re.search(pattern, told), "%r not in:\n%s" % (pattern, told)
+        assert finding["fixes"]
+    return finding

@@ -191,6 +191,23 @@ def test_module_raises_of_itself(lab, python, shape, text, error):
     assert finding["error"]["type"] == error
 
 
+def test_relative_import_in_a_script(lab, python):
+    """No module was named, none was looked for: the error alone is known."""
+    script = lab.write("main.py", "import sys\nfrom . import sibling_17\n")
+    lab.write("sibling_17.py")
+    bare = lab.bare([python.path, script])
+    assert bare.returncode == 1
+    run = lab.traced([python.path, script], bare=bare)
+    status, report = lab.analyze(run.trace)
+    assert status == 1
+    finding = report["findings"][0]
+    assert (finding["cause"], finding["outcome"]) == ("unknown", "fatal")
+    assert finding["module"] is None or "sibling_17" in finding["module"]
+    assert finding["path"] in (None, str(script))
+    assert finding["error"]["message"] == bare.last_error()[1]
+    assert lab.analyze_text(run.trace).returncode == 1
+
+
 def test_syntax_error(lab, python):
     path = lab.module("typo_17", "def broken(:\n")
     finding = diagnose(lab, python, shapes.script(lab, "import typo_17"), cause="unknown",

@@ -26,8 +26,8 @@ def test_broken_module_is_gone(lab, python, shape):
     info = install(lab.site, "broken_dist", "1.7", {"broken_17.py": "answer = 17\n"},
                    absent=["broken_17.py"])
     finding = diagnose(lab, python, shape(lab, "import broken_17"),
-                       cause="broken-installation",
-                       module="broken_17", path=lab.site / "broken_17.py", says=[r"broken_17\.py,sha256="])
+                       cause="broken-installation", module="broken_17",
+                       path=lab.site / "broken_17.py", says=[r"broken_17\.py,sha256="])
     assert info.name in facts(finding) or "broken_dist" in facts(finding)
     assert any(re.search("broken[-_]dist", r) for r in remedies(finding)), finding["fixes"]
 

@@ -206,6 +206,17 @@ def test_exit_status_and_sys_exit_text(lab, python):
     healthy(lab, [python.path, "-c", "import sys; sys.exit('a text')"], returncode=1)
 
 
+@pytest.mark.parametrize("code", ["exit(1)", "raise SystemExit(1)", "import os; os._exit(1)",
+                                  "import json, sys; sys.exit(1)", "1 / 0", "assert False"])
+def test_failed_exit_blames_no_optional_module(lab, python, code):
+    """site probes for modules that are seldom there; what fails later is not their doing."""
+    bare = lab.bare([python.path, "-c", code])
+    assert bare.returncode != 0
+    healthy(lab, [python.path, "-c", code], returncode=bare.returncode)
+    probe = "try:\n    import absent_17\nexcept ImportError:\n    pass\n" + code
+    healthy(lab, [python.path, "-c", probe], returncode=bare.returncode)
+
+
 def test_uncaught_error_that_is_no_import(lab, python):
     """A crash of the program's own is not an import's failure."""
     healthy(lab, [python.path, "-c", "import json\njson.loads('{')"], returncode=1)

@@ -8,8 +8,8 @@ import pytest
 
 import interpreters
 import shapes
-from loader_cases import (built_library, by_name, cdll, embedded, explain, extension, from_c, library, prefixed,
-                          rpath, runpath)
+from loader_cases import (built_library, by_name, cdll, embedded, explain, extension, from_c, installed,
+                          library, prefixed, rpath, runpath)
 from verdict import facts
 
 GONE = "libdep17.so.1"
@@ -223,7 +223,6 @@ def test_chain_through_ctypes(lab, debian):
 
 def test_recorded_library_is_gone(lab, debian):
     """The distribution brought the library, as RECORD says; it is gone."""
-    from loader_cases import installed
     data = open(interpreters.compile_c("missing-shared-library/dep.c", "-shared", "-fPIC",
                                        "-DGIVES=dep_17"), "rb").read()
     installed(lab, "pkg_17", {"pkg_17/__init__.py": "\nfrom . import _native\n",

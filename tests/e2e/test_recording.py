@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+import interpreters
+
 FAIL = "import surely_absent_17"
 WORK = "import json; print(json.dumps([17]))"
 
@@ -76,13 +78,15 @@ def test_level_makes_it_smaller(lab, debian):
 
 
 # Where a stack is kept is the recorder's affair; the report tells whether there was one.
-def test_stacks_none(lab, debian):
-    run = lab.traced([debian.path, "-c", FAIL], variables={"IMPTRACE_STACKS": "none"})
+@pytest.mark.parametrize("value", ["none", "failures", "all"])
+def test_stacks(lab, debian, value):
+    interpreters.extension(debian, "init-failed/failing.c", "device_17", lab.site,
+                           NEEDS="firmware_17")
+    run = lab.traced([debian.path, "-c", "import device_17"], variables={"IMPTRACE_STACKS": value})
     finding = lab.analyze(run.trace)[1]["findings"][0]
-    assert finding["native_stack"] == []
-    run = lab.traced([debian.path, "-c", FAIL], variables={"IMPTRACE_STACKS": "failures"})
-    finding = lab.analyze(run.trace)[1]["findings"][0]
-    assert finding["native_stack"], "no native stack of a failure"
+    assert finding["module"] == "firmware_17"
+    stack = finding["native_stack"]		# with "none": what the loads tell, without offsets
+    assert all(n["offset"] is None for n in stack) if value == "none" else stack
     assert [i["file"] for i in finding["importers"]] == ["<string>"]
 
 

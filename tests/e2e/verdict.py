@@ -9,7 +9,7 @@ ANY = object()
 # The first remedy must speak of this (command or effect) ...
 FIRST_REMEDY = {
     "not-installed": r"install",
-    "installed-elsewhere": r"path|site|interpreter|environ|venv|install|-[sEI]\b|unset|run|start",
+    "installed-elsewhere": r"path|site|interpreter|environ|venv|install|unset|run|start",
     "abi-tag-mismatch": r"install|build|run|interpreter|python",
     "broken-installation": r"reinstall|install",
     "mixed-installation": r"install|remove",

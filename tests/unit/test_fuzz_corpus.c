@@ -19,6 +19,13 @@
 #include "../fuzz/fuzz_frames.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_elf
+#include "../fuzz/fuzz_elf.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_ldcache
+#include "../fuzz/fuzz_ldcache.c"
+#undef LLVMFuzzerTestOneInput
+
 #define CORPUS "tests/fuzz/corpus/"
 
 static size_t replay(const char *directory, int (*target)(const uint8_t *data, size_t size))
@@ -65,11 +72,25 @@ static void test_frames(void **state)
 	assert_true(replay(CORPUS "frames", fuzz_frames) > 0);
 }
 
+static void test_elf(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "elf", fuzz_elf) > 0);
+}
+
+static void test_ldcache(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "ldcache", fuzz_ldcache) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cbor),
 		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_elf),
+		cmocka_unit_test(test_ldcache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
