@@ -28,6 +28,7 @@
 enum {
 	LOAD_NAME_HASH, /* 0: nothing will be loaded */
 	LOAD_NAMESPACE,
+	LOAD_IS_NEW, /* its constructors may run */
 };
 
 #define NOT_DLMOPEN ((uint64_t)1 << 63) /* LOAD_NAMESPACE of a dlopen() */
@@ -202,7 +203,7 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_ENTER);
 	imp_put_uint(e, IMP_KEY_CALL, c->id);
 	if (name)
-		imp_put_text(e, IMP_KEY_TEXT, name, strlen(name));
+		imp_put_path(e, IMP_KEY_TEXT, name, strlen(name));
 	imp_put_uint(e, IMP_KEY_FLAGS, (unsigned int)flags);
 	put_caller(e, c);
 	if (ns != NOT_DLMOPEN && (Lmid_t)ns != LM_ID_BASE)
@@ -210,8 +211,10 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	imp_record_end(t);
 
 	/* Constructors are about to run that may crash: then the trace must name their object. */
-	if (c->private[LOAD_NAME_HASH] && !imp_loaded_names_has(c->private[LOAD_NAME_HASH]))
-		imp_record_flush();
+	c->private[LOAD_IS_NEW] = c->private[LOAD_NAME_HASH] &&
+				  !imp_loaded_names_has(c->private[LOAD_NAME_HASH]);
+	if (c->private[LOAD_IS_NEW])
+		imp_record_journal();
 	imp_thread_leave(t);
 	return route;
 }
@@ -270,8 +273,11 @@ static void load_leave(struct imp_call *c)
 	imp_stack_record_load(t, c->id, error != NULL);
 	if (error)
 		imp_file_facts_load_failed(t, c->id, load_name(c), error);
+	/* A crash that comes later is not to be blamed on the constructors. */
 	if (!map)
 		imp_record_flush();
+	else if (c->private[LOAD_IS_NEW])
+		imp_record_journal();
 	imp_thread_leave(t);
 }
 

@@ -342,13 +342,14 @@ void imp_output_after_fork(struct imp_output *out)
 
 /* ---- appending ----------------------------------------------------------------------------------- */
 
-static int open_ours(struct imp_output *out, const char *path, uint64_t *size)
+/* @append: O_APPEND, or 0 */
+static int open_ours(struct imp_output *out, const char *path, int append, uint64_t *size)
 {
 	struct imp_trace_header h;
 	struct stat st;
 	int fd, ret = 0;
 
-	fd = imp_sys_open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = imp_sys_open(path, O_RDWR | append | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -370,26 +371,26 @@ static int open_ours(struct imp_output *out, const char *path, uint64_t *size)
 	return fd;
 }
 
-static int open_trace(struct imp_output *out, uint64_t *size)
+static int open_trace(struct imp_output *out, int append, uint64_t *size)
 {
 	const char *now = expand_now(out), *old = expand_old(out), *why;
 	int fd, other;
 
 	if (!now || !old)
 		return -ENAMETOOLONG;
-	fd = open_ours(out, out->moved ? old : now, size);
+	fd = open_ours(out, out->moved ? old : now, append, size);
 	if (fd >= 0)
 		return fd;
 	if (out->per_process && !out->known) {
 		/* %p, and the first append of this process: the file is yet to be made. */
 		int ret = create_or_find(out, false, &why);
 
-		return ret < 0 ? ret : open_ours(out, now, size);
+		return ret < 0 ? ret : open_ours(out, now, append, size);
 	}
 	if (fd != -ENOENT && fd != -ESTALE)
 		return fd;
 	/* Another run that began here has moved it, as every run does with an older trace. */
-	other = open_ours(out, out->moved ? now : old, size);
+	other = open_ours(out, out->moved ? now : old, append, size);
 	if (other < 0)
 		return fd;
 	out->moved = !out->moved;
@@ -452,13 +453,13 @@ static int finish(int fd, const uint8_t *frame, size_t len, size_t done)
 	return err;
 }
 
-int imp_output_append(struct imp_output *out, const void *frame, size_t len)
+int imp_output_append_at(struct imp_output *out, const void *frame, size_t len, uint64_t *at)
 {
 	uint64_t size = 0;
 	ssize_t ret;
 	int fd;
 
-	fd = open_trace(out, &size);
+	fd = open_trace(out, O_APPEND, &size);
 	if (fd < 0)
 		return fd;
 	ret = check_size_limit(size, len);
@@ -470,6 +471,36 @@ int imp_output_append(struct imp_output *out, const void *frame, size_t len)
 			ret = finish(fd, frame, len, (size_t)ret);
 		else if (ret == 0)
 			ret = -ENOSPC;
+	}
+	/* Where our own write ended, whoever has appended since. */
+	if (ret == 0 && at)
+		*at = (uint64_t)lseek(fd, 0, SEEK_CUR) - len;
+	imp_sys_close(fd);
+	return (int)ret;
+}
+
+int imp_output_append(struct imp_output *out, const void *frame, size_t len)
+{
+	return imp_output_append_at(out, frame, len, NULL);
+}
+
+int imp_output_overwrite(struct imp_output *out, uint64_t at, const void *data, size_t len)
+{
+	uint64_t size = 0;
+	ssize_t ret;
+	int fd;
+
+	fd = open_trace(out, 0, &size);
+	if (fd < 0)
+		return fd;
+	/* Somebody has cut the file off: what stands there now is not what we wrote. */
+	ret = size < at + len ? -ESTALE : check_size_limit(at, len);
+	if (ret == 0) {
+		do
+			ret = imp_sys(SYS_pwrite64, fd, (long)data, (long)len, (long)at, 0);
+		while (ret == -EINTR);
+		if (ret >= 0)
+			ret = ret == (ssize_t)len ? 0 : -ENOSPC;
 	}
 	imp_sys_close(fd);
 	return (int)ret;

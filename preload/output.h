@@ -88,4 +88,16 @@ void imp_output_after_fork(struct imp_output *out);
  */
 int imp_output_append(struct imp_output *out, const void *frame, size_t len);
 
+/* imp_output_append_at - the same; @at is set to the frame's offset in the file */
+int imp_output_append_at(struct imp_output *out, const void *frame, size_t len, uint64_t *at);
+
+/*
+ * imp_output_overwrite - write a part of a frame of this process anew
+ * @at: where in the file, inside of what imp_output_append_at() has appended
+ *
+ * Looks at the file as imp_output_append() does. Of a write that is cut short, a part is done.
+ * Async-signal-safe. Returns 0 or a negative errno.
+ */
+int imp_output_overwrite(struct imp_output *out, uint64_t at, const void *data, size_t len);
+
 #endif

@@ -34,7 +34,10 @@ typedef struct _object PyObject;
 	X(PyObject *, PyObject_Type, (PyObject *))                                         \
 	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))                 \
 	X(PyObject *, PyObject_GetAttr, (PyObject *, PyObject *))                          \
+	X(int, PyObject_SetAttr, (PyObject *, PyObject *, PyObject *))                     \
 	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))             \
+	X(PyObject *, PyObject_Repr, (PyObject *)) /* where it was asked of us */          \
+	X(int, PyUnicode_CompareWithASCIIString, (PyObject *, const char *))               \
 	X(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))                   \
 	X(PyObject *, PyObject_GetIter, (PyObject *))                                      \
 	X(PyObject *, PyIter_Next, (PyObject *))                                           \
@@ -52,6 +55,8 @@ typedef struct _object PyObject;
 	X(ssize_t, PyBytes_Size, (PyObject *))                                             \
 	X(PyObject *, PyDict_GetItemWithError, (PyObject *, PyObject *))                   \
 	X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                    \
+	X(PyObject *, PyDict_New, (void))                                                  \
+	X(int, PyDict_SetItem, (PyObject *, PyObject *, PyObject *))                       \
 	X(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *))               \
 	X(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))             \
 	X(ssize_t, PyList_Size, (PyObject *))                                              \
@@ -63,12 +68,15 @@ typedef struct _object PyObject;
 	X(ssize_t, PySet_Size, (PyObject *))                                               \
 	X(long long, PyLong_AsLongLongAndOverflow, (PyObject *, int *))                    \
 	X(double, PyFloat_AsDouble, (PyObject *))                                          \
-	X(PyObject *, PyModule_New, (const char *))                                        \
 	X(PyObject *, PyModule_GetDict, (PyObject *))                                      \
-	X(PyObject *, PyCFunction_NewEx, (const void *, PyObject *, PyObject *))           \
 	X(void *, PyCFunction_GetFunction, (PyObject *))                                   \
-	X(PyObject *, PyInstanceMethod_New, (PyObject *))                                  \
-	X(void, PyErr_SetString, (PyObject *, const char *))                               \
+	X(int, PyCFunction_GetFlags, (PyObject *))                                         \
+	X(PyObject *, PyMethod_New, (PyObject *, PyObject *))                              \
+	X(PyObject *, PyType_FromSpec, (void *))                                           \
+	X(PyObject *, PyType_GenericAlloc, (PyObject *, ssize_t))                          \
+	X(void *, PyType_GetSlot, (PyObject *, int))                                       \
+	X(void, PyObject_GC_UnTrack, (void *))                                             \
+	X(void, PyObject_ClearWeakRefs, (PyObject *))                                      \
 	X(void, PyErr_Clear, (void))                                                       \
 	X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))                      \
 	X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))                       \
@@ -91,6 +99,10 @@ typedef struct _object PyObject;
 	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))			  /* 3.13 */    \
 	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */ \
 	X(void *, PyModule_GetDef, (PyObject *))                                                \
+	X(void *, PyInterpreterState_Get, (void))				  /* 3.9 */     \
+	X(void *, _PyInterpreterState_Get, (void))				  /* 3.8 */     \
+	X(PyObject *, PyObject_VectorcallDict, /* 3.9 */                                        \
+	  (PyObject *, PyObject *const *, size_t, PyObject *))                                  \
 	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))
 
 /* Types and objects; static in CPython, so the same in all its interpreters. Borrowed. */

@@ -24,6 +24,7 @@ static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step
 	if (attempt)
 		imp_put_uint(c, IMP_KEY_IMPORT, attempt->id);
 	imp_record_end(t);
+	imp_record_journal();
 	return call;
 }
 
@@ -74,35 +75,36 @@ static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum
 	imp_python_error_restore(py, &error);
 	if (failed)
 		imp_record_flush();
+	else
+		imp_record_journal();
 }
 
-static PyObject *run(struct imp_interp *in, PyObject *original, PyObject *args, PyObject *kwargs,
-		     enum imp_step step, PyObject *name, PyObject *origin, struct imp_thread *t)
+static PyObject *run(struct imp_interp *in, const struct imp_call *call, enum imp_step step,
+		     PyObject *name, PyObject *origin, struct imp_thread *t)
 {
 	const struct imp_python_api *py = in->py;
 	uint64_t image_ns = imp_recorder_image_ns();
-	uint32_t call = begin(t, in, step, name, origin);
+	uint32_t id = begin(t, in, step, name, origin);
 	PyObject *result;
 
 	imp_python_drop(py, name);
 	imp_python_drop(py, origin);
 	t->extension_depth++;
 	imp_thread_leave(t);
-	result = py->PyObject_Call(original, args, kwargs);
+	result = imp_call_original(call);
 	t = imp_thread_get(false);
 	if (t && t->extension_depth)
 		t->extension_depth--;
 	t = imp_thread_enter();
 	if (t) {
 		if (imp_recorder_image_ns() == image_ns)
-			end(t, in, call, step, !result);
+			end(t, in, id, step, !result);
 		imp_thread_leave(t);
 	}
 	return result;
 }
 
-PyObject *imp_extension_create(struct imp_interp *in, PyObject *original, PyObject *args,
-			       PyObject *kwargs)
+PyObject *imp_extension_create(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -110,13 +112,13 @@ PyObject *imp_extension_create(struct imp_interp *in, PyObject *original, PyObje
 	struct imp_python_error error;
 
 	if (!t)
-		return py->PyObject_Call(original, args, kwargs);
+		return imp_call_original(call);
 	imp_python_error_save(py, &error);
-	spec = py->PyTuple_Size(args) > 0 ? py->PyTuple_GetItem(args, 0) : NULL;
+	spec = imp_call_arg(call, 0);
 	name = imp_python_plain_attr(py, spec, "name");
 	origin = imp_python_plain_attr(py, spec, "origin");
 	imp_python_error_restore(py, &error);
-	return run(in, original, args, kwargs, IMP_STEP_CREATE, name, origin, t);
+	return run(in, call, IMP_STEP_CREATE, name, origin, t);
 }
 
 /*
@@ -137,8 +139,7 @@ static bool has_exec(const struct imp_python_api *py, PyObject *module)
 	return words[3 + 4];
 }
 
-PyObject *imp_extension_exec(struct imp_interp *in, PyObject *original, PyObject *args,
-			     PyObject *kwargs)
+PyObject *imp_extension_exec(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -146,17 +147,17 @@ PyObject *imp_extension_exec(struct imp_interp *in, PyObject *original, PyObject
 	struct imp_python_error error;
 
 	if (!t)
-		return py->PyObject_Call(original, args, kwargs);
+		return imp_call_original(call);
 	imp_python_error_save(py, &error);
-	module = py->PyTuple_Size(args) > 0 ? py->PyTuple_GetItem(args, 0) : NULL;
+	module = imp_call_arg(call, 0);
 	if (!imp_python_is_module(py, module) || !has_exec(py, module)) {
 		imp_python_error_restore(py, &error);
 		imp_thread_leave(t);
-		return py->PyObject_Call(original, args, kwargs);
+		return imp_call_original(call);
 	}
 	dict = py->PyModule_GetDict(module);
 	name = imp_python_dict_get(py, dict, "__name__");
 	origin = imp_python_dict_get(py, dict, "__file__");
 	imp_python_error_restore(py, &error);
-	return run(in, original, args, kwargs, IMP_STEP_EXEC, name, origin, t);
+	return run(in, call, IMP_STEP_EXEC, name, origin, t);
 }

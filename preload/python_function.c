@@ -200,8 +200,8 @@ static PyObject *refuse(PyObject *type, PyObject *args, PyObject *kwargs)
 
 PyObject *imp_function_type(const struct imp_python_api *py)
 {
-	/* CPython keeps these in the type: PyType_FromSpec() copies the spec and the members only. */
-	static struct method_def methods[] = {
+	/* CPython goes on to use these: PyType_FromSpec() copies the spec and the members only. */
+	static const struct method_def methods[] = {
 		{"__reduce_ex__", reduce, IMP_METH_O, NULL},
 		{0},
 	};
@@ -217,7 +217,7 @@ PyObject *imp_function_type(const struct imp_python_api *py)
 		{TP_DEALLOC, (void *)destroy},
 		{TP_DESCR_GET, (void *)bind},
 		{TP_GETATTRO, (void *)get_attribute},
-		{TP_METHODS, methods},
+		{TP_METHODS, (void *)methods},
 		{TP_NEW, (void *)refuse},
 		{TP_REPR, (void *)represent},
 		{TP_SETATTRO, (void *)set_attribute},

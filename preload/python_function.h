@@ -20,7 +20,6 @@ typedef PyObject *imp_function_fn(struct imp_interp *in, const struct imp_call *
 
 /*
  * imp_function_type - make the type: a new reference, or NULL with no exception set
- * @destroy is called with each object's @in when that is gone, with the interpreter's lock held.
  */
 PyObject *imp_function_type(const struct imp_python_api *py);
 

@@ -62,9 +62,9 @@ static int enter_again(struct python *p);
 
 /* Functions without an argument that says which CPython calls: so each has its own. */
 #define HOOK_FUNCTION(n, function, hook)                                                  \
-	static PyObject *function##_##n(PyObject *self, PyObject *args, PyObject *kwargs) \
-	{                                                                                 \
-		return imp_hooks_call(&pythons[n].hooks, hook, self, args, kwargs);       \
+	static PyObject *function##_##n(PyObject *self, const void *a, ssize_t b, PyObject *c) \
+	{                                                                                      \
+		return imp_hooks_call(&pythons[n].hooks, hook, self, a, b, c);                 \
 	}
 #define ENTRANCE_FUNCTION(n, function, entrance)     \
 	static PyObject *function##_##n(void)        \
@@ -81,19 +81,17 @@ static int enter_again(struct python *p);
 		(void)module;                                           \
 		return enter_again(&pythons[n]);                        \
 	}                                                               \
-	HOOK_FUNCTION(n, find_and_load, IMP_HOOK_FIND_AND_LOAD)         \
 	HOOK_FUNCTION(n, create_dynamic, IMP_HOOK_CREATE_DYNAMIC)       \
 	HOOK_FUNCTION(n, exec_dynamic, IMP_HOOK_EXEC_DYNAMIC)           \
 	HOOK_FUNCTION(n, excepthook, IMP_HOOK_EXCEPTHOOK)               \
 	HOOK_FUNCTION(n, sys_exit, IMP_HOOK_EXIT)                       \
-	HOOK_FUNCTION(n, thread_excepthook, IMP_HOOK_THREAD_EXCEPTHOOK) \
-	HOOK_FUNCTION(n, find_spec, IMP_HOOK_FIND_SPEC)
+	HOOK_FUNCTION(n, thread_excepthook, IMP_HOOK_THREAD_EXCEPTHOOK)
 #define PYTHON_FUNCTION_TABLE(n)                                                                 \
 	{                                                                                        \
 		{posix_##n, weakref_##n, io_##n, marshal_##n}, exec_##n,                         \
 		{                                                                                \
-			find_and_load_##n, create_dynamic_##n, exec_dynamic_##n, excepthook_##n, \
-				sys_exit_##n, thread_excepthook_##n, find_spec_##n               \
+			create_dynamic_##n, exec_dynamic_##n, excepthook_##n, sys_exit_##n,      \
+				thread_excepthook_##n                                            \
 		}                                                                                \
 	}
 
@@ -105,7 +103,7 @@ PYTHON_FUNCTIONS(3)
 static const struct {
 	PyObject *(*init[ENTRANCES])(void);
 	int (*exec)(PyObject *module);
-	imp_hook_fn *hook[IMP_HOOKS];
+	imp_c_function *hook[IMP_HOOKS];
 } functions[PYTHONS_MAX] = {
 	PYTHON_FUNCTION_TABLE(0),
 	PYTHON_FUNCTION_TABLE(1),
@@ -227,6 +225,9 @@ void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) 
 		return;
 	p->used = true;
 	p->hooks.functions = functions[p - pythons].hook;
+	p->hooks.base = base;
+	p->hooks.phdr = phdr;
+	p->hooks.phnum = phnum;
 	*table = p->table;
 	if (copied_table)
 		*copied_table = p->table;

@@ -66,20 +66,13 @@ static void remove_attempt(struct imp_thread *t, const struct imp_python_api *py
 		t->search_count = t->attempts[--t->attempt_depth].first_search;
 }
 
-/* The module's name: the first argument, however it was passed. */
-static PyObject *name_argument(const struct imp_python_api *py, PyObject *args, PyObject *kwargs,
-			       ssize_t at, const char *keyword)
+/* The module's name: borrowed from the call or not, a new reference. */
+static PyObject *name_argument(const struct imp_call *call, ssize_t at, const char *keyword)
 {
-	PyObject *name = NULL;
+	PyObject *name = imp_call_argument(call, at, keyword);
 
-	if (imp_python_is(py, args, py->types.tuple) && py->PyTuple_Size(args) > at) {
-		name = py->PyTuple_GetItem(args, at);
-		py->Py_IncRef(name);
-	} else if (imp_python_is(py, kwargs, py->types.dict)) {
-		name = imp_python_dict_get(py, kwargs, keyword);
-	}
-	if (name && !imp_python_is(py, name, py->types.str)) {
-		py->Py_DecRef(name);
+	if (name && !imp_python_is(call->py, name, call->py->types.str)) {
+		call->py->Py_DecRef(name);
 		name = NULL;
 	}
 	return name;
@@ -279,8 +272,7 @@ static void end(struct imp_thread *t, struct imp_interp *in, const struct runnin
 	imp_python_error_restore(py, &error);
 }
 
-PyObject *imp_import_find_and_load(struct imp_interp *in, PyObject *original, PyObject *args,
-				   PyObject *kwargs)
+PyObject *imp_import_find_and_load(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -290,13 +282,13 @@ PyObject *imp_import_find_and_load(struct imp_interp *in, PyObject *original, Py
 
 	if (t) {
 		imp_python_error_save(py, &error);
-		run.name = name_argument(py, args, kwargs, 0, "name");
+		run.name = name_argument(call, 0, "name");
 		if (run.name)
 			begin(t, in, &run);
 		imp_python_error_restore(py, &error);
 		imp_thread_leave(t);
 	}
-	result = py->PyObject_Call(original, args, kwargs);
+	result = imp_call_original(call);
 	if (run.id) {
 		t = imp_thread_enter();
 		if (t) {
@@ -324,19 +316,18 @@ static unsigned int search_result(const struct imp_python_api *py, PyObject *spe
 	return result;
 }
 
-static void add_search(struct imp_thread *t, struct imp_interp *in, PyObject *args, PyObject *name,
-		       PyObject *spec)
+static void add_search(struct imp_thread *t, struct imp_interp *in, PyObject *finder,
+		       PyObject *name, PyObject *spec)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_attempt *attempt = imp_import_current(t, in);
 	struct imp_search *search;
-	PyObject *finder, *type;
+	PyObject *type;
 
 	/* A look-up that is no import (importlib.util.find_spec), or another greenlet's. */
 	if (!attempt || attempt != &t->attempts[t->attempt_depth - 1] ||
 	    attempt->name_hash != py->PyObject_Hash(name) || t->search_count >= IMP_SEARCHES_MAX)
 		return;
-	finder = py->PyTuple_GetItem(args, 0);
 	search = &t->searches[t->search_count];
 	search->entry = imp_python_plain_attr(py, finder, "path");
 	if (!search->entry) {
@@ -350,20 +341,19 @@ static void add_search(struct imp_thread *t, struct imp_interp *in, PyObject *ar
 	t->search_count++;
 }
 
-PyObject *imp_import_find_spec(struct imp_interp *in, PyObject *original, PyObject *args,
-			       PyObject *kwargs)
+PyObject *imp_import_find_spec(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
-	PyObject *result = py->PyObject_Call(original, args, kwargs), *name;
+	PyObject *result = imp_call_original(call), *name;
 	struct imp_thread *t = imp_thread_enter();
 	struct imp_python_error error;
 
 	if (!t)
 		return result;
 	imp_python_error_save(py, &error);
-	name = name_argument(py, args, kwargs, 1, "fullname");
-	if (name && py->PyTuple_Size(args) > 0)
-		add_search(t, in, args, name, result);
+	name = name_argument(call, 1, "fullname");
+	if (name && imp_call_size(call) > 0)
+		add_search(t, in, imp_call_arg(call, 0), name, result);
 	imp_python_drop(py, name);
 	imp_python_error_restore(py, &error);
 	imp_thread_leave(t);

@@ -5,83 +5,29 @@
 #include <string.h>
 
 #include "python_extension.h"
+#include "python_function.h"
 #include "python_import.h"
 #include "python_interpreter.h"
-#include "python_text.h"
 #include "python_uncaught.h"
 #include "recorder.h"
 #include "poison.h"
 
-#define METH_VARARGS  1
-#define METH_KEYWORDS 2
+#define FIND_AND_LOAD "_find_and_load"
+#define FIND_SPEC     "find_spec"
 
 static const struct {
 	const char *module;
 	const char *name;
-	const char *signature; /* of those that are written in Python; of the others, what they say */
-	PyObject *(*run)(struct imp_interp *in, PyObject *original, PyObject *args,
-			 PyObject *kwargs);
+	PyObject *(*run)(struct imp_interp *in, const struct imp_call *call);
 } hooks[IMP_HOOKS] = {
-	[IMP_HOOK_FIND_AND_LOAD] = {"_frozen_importlib", "_find_and_load", "(name, import_)",
-				    imp_import_find_and_load},
-	[IMP_HOOK_CREATE_DYNAMIC] = {"_imp", "create_dynamic", NULL, imp_extension_create},
-	[IMP_HOOK_EXEC_DYNAMIC] = {"_imp", "exec_dynamic", NULL, imp_extension_exec},
-	[IMP_HOOK_EXCEPTHOOK] = {"sys", "excepthook", NULL, imp_uncaught_main},
-	[IMP_HOOK_EXIT] = {"sys", "exit", NULL, imp_uncaught_exit},
-	[IMP_HOOK_THREAD_EXCEPTHOOK] = {"_thread", "_excepthook", NULL, imp_uncaught_thread},
-	[IMP_HOOK_FIND_SPEC] = {"_frozen_importlib_external", "find_spec",
-				"(self, fullname, target=None)", imp_import_find_spec},
+	[IMP_HOOK_CREATE_DYNAMIC] = {"_imp", "create_dynamic", imp_extension_create},
+	[IMP_HOOK_EXEC_DYNAMIC] = {"_imp", "exec_dynamic", imp_extension_exec},
+	[IMP_HOOK_EXCEPTHOOK] = {"sys", "excepthook", imp_uncaught_main},
+	[IMP_HOOK_EXIT] = {"sys", "exit", imp_uncaught_exit},
+	[IMP_HOOK_THREAD_EXCEPTHOOK] = {"_thread", "_excepthook", imp_uncaught_thread},
 };
 
-_Static_assert(IMP_HOOKS <= IMP_HOOKS_MAX, "an original for each hook");
-
 static _Atomic uint32_t next_number; /* IMP_KEY_INTERP */
-
-/*
- * A hook's __self__ is a module object of our own, with the name of the real one. In its __dict__ are the
- * original and our state: the garbage collector sees who owns what, and all goes when the function goes.
- */
-#define SELF_ORIGINAL "original"
-#define SELF_STATE    "state"
-#define SELF_NAMES    "names"
-
-static bool is_hook(struct imp_hooks *p, enum imp_hook hook, PyObject *object)
-{
-	return imp_python_is(&p->api, object, p->api.types.builtin_function) &&
-	       p->api.PyCFunction_GetFunction(object) == (void *)p->functions[hook];
-}
-
-/* "name(signature)\n--\n\ndoc", as CPython takes __text_signature__ and __doc__ apart again. */
-static void make_doc(struct imp_hooks *p, enum imp_hook hook, PyObject *original)
-{
-	const struct imp_python_api *py = &p->api;
-	struct imp_text_buf b = {.data = p->docs[hook], .size = IMP_HOOK_DOC_MAX - 1};
-	PyObject *signature = imp_python_attr(py, original, "__text_signature__");
-	PyObject *doc = imp_python_attr(py, original, "__doc__");
-	struct imp_python_text text;
-
-	if (imp_python_text_get(py, signature, &text) || hooks[hook].signature) {
-		imp_text_add_string(&b, hooks[hook].name);
-		if (hooks[hook].signature)
-			imp_text_add_string(&b, hooks[hook].signature);
-		else
-			imp_text_add(&b, text.data, text.len);
-		imp_text_add_string(&b, "\n--\n\n");
-	}
-	imp_python_text_clear(py, &text);
-	if (imp_python_text_get(py, doc, &text))
-		imp_text_add(&b, text.data, text.len);
-	imp_python_text_clear(py, &text);
-	imp_python_drop(py, doc);
-	imp_python_drop(py, signature);
-	p->docs[hook][b.len] = '\0';
-	p->methods[hook] = (struct imp_method_def){
-		.name = hooks[hook].name,
-		.function = p->functions[hook],
-		.flags = METH_VARARGS | METH_KEYWORDS,
-		.doc = b.len ? p->docs[hook] : NULL,
-	};
-}
 
 /* The __dict__ of a module in sys.modules: borrowed, NULL where it is none. */
 static PyObject *module_dict(const struct imp_python_api *py, const char *name)
@@ -94,100 +40,6 @@ static PyObject *module_dict(const struct imp_python_api *py, const char *name)
 	return dict;
 }
 
-static void copy_item(const struct imp_python_api *py, PyObject *to, PyObject *from, const char *key)
-{
-	PyObject *value = imp_python_dict_get(py, from, key);
-
-	if (value && py->PyDict_SetItemString(to, key, value) < 0)
-		py->PyErr_Clear();
-	imp_python_drop(py, value);
-}
-
-/* A function object that stands for @original. A new reference, or NULL with no exception set. */
-static PyObject *make_hook(struct imp_hooks *p, enum imp_hook hook, PyObject *state,
-			   PyObject *original)
-{
-	const struct imp_python_api *py = &p->api;
-	struct imp_interp *in = (struct imp_interp *)py->PyBytes_AsString(state);
-	PyObject *self = NULL, *dict, *module, *function = NULL;
-
-	/* The same in every interpreter, so written by the first. */
-	if (!p->methods[hook].function)
-		make_doc(p, hook, original);
-	module = imp_python_attr(py, original, "__module__");
-	self = py->PyModule_New(hooks[hook].module);
-	dict = self ? py->PyModule_GetDict(self) : NULL;
-	if (dict) {
-		/* So that its repr() is the real one's: <module 'sys' (built-in)>. */
-		copy_item(py, dict, module_dict(py, hooks[hook].module), "__spec__");
-		copy_item(py, dict, module_dict(py, hooks[hook].module), "__loader__");
-	}
-	if (dict && module && py->PyDict_SetItemString(dict, SELF_ORIGINAL, original) == 0 &&
-	    py->PyDict_SetItemString(dict, SELF_STATE, state) == 0 &&
-	    (!in->names.kept || py->PyDict_SetItemString(dict, SELF_NAMES, in->names.kept) == 0))
-		function = py->PyCFunction_NewEx(&p->methods[hook], self, module);
-	if (function)
-		in->originals[hook] = original;
-	else
-		py->PyErr_Clear();
-	imp_python_drop(py, self);
-	imp_python_drop(py, module);
-	return function;
-}
-
-/* Put the hook in the place of @dict's @key. 1: done; 0: it was there; -1: not possible. */
-static int replace(struct imp_hooks *p, enum imp_hook hook, PyObject *state, PyObject *dict,
-		   const char *key)
-{
-	const struct imp_python_api *py = &p->api;
-	PyObject *original = imp_python_dict_get(py, dict, key);
-	PyObject *function;
-	int ret = -1;
-
-	if (!original)
-		return -1;
-	if (is_hook(p, hook, original)) {
-		ret = 0;
-	} else if (imp_python_is(py, original, py->types.function) ||
-		   imp_python_is(py, original, py->types.builtin_function)) {
-		function = make_hook(p, hook, state, original);
-		if (function && py->PyDict_SetItemString(dict, key, function) == 0)
-			ret = 1;
-		else
-			py->PyErr_Clear();
-		imp_python_drop(py, function);
-	}
-	py->Py_DecRef(original);
-	return ret;
-}
-
-static void replace_in(struct imp_hooks *p, enum imp_hook hook, PyObject *state)
-{
-	PyObject *dict = module_dict(&p->api, hooks[hook].module);
-
-	if (dict)
-		replace(p, hook, state, dict, hooks[hook].name);
-}
-
-/* sys.excepthook and sys.__excepthook__ are one and the same at the start, and stay it. */
-static void replace_excepthook(struct imp_hooks *p, PyObject *state, PyObject *sys_dict)
-{
-	const struct imp_python_api *py = &p->api;
-	PyObject *original = imp_python_dict_get(py, sys_dict, "excepthook");
-	PyObject *kept = imp_python_dict_get(py, sys_dict, "__excepthook__");
-	PyObject *hook;
-
-	if (original && original == kept &&
-	    replace(p, IMP_HOOK_EXCEPTHOOK, state, sys_dict, "excepthook") == 1) {
-		hook = imp_python_dict_get(py, sys_dict, "excepthook");
-		if (py->PyDict_SetItemString(sys_dict, "__excepthook__", hook) < 0)
-			py->PyErr_Clear();
-		imp_python_drop(py, hook);
-	}
-	imp_python_drop(py, original);
-	imp_python_drop(py, kept);
-}
-
 void imp_hooks_tell_failure(const char *what)
 {
 	struct imp_thread *t = imp_thread_enter();
@@ -198,15 +50,179 @@ void imp_hooks_tell_failure(const char *what)
 	imp_thread_leave(t);
 }
 
+/* ---- functions written in C ---------------------------------------------------------------------- */
+
+/* Does it lie in a segment of the CPython's that may be written, also after relocation? */
+static bool is_writable(const struct imp_hooks *p, const void *object, size_t size)
+{
+	uintptr_t from = (uintptr_t)object, to = from + size;
+	bool writable = false;
+	size_t i;
+
+	for (i = 0; i < p->phnum; i++) {
+		uintptr_t start = p->base + p->phdr[i].p_vaddr, end = start + p->phdr[i].p_memsz;
+
+		if (p->phdr[i].p_type == PT_LOAD && from >= start && to <= end)
+			writable = p->phdr[i].p_flags & PF_W;
+		if (p->phdr[i].p_type == PT_GNU_RELRO && from < end && to > start)
+			return false;
+	}
+	return writable;
+}
+
 /*
- * In the interpreter that is being set up: importlib's frozen part has been executed, and no file has
- * been imported. Without the wrapper of _find_and_load nothing else is touched.
+ * The function's entry in its module's table: what a builtin_function_or_method begins with, behind the
+ * PyObject head, since 3.0 at least. Compared with what the API says of it. NULL: not as we know it.
  */
+static struct imp_method_def *method_def(const struct imp_hooks *p, PyObject *function,
+					 const char *name)
+{
+	const struct imp_python_api *py = &p->api;
+	struct imp_method_def *def;
+
+	memcpy(&def, (const char *)function + py->types.object_size, sizeof(def));
+	if (!is_writable(p, def, sizeof(*def)) ||
+	    (void *)def->function != py->PyCFunction_GetFunction(function) ||
+	    def->flags != py->PyCFunction_GetFlags(function) || strcmp(def->name, name))
+		return NULL;
+	switch (def->flags) {
+	case IMP_METH_VARARGS:
+	case IMP_METH_VARARGS | IMP_METH_KEYWORDS:
+	case IMP_METH_O:
+	case IMP_METH_FASTCALL:
+	case IMP_METH_FASTCALL | IMP_METH_KEYWORDS: return def;
+	default: return NULL;
+	}
+}
+
+/* Once for all interpreters: they share the table. */
+static void hook_c_function(struct imp_hooks *p, enum imp_hook hook)
+{
+	const struct imp_python_api *py = &p->api;
+	PyObject *dict, *function;
+	struct imp_method_def *def = NULL;
+
+	if (p->originals[hook].function)
+		return;
+	dict = module_dict(py, hooks[hook].module);
+	function = imp_python_dict_get(py, dict, hooks[hook].name);
+	if (!function) /* _thread._excepthook is there since 3.8 */
+		return;
+	if (imp_python_is(py, function, py->types.builtin_function))
+		def = method_def(p, function, hooks[hook].name);
+	if (def) {
+		p->originals[hook].flags = def->flags;
+		p->originals[hook].function = def->function;
+		__atomic_store_n(&def->function, p->functions[hook], __ATOMIC_RELEASE);
+	} else {
+		imp_hooks_tell_failure(hooks[hook].name);
+	}
+	py->Py_DecRef(function);
+}
+
+PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, const void *a,
+			 ssize_t b, PyObject *c)
+{
+	struct imp_interp *in = imp_interp_find(&p->interps, imp_interp_key(&p->api));
+	struct imp_call call = {
+		.py = &p->api,
+		.function = p->originals[hook].function,
+		.self = self,
+		.flags = p->originals[hook].flags,
+		.a = a,
+		.b = b,
+		.c = c,
+	};
+
+	/* Not one of ours: set up before we came, or taken apart already. */
+	return in ? hooks[hook].run(in, &call) : imp_call_original(&call);
+}
+
+/* ---- functions written in Python ----------------------------------------------------------------- */
+
+/*
+ * FileFinder.find_spec is not there from the very beginning. It is hooked by the first import that finds
+ * it.
+ */
+static void hook_find_spec(struct imp_interp *in)
+{
+	const struct imp_python_api *py = in->py;
+	PyObject *dict = module_dict(py, "_frozen_importlib_external");
+	PyObject *finder = imp_python_dict_get(py, dict, "FileFinder");
+	PyObject *original = NULL, *function = NULL;
+	struct imp_python_error error;
+
+	imp_python_error_save(py, &error);
+	if (imp_python_is(py, finder, py->types.type)) {
+		in->file_finder = finder; /* Tried once. */
+		original = imp_python_attr(py, finder, FIND_SPEC);
+	}
+	if (imp_python_is(py, original, py->types.function)) {
+		imp_interp_keep(in);
+		function = imp_function_new(in->common, in->function_type, original, in->names.kept,
+					    in, imp_import_find_spec);
+		if (!function)
+			imp_interp_release(in);
+	}
+	if (function && py->PyObject_SetAttrString(finder, FIND_SPEC, function) < 0)
+		py->PyErr_Clear();
+	imp_python_drop(py, function);
+	imp_python_drop(py, original);
+	imp_python_drop(py, finder);
+	imp_python_error_restore(py, &error);
+}
+
+static PyObject *find_and_load(struct imp_interp *in, const struct imp_call *call)
+{
+	if (!in->file_finder)
+		hook_find_spec(in);
+	return imp_import_find_and_load(in, call);
+}
+
+/* Without this wrapper nothing else is touched. */
+static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObject *original)
+{
+	const struct imp_python_api *py = &p->api;
+	struct imp_interp *in = imp_interp_new(&p->interps, imp_interp_key(py));
+	PyObject *function = NULL, *type = NULL, *kept = NULL;
+	bool done = false;
+
+	if (!in)
+		return false;
+	in->common = py;
+	in->api = *py;
+	in->py = &in->api;
+	in->sys_dict = module_dict(py, "sys");
+	in->imp_dict = module_dict(py, "_imp");
+	in->phase = IMP_PHASE_START;
+	kept = py->PyList_New(0);
+	if (kept && in->sys_dict && in->imp_dict && py->PyList_Append(kept, in->sys_dict) == 0 &&
+	    py->PyList_Append(kept, in->imp_dict) == 0)
+		type = imp_function_type(py);
+	if (type)
+		function = imp_function_new(py, type, original, kept, in, find_and_load);
+	if (function) {
+		in->names.kept = kept;
+		in->api.names = &in->names;
+		in->function_type = type;
+		in->number = atomic_fetch_add(&next_number, 1);
+		done = py->PyDict_SetItemString(importlib, FIND_AND_LOAD, function) == 0;
+	} else {
+		imp_interp_release(in);
+	}
+	if (!done)
+		py->PyErr_Clear();
+	imp_python_drop(py, function); /* and @in with it, where it is not in its place */
+	imp_python_drop(py, type);
+	imp_python_drop(py, kept);
+	return done;
+}
+
 static void install_hooks(struct imp_hooks *p)
 {
 	struct imp_python_api *py = &p->api;
-	PyObject *state, *importlib, *sys_dict;
-	struct imp_interp *in;
+	PyObject *importlib, *original;
+	enum imp_hook hook;
 
 	if (!imp_recorder_on())
 		return;
@@ -215,95 +231,17 @@ static void install_hooks(struct imp_hooks *p)
 		return;
 	}
 	importlib = module_dict(py, "_frozen_importlib");
-	sys_dict = module_dict(py, "sys");
-	state = py->PyBytes_FromStringAndSize(NULL, sizeof(*in));
-	if (!importlib || !sys_dict || !state) {
-		py->PyErr_Clear();
-		imp_python_drop(py, state);
-		imp_hooks_tell_failure("modules");
-		return;
-	}
-	in = (struct imp_interp *)py->PyBytes_AsString(state);
-	memset(in, 0, sizeof(*in));
-	in->api = *py;
-	in->api.names = &in->names;
-	in->names.kept = py->PyList_New(0);
-	in->py = &in->api;
-	in->sys_dict = sys_dict;
-	in->imp_dict = module_dict(py, "_imp");
-	in->phase = IMP_PHASE_START;
-	switch (replace(p, IMP_HOOK_FIND_AND_LOAD, state, importlib,
-			hooks[IMP_HOOK_FIND_AND_LOAD].name)) {
-	case 1:
-		in->number = atomic_fetch_add(&next_number, 1);
-		replace_in(p, IMP_HOOK_CREATE_DYNAMIC, state);
-		replace_in(p, IMP_HOOK_EXEC_DYNAMIC, state);
-		replace_in(p, IMP_HOOK_EXIT, state);
-		replace_excepthook(p, state, sys_dict);
-		break;
-	case 0: /* The other of the two modules was first. */ break;
-	default: imp_hooks_tell_failure("_find_and_load");
-	}
-	imp_python_drop(py, in->names.kept);
-	imp_python_drop(py, state);
-}
-
-/*
- * What is not there from the very beginning: _thread._excepthook (3.8 and later), and FileFinder.find_spec.
- * The latter is done last, and tells that all is done. A method in the class's __dict__ has to bind: an
- * instancemethod is what CPython has for a C function.
- */
-static void install_later_hooks(struct imp_hooks *p, struct imp_interp *in, PyObject *state)
-{
-	const struct imp_python_api *py = &p->api;
-	PyObject *dict = module_dict(py, hooks[IMP_HOOK_FIND_SPEC].module);
-	PyObject *finder = imp_python_dict_get(py, dict, "FileFinder");
-	PyObject *original = NULL, *function = NULL, *method = NULL;
-	struct imp_python_error error;
-
-	imp_python_error_save(py, &error);
-	if (finder)
-		replace_in(p, IMP_HOOK_THREAD_EXCEPTHOOK, state);
-	if (imp_python_is(py, finder, py->types.type))
-		original = imp_python_attr(py, finder, hooks[IMP_HOOK_FIND_SPEC].name);
-	if (is_hook(p, IMP_HOOK_FIND_SPEC, original))
-		in->file_finder = finder;
-	else if (imp_python_is(py, original, py->types.function))
-		function = make_hook(p, IMP_HOOK_FIND_SPEC, state, original);
-	if (function)
-		method = py->PyInstanceMethod_New(function);
-	if (method &&
-	    py->PyObject_SetAttrString(finder, hooks[IMP_HOOK_FIND_SPEC].name, method) == 0)
-		in->file_finder = finder;
-	else
-		py->PyErr_Clear();
-	imp_python_drop(py, method);
-	imp_python_drop(py, function);
-	imp_python_drop(py, original);
-	imp_python_drop(py, finder);
-	imp_python_error_restore(py, &error);
-}
-
-PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, PyObject *args,
-			 PyObject *kwargs)
-{
-	const struct imp_python_api *py = &p->api;
-	PyObject *dict = py->PyModule_GetDict(self);
-	PyObject *state = imp_python_dict_get(py, dict, SELF_STATE);
-	struct imp_interp *in;
-	PyObject *result = NULL;
-
-	if (state) {
-		in = (struct imp_interp *)py->PyBytes_AsString(state);
-		if (hook == IMP_HOOK_FIND_AND_LOAD && !in->file_finder)
-			install_later_hooks(p, in, state);
-		result = hooks[hook].run(in, in->originals[hook], args, kwargs);
+	original = imp_python_dict_get(py, importlib, FIND_AND_LOAD);
+	if (imp_function_is(py, original)) {
+		/* The other of the two modules was first. */
+	} else if (imp_python_is(py, original, py->types.function) &&
+		   hook_find_and_load(p, importlib, original)) {
+		for (hook = 0; hook < IMP_HOOKS; hook++)
+			hook_c_function(p, hook);
 	} else {
-		/* The collector has taken the interpreter apart, and its functions with it. */
-		py->PyErr_SetString(py->types.runtime_error, "the interpreter is gone");
+		imp_hooks_tell_failure(FIND_AND_LOAD);
 	}
-	imp_python_drop(py, state);
-	return result;
+	imp_python_drop(py, original);
 }
 
 void imp_hooks_install(struct imp_hooks *p)

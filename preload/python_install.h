@@ -2,30 +2,30 @@
 #ifndef IMP_PRELOAD_PYTHON_INSTALL_H
 #define IMP_PRELOAD_PYTHON_INSTALL_H
 
-#include "python_api.h"
+#include <link.h>
+
+#include "python_call.h"
 
 /*
- * The functions that we put in the place of CPython's, in each of its interpreters.
+ * The functions that we stand in for, in each of a CPython's interpreters.
+ *
+ * Those that are written in C are not replaced: the entry of theirs in the module's table of functions
+ * gets our function's address, so that the function objects stay what they are, and nobody can tell. Those
+ * of Python's are replaced by objects of our own (python_function.h).
  */
-enum imp_hook {
-	IMP_HOOK_FIND_AND_LOAD,
-	IMP_HOOK_CREATE_DYNAMIC,
-	IMP_HOOK_EXEC_DYNAMIC,
-	IMP_HOOK_EXCEPTHOOK,
-	IMP_HOOK_EXIT,
-	IMP_HOOK_THREAD_EXCEPTHOOK,
-	IMP_HOOK_FIND_SPEC,
-	IMP_HOOKS,
+enum imp_hook { /* written in C */
+		IMP_HOOK_CREATE_DYNAMIC,
+		IMP_HOOK_EXEC_DYNAMIC,
+		IMP_HOOK_EXCEPTHOOK,
+		IMP_HOOK_EXIT,
+		IMP_HOOK_THREAD_EXCEPTHOOK,
+		IMP_HOOKS,
 };
-
-#define IMP_HOOK_DOC_MAX 1600 /* of one function, signature included */
-
-typedef PyObject *imp_hook_fn(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* PyMethodDef, Include/methodobject.h */
 struct imp_method_def {
 	const char *name;
-	imp_hook_fn *function;
+	imp_c_function *function;
 	int flags;
 	const char *doc;
 };
@@ -36,10 +36,16 @@ struct imp_method_def {
  */
 struct imp_hooks {
 	struct imp_python_api api;
-	imp_hook_fn *const *functions; /* IMP_HOOKS of them, that call imp_hooks_call() with this struct */
-	/* Function objects refer to these as long as they live, which may be longer than an interpreter. */
-	struct imp_method_def methods[IMP_HOOKS];
-	char docs[IMP_HOOKS][IMP_HOOK_DOC_MAX];
+	imp_c_function *const *functions; /* IMP_HOOKS of them, that call imp_hooks_call() with this struct */
+	struct {
+		imp_c_function *function; /* NULL: not hooked */
+		int flags;
+	} originals[IMP_HOOKS];
+	struct imp_interp *interps; /* imp_interp_find() */
+	/* Where the CPython is mapped. */
+	ElfW(Addr) base;
+	const ElfW(Phdr) * phdr;
+	size_t phnum;
 };
 
 /*
@@ -50,9 +56,9 @@ struct imp_hooks {
  */
 void imp_hooks_install(struct imp_hooks *p);
 
-/* imp_hooks_call - a hook was called: record, and call what it stands for */
-PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, PyObject *args,
-			 PyObject *kwargs);
+/* imp_hooks_call - a hook was called: record, and call what it stands for; arguments as in struct imp_call */
+PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, const void *a,
+			 ssize_t b, PyObject *c);
 
 /* imp_hooks_tell_failure - write IMP_NOTE_HOOKS_FAILED; @what may be NULL */
 void imp_hooks_tell_failure(const char *what);

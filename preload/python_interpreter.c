@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "python_interpreter.h"
 
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "link_map_diff.h"
 #include "python_text.h"
@@ -10,6 +12,76 @@
 
 #define PATH_ITEMS_MAX 512
 #define HOOKS_MAX      64
+
+static struct imp_interp *take_unused(struct imp_interp *const *first)
+{
+	struct imp_interp *in = __atomic_load_n(first, __ATOMIC_ACQUIRE);
+	unsigned int none;
+
+	for (; in; in = in->next) {
+		none = 0;
+		if (__atomic_compare_exchange_n(&in->refs, &none, 1, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			break;
+	}
+	return in;
+}
+
+struct imp_interp *imp_interp_new(struct imp_interp **first, const void *key)
+{
+	struct imp_interp *in = imp_interp_find(first, key);
+
+	if (in)
+		__atomic_store_n(&in->key, NULL, __ATOMIC_RELEASE);
+	in = take_unused(first);
+	if (in) {
+		memset(&in->py, 0, sizeof(*in) - offsetof(struct imp_interp, py));
+	} else {
+		/* Not from CPython: tracemalloc and sys.getallocatedblocks() would show it. */
+		in = mmap(NULL, sizeof(*in), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+		if (in == MAP_FAILED)
+			return NULL;
+		in->refs = 1;
+		in->next = __atomic_load_n(first, __ATOMIC_ACQUIRE);
+		while (!__atomic_compare_exchange_n(first, &in->next, in, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_ACQUIRE))
+			;
+	}
+	__atomic_store_n(&in->key, key, __ATOMIC_RELEASE);
+	return in;
+}
+
+void imp_interp_keep(struct imp_interp *in)
+{
+	__atomic_fetch_add(&in->refs, 1, __ATOMIC_ACQ_REL);
+}
+
+void imp_interp_release(struct imp_interp *in)
+{
+	if (__atomic_load_n(&in->refs, __ATOMIC_ACQUIRE) == 1)
+		__atomic_store_n(&in->key, NULL, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&in->refs, 1, __ATOMIC_ACQ_REL);
+}
+
+const void *imp_interp_key(const struct imp_python_api *py)
+{
+	if (py->PyInterpreterState_Get)
+		return py->PyInterpreterState_Get();
+	if (py->_PyInterpreterState_Get)
+		return py->_PyInterpreterState_Get();
+	/* Another one in code that was given builtins of its own: then nothing is found. */
+	return py->PyEval_GetBuiltins();
+}
+
+struct imp_interp *imp_interp_find(struct imp_interp *const *first, const void *key)
+{
+	struct imp_interp *in = __atomic_load_n(first, __ATOMIC_ACQUIRE);
+
+	while (in && (!key || __atomic_load_n(&in->key, __ATOMIC_ACQUIRE) != key))
+		in = in->next;
+	return in;
+}
 
 void imp_interpreter_put(struct imp_cbor *c, const struct imp_interp *in)
 {

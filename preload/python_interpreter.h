@@ -9,26 +9,29 @@
 
 struct imp_thread;
 
-#define IMP_HOOKS_MAX	     8
 #define IMP_SEEN_DIRECTORIES 128
 #define IMP_REPEATED_NAMES   64
 #define IMP_FAILED_NAMES     16
 #define IMP_FAILED_NAME_MAX  128
 
 /*
- * What we know about one interpreter of a process. It lies in a bytes object that the hooks of that
- * interpreter own together: it goes when they go. Where there is no GIL, threads may write the same
- * words at once; the worst that comes of it is an event written twice.
+ * What we know about one interpreter of a process. The hooks of that interpreter own it together; when the
+ * last of them is gone it serves the next interpreter, and is never unmapped. Where there is no GIL,
+ * threads may write the same words at once; the worst that comes of it is an event written twice.
  */
 struct imp_interp {
+	struct imp_interp *next;
+	unsigned int refs; /* atomic; 0: nobody's */
+	const void *key;   /* atomic; which interpreter's */
+	/* From here on, zeroed for each interpreter. */
 	const struct imp_python_api *py; /* &@api */
 	struct imp_python_api api;
 	struct imp_python_names names;
 	uint32_t number;    /* IMP_KEY_INTERP */
-	PyObject *sys_dict; /* borrowed: an interpreter keeps its sys until its end */
-	PyObject *imp_dict; /* borrowed: _imp's */
-	/* By enum imp_hook: what the hooks stand for; borrowed from their own __self__. */
-	PyObject *originals[IMP_HOOKS_MAX];
+	PyObject *sys_dict; /* borrowed from @names.kept, which the hooks own, as is the next */
+	PyObject *imp_dict; /* _imp's */
+	const struct imp_python_api *common; /* of all interpreters, for the process's life */
+	PyObject *function_type; /* borrowed from the hook of _find_and_load */
 	PyObject *file_finder; /* borrowed, and only compared: FileFinder, once it is hooked */
 	uint64_t image_ns;     /* the image in which all of this was written; another one: a fork */
 	uint64_t path_print;   /* fingerprints of what was written last */
@@ -48,6 +51,23 @@ struct imp_interp {
 	/* Directories whose metadata names were written, by path and mtime. */
 	uint64_t seen[IMP_SEEN_DIRECTORIES];
 };
+
+/*
+ * imp_interp_new - memory for an interpreter, zeroed, with one reference; NULL: there is none
+ * @first: the list of them, to begin with NULL; @key: imp_interp_key()
+ *
+ * Any interpreter of the same key is over.
+ */
+struct imp_interp *imp_interp_new(struct imp_interp **first, const void *key);
+void imp_interp_keep(struct imp_interp *in);
+void imp_interp_release(struct imp_interp *in);
+
+/*
+ * imp_interp_key - what tells the current interpreter from the others of its CPython
+ * imp_interp_find - the one of that key, or NULL
+ */
+const void *imp_interp_key(const struct imp_python_api *py);
+struct imp_interp *imp_interp_find(struct imp_interp *const *first, const void *key);
 
 /*
  * imp_interpreter_look - write what an import sees of its interpreter, as far as it is new

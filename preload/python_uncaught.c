@@ -22,8 +22,7 @@ static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp
 	imp_record_flush();
 }
 
-PyObject *imp_uncaught_main(struct imp_interp *in, PyObject *original, PyObject *args,
-			    PyObject *kwargs)
+PyObject *imp_uncaught_main(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -31,17 +30,16 @@ PyObject *imp_uncaught_main(struct imp_interp *in, PyObject *original, PyObject 
 
 	if (t) {
 		imp_python_error_save(py, &error);
-		if (py->PyTuple_Size(args) == 3)
-			write_uncaught(t, in, IMP_UNCAUGHT_MAIN, py->PyTuple_GetItem(args, 0),
-				       py->PyTuple_GetItem(args, 1), py->PyTuple_GetItem(args, 2));
+		if (imp_call_size(call) == 3)
+			write_uncaught(t, in, IMP_UNCAUGHT_MAIN, imp_call_arg(call, 0),
+				       imp_call_arg(call, 1), imp_call_arg(call, 2));
 		imp_python_error_restore(py, &error);
 		imp_thread_leave(t);
 	}
-	return py->PyObject_Call(original, args, kwargs);
+	return imp_call_original(call);
 }
 
-PyObject *imp_uncaught_thread(struct imp_interp *in, PyObject *original, PyObject *args,
-			      PyObject *kwargs)
+PyObject *imp_uncaught_thread(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
@@ -50,7 +48,7 @@ PyObject *imp_uncaught_thread(struct imp_interp *in, PyObject *original, PyObjec
 
 	if (t) {
 		imp_python_error_save(py, &error);
-		given = py->PyTuple_Size(args) == 1 ? py->PyTuple_GetItem(args, 0) : NULL;
+		given = imp_call_arg(call, 0);
 		/* ExceptHookArgs is a struct sequence, a tuple of CPython's own; the original checks. */
 		if (given && py->PyType_IsSubtype(imp_python_type(py, given), py->types.tuple) &&
 		    py->PyTuple_Size(given) >= 3) {
@@ -64,7 +62,7 @@ PyObject *imp_uncaught_thread(struct imp_interp *in, PyObject *original, PyObjec
 		imp_python_error_restore(py, &error);
 		imp_thread_leave(t);
 	}
-	return py->PyObject_Call(original, args, kwargs);
+	return imp_call_original(call);
 }
 
 static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *status)
@@ -100,21 +98,18 @@ static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *st
 	imp_python_drop(py, traceback);
 }
 
-PyObject *imp_uncaught_exit(struct imp_interp *in, PyObject *original, PyObject *args,
-			    PyObject *kwargs)
+PyObject *imp_uncaught_exit(struct imp_interp *in, const struct imp_call *call)
 {
 	const struct imp_python_api *py = in->py;
 	struct imp_thread *t = imp_thread_enter();
 	struct imp_python_error error;
-	ssize_t size;
 
 	if (t) {
 		imp_python_error_save(py, &error);
-		size = py->PyTuple_Size(args);
-		if (size <= 1)
-			write_exit(t, in, size ? py->PyTuple_GetItem(args, 0) : NULL);
+		if (imp_call_size(call) <= 1)
+			write_exit(t, in, imp_call_arg(call, 0));
 		imp_python_error_restore(py, &error);
 		imp_thread_leave(t);
 	}
-	return py->PyObject_Call(original, args, kwargs);
+	return imp_call_original(call);
 }

@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "frame_writer.h"
 #include "intern_table.h"
+#include "journal.h"
 #include "output.h"
 #include "raw_syscall.h"
 #include "remark.h"
@@ -63,6 +64,8 @@ static struct {
 	struct imp_intern_table strings;
 	struct imp_output output;
 	struct imp_remark remark;
+	struct imp_journal journal;
+	uint64_t journal_retry_ns; /* 0: its last write did not fail */
 } rec = {.next_id = 1};
 
 /* Apart, so that what is used in every process lies on few pages. */
@@ -199,6 +202,7 @@ static void drop_events(void)
 {
 	atomic_fetch_add_explicit(&rec.lost, batch.events, memory_order_relaxed);
 	imp_batch_keep_strings(&batch);
+	imp_journal_restart(&rec.journal);
 	if (batch.len > STRINGS_KEPT_MAX) {
 		imp_intern_clear(&rec.strings);
 		imp_batch_clear(&batch);
@@ -235,6 +239,22 @@ static bool on_signal_stack(void)
 	return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
 }
 
+/* The item that begins the batch. */
+static size_t make_head(uint8_t *head, uint32_t lost)
+{
+	struct imp_cbor c;
+
+	imp_cbor_init(&c, head, IMP_BATCH_HEAD);
+	imp_cbor_map_begin(&c);
+	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_BATCH);
+	imp_put_uint(&c, IMP_KEY_PID, (uint64_t)rec.pid);
+	imp_put_uint(&c, IMP_KEY_IMAGE_NS, rec.image_ns);
+	imp_put_uint(&c, IMP_KEY_SEQ, rec.seq);
+	imp_put_uint(&c, IMP_KEY_LOST, lost);
+	imp_cbor_map_end(&c);
+	return c.len;
+}
+
 /*
  * The last batch of a short program is not compressed either: to make a context for it would cost more
  * than all that was recorded before.
@@ -244,19 +264,9 @@ static ssize_t make_frame(bool last)
 	bool store = on_signal_stack() ||
 		     (last && !rec.writer.context && batch.len <= STORED_AT_END_MAX);
 	uint8_t head[IMP_BATCH_HEAD];
-	const uint8_t *data;
-	struct imp_cbor c;
-	size_t len;
+	size_t len, head_len = make_head(head, atomic_load_explicit(&rec.lost, memory_order_relaxed));
+	const uint8_t *data = imp_batch_finish(&batch, head, head_len, &len);
 
-	imp_cbor_init(&c, head, sizeof(head));
-	imp_cbor_map_begin(&c);
-	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_BATCH);
-	imp_put_uint(&c, IMP_KEY_PID, (uint64_t)rec.pid);
-	imp_put_uint(&c, IMP_KEY_IMAGE_NS, rec.image_ns);
-	imp_put_uint(&c, IMP_KEY_SEQ, rec.seq);
-	imp_put_uint(&c, IMP_KEY_LOST, atomic_load_explicit(&rec.lost, memory_order_relaxed));
-	imp_cbor_map_end(&c);
-	data = imp_batch_finish(&batch, head, c.len, &len);
 	if (store)
 		return imp_frame_store(frame, sizeof(frame), data, len);
 	return imp_frame_compress(&rec.writer, frame, sizeof(frame), data, len);
@@ -291,6 +301,7 @@ static int write_batch(bool last)
 	rec.written = true;
 	rec.seq++;
 	imp_batch_clear(&batch);
+	imp_journal_restart(&rec.journal);
 	if (rec.output.moved != rec.moved) {
 		rec.moved = rec.output.moved;
 		append_note(IMP_NOTE_MOVED, 0);
@@ -328,6 +339,37 @@ void imp_record_flush(void)
 void imp_record_flush_last(void)
 {
 	flush(true);
+}
+
+static void write_journal(void)
+{
+	uint32_t lost = atomic_load_explicit(&rec.lost, memory_order_relaxed);
+	uint8_t head[IMP_BATCH_HEAD];
+	size_t head_len;
+	int ret;
+
+	if (!batch.events)
+		return; /* strings alone mean nothing */
+	if (rec.journal_retry_ns && imp_now_ns() < rec.journal_retry_ns)
+		return;
+	head_len = make_head(head, lost);
+	ret = imp_journal_write(&rec.journal, &rec.output, &batch, head, head_len, lost, frame);
+	rec.journal_retry_ns = 0;
+	if (ret == -E2BIG)
+		write_batch(false);
+	else if (ret < 0)
+		rec.journal_retry_ns = imp_now_ns() + RETRY_NS;
+}
+
+void imp_record_journal(void)
+{
+	int saved = errno;
+
+	if (imp_recorder_on() && lock()) {
+		write_journal();
+		unlock();
+	}
+	errno = saved;
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */
@@ -465,6 +507,8 @@ int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
 	atomic_store(&rec.objects_due, false);
 	imp_intern_clear(&rec.strings);
 	imp_batch_clear(&batch);
+	imp_journal_forget(&rec.journal);
+	rec.journal_retry_ns = 0;
 	rec.told = false;
 	if (fstat(2, &st) == 0) {
 		rec.stderr_dev = st.st_dev;
@@ -512,6 +556,8 @@ void imp_recorder_fork_child(void)
 	atomic_store(&rec.lost, 0);
 	atomic_store(&rec.was_busy, false);
 	imp_batch_clear(&batch);
+	imp_journal_forget(&rec.journal);
+	rec.journal_retry_ns = 0;
 	imp_intern_clear(&rec.strings);
 	imp_frame_writer_reset(&rec.writer);
 	imp_output_after_fork(&rec.output);

@@ -55,10 +55,21 @@ void imp_record_cancel(struct imp_thread *t);
 /*
  * imp_record_flush - write the batch to the trace now
  *
- * Called before control returns to the program after a failed import or load, before a native
- * module is loaded (the process may die in it), at exit, fork and exec. Async-signal-safe.
+ * Called before control returns to the program after a failed import or load, at exit, fork and exec.
+ * Async-signal-safe.
  */
 void imp_record_flush(void);
+
+/*
+ * imp_record_journal - what was recorded up to now is to survive a crash or SIGKILL
+ *
+ * Called before native code of a module runs, in which the process may die, and after it came back. Costs
+ * less than a flush, and spoils no compression: the batch stays, and is copied into this image's slot in the
+ * trace file (journal.h), which its frame supersedes later. A batch that the slot can't hold is
+ * written as a frame instead. Where the slot can't be written nothing is lost or said: the batch is there
+ * still. Async-signal-safe.
+ */
+void imp_record_journal(void);
 
 /*
  * imp_record_flush_last - the same before exec and at exit: there is no later

@@ -14,7 +14,9 @@
  * - The first frame holds one item, the header (IMP_EV_HEADER). Its blocks are stored raw, so that
  *   a process that joins the run finds IMP_KEY_RUN_ID without decompressing anything.
  * - Every other frame is one batch of one process image: its first item is IMP_EV_BATCH, then events.
- * - Skippable frames hold nothing: a write that a full disk cut short was made one.
+ * - A skippable frame may be a journal slot (IMP_JOURNAL_*): what an image had recorded, and not yet written
+ *   as a batch, when it was about to run code that may crash. Any other holds nothing: a write that a
+ *   full disk cut short was made one.
  *
  * Every item is a map of definite length with integer keys; IMP_KEY_KIND is its first key. A number is
  * never reused. A new key or kind raises IMP_FORMAT_MINOR, a changed meaning IMP_FORMAT_MAJOR.
@@ -43,6 +45,26 @@
 #define IMP_DEPTH_MAX     8		/* nesting of arrays and maps */
 #define IMP_TEXT_MAX      4096		/* bytes of one text; longer ones end in IMP_TEXT_CUT */
 #define IMP_TEXT_CUT      "[...]"
+
+/*
+ * A journal slot is a skippable frame of IMP_JOURNAL_SIZE bytes. Each image has at most one, and writes it
+ * again in its place; nothing else in a trace ever changes. Its payload is IMP_JOURNAL_MAGIC, then
+ * records, all numbers little-endian:
+ *
+ *   length    4 bytes, not 0
+ *   checksum  8 bytes: XXH64 of the data; its seed is the record before's checksum, 0 for the first one
+ *   data      @length bytes
+ *
+ * The records end before the first one whose checksum is wrong or which does not fit. Their data in a row
+ * are what a batch's frame would decompress to. They count where that batch never came: while its SEQ is
+ * not below the next one that is expected of its image.
+ */
+#define IMP_JOURNAL_FRAME   0x184D2A5A	/* the skippable frame's magic number: RFC 8878, section 3.1.2 */
+#define IMP_JOURNAL_HEAD    8		/* bytes of its magic number and length */
+#define IMP_JOURNAL_SIZE    8192	/* as it is written; readers take any up to IMP_BATCH_MAX */
+#define IMP_JOURNAL_PAYLOAD (IMP_JOURNAL_SIZE - IMP_JOURNAL_HEAD)
+#define IMP_JOURNAL_MAGIC   "imp-slot"
+#define IMP_JOURNAL_RECORD  12		/* bytes of a record before its data */
 
 /* kind, number, what happened (keys in the order in which they are written; "?" may be absent) */
 #define IMP_KINDS(X)									\

@@ -57,17 +57,50 @@ void imp_case_path(const struct imp_case *c, struct imp_strings *out)
 		*out = path->path;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_path(const struct imp_sys_path *a, const struct imp_sys_path *b)
+{
+	if (!a || !b || a->path.n != b->path.n)
+		return a == b;
+	for (size_t i = 0; i < a->path.n; i++)
+		if (strcmp(a->path.v[i], b->path.v[i]))
+			return false;
+	return true;
+}
+
+static bool same_place(const struct imp_image *a, const struct imp_image *b)
+{
+	static const char *const variables[] = { "PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT" };
+
+	if (a == b)
+		return true;
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+		if (!same_text(imp_record_env(a, variables[i]), imp_record_env(b, variables[i])))
+			return false;
+	/* The script's directory is looked at as well. */
+	return same_text(a->cwd, b->cwd) && a->argv.n > 1 && b->argv.n > 1 &&
+	       same_text(a->argv.v[1], b->argv.v[1]);
+}
+
 const struct imp_sites *imp_case_sites(const struct imp_case *c, bool all)
 {
 	const struct imp_sys_path *path = all ? NULL : imp_case_sys_path(c);
 	struct imp_strings none = { 0 };
-	struct imp_case_memo *memo = &c->memo[all];
+	struct imp_case_memo *memo;
 
 	if (!c->host->enabled || !c->py)
 		return NULL;
-	if (memo->known && memo->path == path)
-		return &memo->sites;
-	*memo = (struct imp_case_memo){ .known = true, .path = path };
+	for (memo = *c->memos; memo; memo = memo->next)
+		if (same_place(memo->image, c->image) && same_text(memo->py->executable, c->py->executable) &&
+		    same_text(memo->py->version, c->py->version) && same_path(memo->path, path))
+			return &memo->sites;
+	memo = imp_arena_alloc(c->a, sizeof(*memo));
+	*memo = (struct imp_case_memo){ .image = c->image, .py = c->py, .path = path, .next = *c->memos };
+	*c->memos = memo;
 	if (imp_environment_find(c->host, c->a, c->image, c->py, path ? &path->path : &none, &memo->sites))
 		memo->sites.n = 0;
 	return &memo->sites;

@@ -6,11 +6,13 @@
 #include "../python/environment.h"
 #include "diagnose.h"
 
-/* The environments of this machine, looked up once for all failures of an image with one search path. */
+/* The environments of this machine, looked up once for all processes that would find the same ones. */
 struct imp_case_memo {
-	bool known;
+	const struct imp_image *image;
+	const struct imp_interpreter *py;
 	const struct imp_sys_path *path;	/* whose entries are left out; NULL: none are */
 	struct imp_sites sites;
+	struct imp_case_memo *next;
 };
 
 /*
@@ -30,7 +32,7 @@ struct imp_case {
 	const char *module;			/* full name */
 	uint64_t time_ns;			/* when it failed */
 	uint64_t thread;
-	struct imp_case_memo *memo;		/* two: without the searched entries, and all */
+	struct imp_case_memo **memos;		/* of the whole diagnosis */
 	struct imp_finding *f;
 };
 

@@ -169,7 +169,9 @@ static void check_complete(struct imp_diagnosis *d)
 {
 	const struct imp_record *r = d->record;
 
-	d->complete = !r->damage.n;
+	d->complete = !r->damage.n && r->images.n;
+	if (!r->images.n)
+		note(d, "the trace has a beginning and nothing more: no event of the program could be written to it");
 	for (size_t i = 0; i < r->damage.n; i++)
 		note(d, r->damage.v[i]);
 	for (size_t i = 0; i < r->images.n; i++) {

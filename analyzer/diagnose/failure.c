@@ -7,6 +7,7 @@
 
 #include "../python/package_name.h"
 #include "from_clause.h"
+#include "handler_source.h"
 #include "judge.h"
 
 #define DEPTH_MAX 32		/* of exceptions and attempts followed to a root */
@@ -31,7 +32,6 @@ struct search {
 	IMP_VEC(struct node *) nodes;	/* by end time */
 	struct node **by_attempt;	/* the same, by the attempt's address */
 	struct imp_failures *out;
-	struct imp_case_memo *memo;
 };
 
 static const char *text(const char *s)
@@ -69,16 +69,16 @@ static struct node *new_node(struct search *s, const struct imp_attempt *at,
 	n->c.record = s->d->record;
 	n->c.host = s->host;
 	n->c.image = s->image;
-	n->c.memo = s->memo;
+	n->c.memos = &s->d->memos;
 	n->c.py = imp_record_interpreter(s->image, interp);
 	n->c.attempt = at;
 	n->c.exception = e;
 	n->c.snapshot = at ? at->snapshot : NULL;
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
-	n->c.module = at ? at->name : e->name ? e->name : imp_from_clause_module(&n->c);
+	n->c.module = at ? at->name : e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
 	if (!n->c.module)
-		n->c.module = "";
+		n->c.module = "";	/* imp_judge() makes it NULL in the finding */
 	return n;
 }
 
@@ -302,6 +302,30 @@ static struct node *left_out(struct search *s, struct node *n)
 	return NULL;
 }
 
+/* An exception that a worker process sent to its parent (concurrent.futures, multiprocessing.Pool). */
+static struct node *from_child(struct search *s, const struct node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	for (size_t i = 0; is_import_error(e) && i < s->d->record->images.n; i++) {
+		const struct imp_image *child = s->d->record->images.v[i];
+
+		for (size_t k = child->ppid == s->image->pid ? child->attempts.n : 0; k-- > 0;) {
+			const struct imp_attempt *at = child->attempts.v[k];
+			struct node *m;
+
+			if (!at->exception || strcmp(text(at->exception->type), text(e->type)) ||
+			    strcmp(text(at->exception->message), text(e->message)))
+				continue;
+			m = new_node(s, at, at->exception, at->thread, at->interp, at->end_ns);
+			m->c.image = child;
+			m->c.py = imp_record_interpreter(child, at->interp);
+			return m;
+		}
+	}
+	return NULL;
+}
+
 struct path_up {
 	IMP_VEC(struct imp_step_up) steps;	/* from the surface to the root */
 };
@@ -353,6 +377,9 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 		m = find_exception(s, e, n->c.time_ns);
 		if (m)
 			return down(s, n, m, NULL, up, depth);
+		m = from_child(s, n);
+		if (m)
+			return down(s, n, m, "it came from a child process", up, depth);
 	}
 	m = first_initialization(s, n);
 	if (m)
@@ -496,21 +523,33 @@ static void follow_exits(struct search *s)
 	}
 }
 
+/* Was the import asked for by C code of a host program, with no Python around it that could have caught it? */
+static bool asked_from_c(const struct node *n)
+{
+	return !n->c.attempt->frame.file && !n->c.attempt->parent;
+}
+
+/* multiprocessing prints the traceback of its child by itself, and ends it with status 1. */
+static bool in_worker(const struct node *n)
+{
+	for (size_t i = 0; i < n->c.attempt->stack.n; i++)
+		if (imp_case_has(n->c.attempt->stack.v[i].file, "/multiprocessing/process.py"))
+			return true;
+	return false;
+}
+
 /*
- * The process ended with status 1, nobody saw why, and the last thing that it did with imports was
- * to fail: "except ImportError: raise SystemExit('please install ...')", or a host program that
- * gave up. Only then: a failure that anything but the standard library followed was survived.
+ * The process ended with status 1 right after a failure, nothing was imported any more, and nobody
+ * saw the exception at the top. That alone proves nothing: programs end with 1 for reasons of their
+ * own. It takes one more fact: C code asked, or the handler's source leaves the program.
  */
 static void follow_exit_status(struct search *s)
 {
 	const struct imp_image *image = s->image;
-	struct node *last = NULL;
+	struct node *last;
 
-	if (image->uncaught.n || !image->code_known || image->code != 1 || !s->nodes.n)
+	if (image->uncaught.n || image->sys_exits.n || !image->code_known || !image->code || !s->nodes.n)
 		return;
-	for (size_t i = 0; i < image->sys_exits.n; i++)
-		if (image->end_ns - image->sys_exits.v[i]->time_ns < 1000000000ULL)
-			return;	/* it left on purpose, and said what it was handling */
 	last = s->nodes.v[s->nodes.n - 1];
 	if (last->c.time_ns + EXIT_WINDOW_NS < image->end_ns)
 		return;
@@ -522,7 +561,8 @@ static void follow_exit_status(struct search *s)
 		if (!imp_case_stdlib(&last->c, at->origin))
 			return;
 	}
-	follow(s, last, IMP_FATE_EXIT, NULL);
+	if (asked_from_c(last) || in_worker(last) || imp_handler_leaves(&last->c))
+		follow(s, last, IMP_FATE_EXIT, NULL);
 }
 
 static void follow_handled(struct search *s)
@@ -557,7 +597,6 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	struct search s = { .d = d, .host = host, .image = image, .out = out };
 
 	*out = (struct imp_failures){ 0 };
-	s.memo = imp_arena_alloc(&d->arena, 2 * sizeof(*s.memo));
 	collect(&s);
 	follow_uncaught(&s);
 	follow_exits(&s);

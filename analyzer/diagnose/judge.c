@@ -94,18 +94,18 @@ static void fill_importers(struct imp_case *c)
 			*imp_vec_push(c->a, &c->f->importers) = c->attempt->stack.v[i];
 		return;
 	}
-	/* No stack was recorded: each attempt around it knows who asked. */
+	/* No stack was recorded: each attempt around it knows who asked. Native code asks in its caller's name. */
 	for (const struct imp_attempt *at = c->attempt; at && n < 1000; at = at->parent)
-		n += at->frame.file != NULL;
-	if (!n)
-		return;
-	copy = imp_arena_alloc(c->a, n * sizeof(*copy));
+		n++;
+	copy = imp_arena_alloc(c->a, (n + 1) * sizeof(*copy));
 	for (const struct imp_attempt *at = c->attempt; at && n; at = at->parent)
-		if (at->frame.file)
-			copy[--n] = at->frame;
-	for (const struct imp_attempt *at = c->attempt; at; at = at->parent)
-		if (at->frame.file)
-			*imp_vec_push(c->a, &c->f->importers) = *copy++;
+		copy[--n] = at->frame;
+	for (const struct imp_attempt *at = c->attempt; at; at = at->parent, copy++) {
+		const struct imp_frame *last = c->f->importers.n ? &c->f->importers.v[c->f->importers.n - 1] : NULL;
+
+		if (copy->file && (!last || strcmp(last->file, copy->file) || last->line != copy->line))
+			*imp_vec_push(c->a, &c->f->importers) = *copy;
+	}
 }
 
 /* The file that a finder found in @entry: the exception came before any code of it ran. */
@@ -127,11 +127,17 @@ void imp_judge_unknown(struct imp_case *c)
 	f->optional = !c->extension;
 	if (!f->path && c->extension)
 		f->path = c->extension->path;
-	if (!f->path && e->where.file)
-		f->path = e->where.file;
+	if (!f->path && e->where.file && e->where.file[0] != '<')
+		f->path = e->where.file;	/* "<string>", "<stdin>" are no files */
 	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->searched.n; i++)
 		if (c->attempt->searched.v[i].result == IMP_SEARCH_FOUND)
 			f->path = source_in(c, c->attempt->searched.v[i].entry);
+	if (imp_case_has(e->message, "attempted relative import")) {
+		f->summary = imp_arena_printf(c->a, "A relative import was used outside of its package: %s", e->message);
+		imp_finding_fix(c->a, f, IMP_LIKELY, NULL,
+				"run the file as a part of its package (python -m PACKAGE.MODULE), from the directory that holds the package");
+		return;
+	}
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
 					      e->message ? e->message : e->type);
@@ -219,7 +225,7 @@ void imp_judge(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
 
-	f->module = c->module;
+	f->module = *c->module ? c->module : NULL;
 	f->cause = IMP_CAUSE_UNKNOWN;
 	f->image = c->image;
 	f->attempt = c->attempt;

@@ -189,6 +189,8 @@ bool imp_judge_version(struct imp_case *c)
 			f->module = part;
 		else if (!c->attempt && c->exception->where.module)
 			f->module = c->exception->where.module;
+		if (!f->module)
+			f->module = other ? other : "an extension";
 		file = origin_of(c, f->module);
 		if (!f->path)
 			f->path = file ? file : c->exception->where.file;

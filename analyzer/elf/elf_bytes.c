@@ -10,9 +10,9 @@
 
 #include "../host/host.h"
 
-#define BLOCK	   4096U	      /* what is read from a disk begins and ends at a multiple of it */
+#define BLOCK	   4096U /* what is read from a disk begins and ends at a multiple of it */
 #define VIEW_MAX   ((uint64_t)64 << 20) /* bytes of one view: the largest symbol tables have 20 MB */
-#define TOTAL_MAX  ((size_t)256 << 20)  /* bytes that one file may take of our memory */
+#define TOTAL_MAX  ((size_t)256 << 20)	/* bytes that one file may take of our memory */
 #define STRING_MAX 4096U
 
 /* O_NONBLOCK: a FIFO must not hold us up before fstat() can refuse it. */
@@ -37,7 +37,7 @@ static int open_file(const char *path, struct stat *st)
 int imp_elf_bytes_file(struct imp_elf_bytes *b, struct imp_arena *arena, const struct imp_host *h,
 		       const char *path, struct imp_error *err)
 {
-	struct stat st;
+	struct stat st = {0};
 	int fd;
 
 	memset(b, 0, sizeof(*b));
@@ -65,8 +65,8 @@ static int by_offset(const void *one, const void *two)
 }
 
 /* Chunks [first, last) touch or overlap: one copy of them, so that a table may lie across several. */
-static void join(struct imp_elf_bytes *b, const struct imp_elf_chunk *sorted, size_t first, size_t last,
-		 uint64_t end)
+static void join(struct imp_elf_bytes *b, const struct imp_elf_chunk *sorted, size_t first,
+		 size_t last, uint64_t end)
 {
 	struct imp_elf_chunk *to = imp_vec_push(b->arena, &b->chunks);
 	uint8_t *data;
@@ -95,7 +95,8 @@ void imp_elf_bytes_recorded(struct imp_elf_bytes *b, struct imp_arena *arena, ui
 	sorted = imp_arena_alloc(arena, n * sizeof(*sorted));
 	for (i = 0; i < n; i++) {
 		/* Bytes behind the end of the file would be a lie. */
-		if (chunks[i].len && chunks[i].offset < size && chunks[i].len <= size - chunks[i].offset)
+		if (chunks[i].len && chunks[i].offset < size &&
+		    chunks[i].len <= size - chunks[i].offset)
 			sorted[kept++] = chunks[i];
 	}
 	qsort(sorted, kept, sizeof(*sorted), by_offset);

@@ -21,18 +21,18 @@ struct imp_host;
 struct imp_elf_chunk {
 	uint64_t offset;
 	size_t len;
-	const uint8_t *data;	/* borrowed, or in the arena */
+	const uint8_t *data; /* borrowed, or in the arena */
 };
 
 struct imp_elf_bytes {
-	struct imp_arena *arena;	/* borrowed: of what is read */
-	uint64_t size;			/* of the whole file */
-	IMP_VEC(struct imp_elf_chunk) chunks;	/* any order; may overlap */
-	const char *path;		/* more can be read from here; NULL: there are only the chunks */
-	uint64_t dev, ino;		/* of @path, when it was opened first */
-	size_t total;			/* bytes read so far */
-	bool beyond;			/* somebody asked for bytes beyond the end of the file */
-	bool unknown;			/* somebody asked for bytes that were not kept, or can't be read */
+	struct imp_arena *arena;	      /* borrowed: of what is read */
+	uint64_t size;			      /* of the whole file */
+	IMP_VEC(struct imp_elf_chunk) chunks; /* any order; may overlap */
+	const char *path;  /* more can be read from here; NULL: there are only the chunks */
+	uint64_t dev, ino; /* of @path, when it was opened first */
+	size_t total;	   /* bytes read so far */
+	bool beyond;	   /* somebody asked for bytes beyond the end of the file */
+	bool unknown;	   /* somebody asked for bytes that were not kept, or can't be read */
 };
 
 /*

@@ -5,9 +5,9 @@
 
 #include "elf_decode.h"
 
-#define NEEDED_MAX   4096U /* DT_NEEDED entries; the largest programs have a few hundred */
-#define DYNAMIC_MAX  65536U /* bytes of a dynamic segment */
-#define NOTES_MAX    65536U
+#define NEEDED_MAX  4096U  /* DT_NEEDED entries; the largest programs have a few hundred */
+#define DYNAMIC_MAX 65536U /* bytes of a dynamic segment */
+#define NOTES_MAX   65536U
 
 /* ---- headers -------------------------------------------------------------------------------- */
 
@@ -22,18 +22,18 @@ static bool read_header(struct imp_elf_image *img, uint64_t *phoff, unsigned int
 
 	if (!p || !imp_elf_translate(img, ELF_T_EHDR, p, &h, size))
 		return false;
-#define FIELDS(e)                              \
-	do {                                   \
-		img->type = (e)->e_type;             \
-		img->machine = (e)->e_machine;       \
-		img->version = (e)->e_version;       \
-		img->e_flags = (e)->e_flags;         \
-		img->phentsize = (e)->e_phentsize;   \
-		img->section_offset = (e)->e_shoff;  \
+#define FIELDS(e)                                     \
+	do {                                          \
+		img->type = (e)->e_type;              \
+		img->machine = (e)->e_machine;        \
+		img->version = (e)->e_version;        \
+		img->e_flags = (e)->e_flags;          \
+		img->phentsize = (e)->e_phentsize;    \
+		img->section_offset = (e)->e_shoff;   \
 		img->section_size = (e)->e_shentsize; \
-		img->n_sections = (e)->e_shnum;      \
-		*phoff = (e)->e_phoff;               \
-		*phnum = (e)->e_phnum;               \
+		img->n_sections = (e)->e_shnum;       \
+		*phoff = (e)->e_phoff;                \
+		*phnum = (e)->e_phnum;                \
 	} while (0)
 	if (img->bits == 32)
 		FIELDS(&h.e32);
@@ -72,9 +72,12 @@ static bool read_segments(struct imp_elf_image *img, uint64_t phoff, unsigned in
 		if (!imp_elf_translate(img, ELF_T_PHDR, p + (size_t)i * size, &h, size))
 			return false;
 		s = imp_vec_push(img->bytes.arena, &img->segments);
-#define FIELDS(e)                                                                       \
-	*s = (struct imp_elf_segment){ (e)->p_type, (e)->p_flags,  (e)->p_offset, (e)->p_vaddr, \
-				       (e)->p_filesz, (e)->p_memsz, (e)->p_align }
+#define FIELDS(e)                                                                      \
+	*s = (struct imp_elf_segment)                                                  \
+	{                                                                              \
+		(e)->p_type, (e)->p_flags, (e)->p_offset, (e)->p_vaddr, (e)->p_filesz, \
+			(e)->p_memsz, (e)->p_align                                     \
+	}
 		if (img->bits == 32)
 			FIELDS(&h.p32);
 		else
@@ -143,7 +146,8 @@ static void read_build_id(struct imp_elf_image *img)
 		if (s->type != PT_NOTE || !s->file_size)
 			continue;
 		p = imp_elf_bytes_some(&img->bytes, s->offset,
-				       s->file_size < NOTES_MAX ? (size_t)s->file_size : NOTES_MAX, &got);
+				       s->file_size < NOTES_MAX ? (size_t)s->file_size : NOTES_MAX,
+				       &got);
 		for (at = 0; p && got - at >= 12;) {
 			name = imp_elf_u32(img, p + at);
 			desc = imp_elf_u32(img, p + at + 4);
@@ -182,7 +186,7 @@ const char *imp_elf_image_string(struct imp_elf_image *img, uint64_t offset)
 
 static struct imp_elf_table table_at(const struct imp_elf_image *img, uint64_t address)
 {
-	struct imp_elf_table t = { .address = address };
+	struct imp_elf_table t = {.address = address};
 
 	t.known = address && imp_elf_image_offset(img, address, &t.offset, &t.limit);
 	return t;
@@ -195,7 +199,8 @@ struct dynamic_scan {
 
 enum { HAS_SONAME = 1, HAS_RPATH = 2, HAS_RUNPATH = 4 };
 
-static void note_entry(struct imp_elf_image *img, struct dynamic_scan *d, int64_t tag, uint64_t value)
+static void note_entry(struct imp_elf_image *img, struct dynamic_scan *d, int64_t tag,
+		       uint64_t value)
 {
 	switch (tag) {
 	case DT_NEEDED:
@@ -247,7 +252,8 @@ static bool scan_dynamic(struct imp_elf_image *img, const struct imp_elf_segment
 	} e;
 
 	p = imp_elf_bytes_some(&img->bytes, s->offset,
-			       s->file_size < DYNAMIC_MAX ? (size_t)s->file_size : DYNAMIC_MAX, &got);
+			       s->file_size < DYNAMIC_MAX ? (size_t)s->file_size : DYNAMIC_MAX,
+			       &got);
 	if (!p || got < size)
 		return false;
 	for (at = 0; got - at >= size; at += size) {
@@ -277,7 +283,7 @@ static const char *dynamic_string(struct imp_elf_image *img, uint64_t offset)
 static void read_dynamic(struct imp_elf_image *img)
 {
 	const struct imp_elf_segment *s = segment(img, PT_DYNAMIC);
-	struct dynamic_scan d = { 0 };
+	struct dynamic_scan d = {0};
 	const char *name;
 	size_t i;
 
@@ -378,15 +384,19 @@ static void tell_damage(struct imp_elf_image *img, bool segments)
 
 	if (img->promised > img->bytes.size)
 		set_damage(img, true,
-			   imp_arena_printf(a, "is cut: its program headers promise %llu bytes, and it has %llu",
-					    (unsigned long long)img->promised, size));
+			   imp_arena_printf(
+				   a,
+				   "is cut: its program headers promise %llu bytes, and it has %llu",
+				   (unsigned long long)img->promised, size));
 	else if (!segments && img->header && !img->bytes.unknown)
 		set_damage(img, true, "has program headers that make no sense");
 	else if (img->header && img->promised_sections > img->bytes.size)
 		/* ld.so never looks at sections, yet the end of a file is where a download stops. */
 		set_damage(img, false,
-			   imp_arena_printf(a, "is cut: its section headers promise %llu bytes, and it has %llu",
-					    (unsigned long long)img->promised_sections, size));
+			   imp_arena_printf(
+				   a,
+				   "is cut: its section headers promise %llu bytes, and it has %llu",
+				   (unsigned long long)img->promised_sections, size));
 }
 
 void imp_elf_image_read(struct imp_elf_image *img, const struct imp_elf_bytes *bytes)
@@ -414,7 +424,7 @@ void imp_elf_image_read(struct imp_elf_image *img, const struct imp_elf_bytes *b
 	}
 	img->bits = img->first[EI_CLASS] == ELFCLASS32 ? 32 :
 		    img->first[EI_CLASS] == ELFCLASS64 ? 64 :
-							  0;
+							 0;
 	img->big_endian = img->first[EI_DATA] == ELFDATA2MSB;
 	img->osabi = img->first[EI_OSABI];
 	img->abi_version = img->first[EI_ABIVERSION];

@@ -44,8 +44,8 @@ static bool all_zero(const uint8_t *p, size_t n)
 
 static bool is_macho(const uint8_t *p, size_t n)
 {
-	static const char magic[][4] = { "\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe",
-					 "\xcf\xfa\xed\xfe", "\xca\xfe\xba\xbe" };
+	static const char magic[][4] = {"\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe",
+					"\xcf\xfa\xed\xfe", "\xca\xfe\xba\xbe"};
 	size_t i;
 
 	for (i = 0; i < sizeof(magic) / sizeof(magic[0]); i++) {
@@ -79,13 +79,14 @@ static enum imp_elf_kind kind_of(const uint8_t *p, size_t n)
 		return IMP_ELF_OTHER;
 	if (starts(p, n, "version https://git-lfs", 23))
 		return IMP_ELF_LFS_POINTER;
-	while (blank < n && (p[blank] == ' ' || p[blank] == '\n' || p[blank] == '\r' || p[blank] == '\t'))
+	while (blank < n &&
+	       (p[blank] == ' ' || p[blank] == '\n' || p[blank] == '\r' || p[blank] == '\t'))
 		blank++;
 	if (blank < n && p[blank] == '<' &&
 	    (contains(p, n, "<!doctype html") || contains(p, n, "<html") || contains(p, n, "<head")))
 		return IMP_ELF_HTML;
-	if (contains(p, n, "GNU ld script") || contains(p, n, "INPUT(") || contains(p, n, "INPUT (") ||
-	    contains(p, n, "GROUP ("))
+	if (contains(p, n, "GNU ld script") || contains(p, n, "INPUT(") ||
+	    contains(p, n, "INPUT (") || contains(p, n, "GROUP ("))
 		return IMP_ELF_LINKER_SCRIPT;
 	return IMP_ELF_TEXT;
 }
@@ -146,12 +147,12 @@ const char *imp_elf_machine_name(uint16_t machine)
 		uint16_t machine;
 		const char *name;
 	} names[] = {
-		{ EM_X86_64, "x86-64" },  { EM_386, "x86" },	   { EM_AARCH64, "aarch64" },
-		{ EM_ARM, "arm" },	  { EM_PPC64, "ppc64" },   { EM_PPC, "ppc" },
-		{ EM_S390, "s390" },	  { EM_RISCV, "riscv" },   { EM_MIPS, "mips" },
-		{ EM_SPARCV9, "sparc64" }, { EM_SPARC, "sparc" },  { EM_IA_64, "ia64" },
-		{ EM_68K, "m68k" },	  { EM_ALPHA, "alpha" },   { EM_SH, "sh4" },
-		{ EM_PARISC, "hppa" },	  { 258, "loongarch" },
+		{EM_X86_64, "x86-64"},	 {EM_386, "x86"},     {EM_AARCH64, "aarch64"},
+		{EM_ARM, "arm"},	 {EM_PPC64, "ppc64"}, {EM_PPC, "ppc"},
+		{EM_S390, "s390"},	 {EM_RISCV, "riscv"}, {EM_MIPS, "mips"},
+		{EM_SPARCV9, "sparc64"}, {EM_SPARC, "sparc"}, {EM_IA_64, "ia64"},
+		{EM_68K, "m68k"},	 {EM_ALPHA, "alpha"}, {EM_SH, "sh4"},
+		{EM_PARISC, "hppa"},	 {258, "loongarch"},
 	};
 	size_t i;
 

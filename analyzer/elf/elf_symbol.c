@@ -7,7 +7,7 @@
 #include "elf_decode.h"
 
 #define SYMBOLS_MAX (4U << 20) /* the largest libraries have some 200,000 */
-#define NEAR_LENGTH 512U	   /* bytes of a name that are compared */
+#define NEAR_LENGTH 512U       /* bytes of a name that are compared */
 
 struct imp_elf_symbols {
 	bool usable;
@@ -197,7 +197,7 @@ static struct imp_elf_symbols *load(struct imp_elf_image *img)
 		s->count = 0;
 	}
 	if (!s->count || !s->gnu) {
-		struct imp_elf_symbols sysv = { 0 };
+		struct imp_elf_symbols sysv = {0};
 
 		if (load_sysv(img, &sysv)) {
 			s->sysv = sysv.sysv;
@@ -250,9 +250,12 @@ static bool get(const struct imp_elf_image *img, const struct imp_elf_symbols *s
 	if (index >= s->count ||
 	    !imp_elf_translate(img, ELF_T_SYM, s->symbols + (size_t)index * size, &h, size))
 		return false;
-#define FIELDS(e)                                                                                \
-	*out = (struct raw_symbol){ (e)->st_name,  (e)->st_info,  (e)->st_other, (e)->st_shndx, \
-				    (e)->st_value, (e)->st_size }
+#define FIELDS(e)                                                                        \
+	*out = (struct raw_symbol)                                                       \
+	{                                                                                \
+		(e)->st_name, (e)->st_info, (e)->st_other, (e)->st_shndx, (e)->st_value, \
+			(e)->st_size                                                     \
+	}
 	if (img->bits == 32)
 		FIELDS(&h.s32);
 	else
@@ -275,8 +278,7 @@ static bool is_exported(const struct raw_symbol *raw)
 	unsigned int type = ELF64_ST_TYPE(raw->info), bind = ELF64_ST_BIND(raw->info);
 	unsigned int visibility = ELF64_ST_VISIBILITY(raw->other);
 
-	if (raw->section == SHN_UNDEF ||
-	    (!raw->value && raw->section != SHN_ABS && type != STT_TLS))
+	if (raw->section == SHN_UNDEF || (!raw->value && raw->section != SHN_ABS && type != STT_TLS))
 		return false;
 	if (visibility == STV_HIDDEN || visibility == STV_INTERNAL)
 		return false;
@@ -295,8 +297,8 @@ static uint16_t version_index(const struct imp_elf_image *img, const struct imp_
 	return v & 0x7fff;
 }
 
-static void describe(const struct imp_elf_image *img, const struct imp_elf_symbols *s, uint32_t index,
-		     const struct raw_symbol *raw, struct imp_elf_symbol *out)
+static void describe(const struct imp_elf_image *img, const struct imp_elf_symbols *s,
+		     uint32_t index, const struct raw_symbol *raw, struct imp_elf_symbol *out)
 {
 	bool hidden;
 	uint16_t v = version_index(img, s, index, &hidden);
@@ -323,15 +325,15 @@ static void describe(const struct imp_elf_image *img, const struct imp_elf_symbo
 struct search {
 	const char *name, *version;
 	bool any_version;
-	uint32_t found;		/* index; 0: none */
-	uint32_t only_default;	/* a default version of higher number */
+	uint32_t found;	       /* index; 0: none */
+	uint32_t only_default; /* a default version of higher number */
 	unsigned int n_defaults;
-	struct imp_elf_symbol_list *all;	/* NULL: stop at the first */
+	struct imp_elf_symbol_list *all; /* NULL: stop at the first */
 };
 
 /* check_match(): is this the symbol that the reference means? */
-static bool matches(const struct imp_elf_image *img, const struct imp_elf_symbols *s, uint32_t index,
-		    struct search *search)
+static bool matches(const struct imp_elf_image *img, const struct imp_elf_symbols *s,
+		    uint32_t index, struct search *search)
 {
 	const char *name, *version;
 	struct raw_symbol raw;
@@ -409,7 +411,8 @@ static void walk_sysv(const struct imp_elf_image *img, const struct imp_elf_symb
 
 	if (!s->sysv_n_buckets)
 		return;
-	index = imp_elf_u32(img, s->sysv + 4 * (size_t)(sysv_hash(search->name) % s->sysv_n_buckets));
+	index = imp_elf_u32(img,
+			    s->sysv + 4 * (size_t)(sysv_hash(search->name) % s->sysv_n_buckets));
 	/* A chain that bites its own tail ends after as many steps as there are symbols. */
 	for (steps = 0; index && index < s->count && steps < s->count; steps++) {
 		if (matches(img, s, index, search)) {
@@ -435,7 +438,7 @@ int imp_elf_symbol_find(struct imp_elf_image *img, const char *name, const char 
 			struct imp_elf_symbol *out)
 {
 	struct imp_elf_symbols *s = load(img);
-	struct search search = { .name = name, .version = version };
+	struct search search = {.name = name, .version = version};
 	struct raw_symbol raw;
 
 	if (!s)
@@ -452,7 +455,7 @@ int imp_elf_symbol_versions(struct imp_elf_image *img, const char *name,
 			    struct imp_elf_symbol_list *out)
 {
 	struct imp_elf_symbols *s = load(img);
-	struct search search = { .name = name, .any_version = true, .all = out };
+	struct search search = {.name = name, .any_version = true, .all = out};
 	size_t before = out->n;
 
 	if (!s)
@@ -581,9 +584,9 @@ int imp_elf_symbol_at(struct imp_elf_image *img, uint64_t address, struct imp_el
 	if (!s)
 		return -ENODATA;
 	for (i = 1; i < s->count; i++) {
-		if (get(img, s, i, &raw) && is_exported(&raw) && ELF64_ST_TYPE(raw.info) != STT_TLS &&
-		    address >= raw.value && address - raw.value < (raw.size ? raw.size : 1) &&
-		    name_of(s, &raw)) {
+		if (get(img, s, i, &raw) && is_exported(&raw) &&
+		    ELF64_ST_TYPE(raw.info) != STT_TLS && address >= raw.value &&
+		    address - raw.value < (raw.size ? raw.size : 1) && name_of(s, &raw)) {
 			describe(img, s, i, &raw, out);
 			return 1;
 		}

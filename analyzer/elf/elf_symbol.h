@@ -10,11 +10,11 @@
  */
 struct imp_elf_symbol {
 	const char *name;
-	const char *version;	/* NULL: none */
-	const char *file;	/* undefined ones: soname from which the version is wanted; NULL: none said */
+	const char *version; /* NULL: none */
+	const char *file; /* undefined ones: soname from which the version is wanted; NULL: none said */
 	bool weak;
-	bool hidden;		/* an old version, for programs that ask for it by name */
-	uint8_t type;		/* STT_* */
+	bool hidden;  /* an old version, for programs that ask for it by name */
+	uint8_t type; /* STT_* */
 	uint64_t value, size;
 };
 

@@ -5,13 +5,14 @@
  * The symbol versions that a file needs and gives. Both tables are chains of entries that name the
  * distance to the next one; both have the same layout in 32 and 64 bits. Source: LSB 5.0 Core, 10.7.
  */
-#define VERSIONS_MAX 65536U	/* entries; glibc itself has about 50 */
+#define VERSIONS_MAX 65536U /* entries; glibc itself has about 50 */
 
-#define NEED_SIZE 16U	/* Verneed, Vernaux */
-#define DEF_SIZE  20U	/* Verdef */
-#define AUX_SIZE  8U	/* Verdaux */
+#define NEED_SIZE 16U /* Verneed, Vernaux */
+#define DEF_SIZE  20U /* Verdef */
+#define AUX_SIZE  8U  /* Verdaux */
 
-static const uint8_t *entry(struct imp_elf_image *img, uint64_t offset, uint64_t limit, unsigned int size)
+static const uint8_t *entry(struct imp_elf_image *img, uint64_t offset, uint64_t limit,
+			    unsigned int size)
 {
 	if (offset > limit || limit - offset < size) {
 		img->partial = true;
@@ -102,8 +103,8 @@ static void read_defs(struct imp_elf_image *img, uint64_t offset, uint64_t limit
 	}
 }
 
-void imp_elf_image_versions(struct imp_elf_image *img, uint64_t needs, uint64_t n_needs, uint64_t defs,
-			    uint64_t n_defs)
+void imp_elf_image_versions(struct imp_elf_image *img, uint64_t needs, uint64_t n_needs,
+			    uint64_t defs, uint64_t n_defs)
 {
 	uint64_t offset, limit;
 

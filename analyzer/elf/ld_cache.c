@@ -18,11 +18,12 @@
 #define NEW_HEADER    48U
 #define NEW_ENTRY     24U /* flags, key, value, osversion, hwcap */
 
-#define EXTENSION_MAGIC	     0xeaa42174U
-#define EXTENSION_GENERATOR  0U
-#define EXTENSION_HWCAPS     1U
-#define EXTENSION_MAX	     64U
-#define HWCAP_EXTENSION	     (1U << 30) /* in the upper half of an entry's hwcap: the lower is an index */
+#define EXTENSION_MAGIC	    0xeaa42174U
+#define EXTENSION_GENERATOR 0U
+#define EXTENSION_HWCAPS    1U
+#define EXTENSION_MAX	    64U
+#define HWCAP_EXTENSION \
+	(1U << 30) /* in the upper half of an entry's hwcap: the lower is an index */
 #define HWCAP_ISA_LEVEL_MASK 0x3ffU
 #define HWCAP_PLATFORM_MASK  ((uint64_t)0xf << 48)
 #define HWCAP_TLS	     ((uint64_t)1 << 63)
@@ -98,8 +99,8 @@ static void read_extensions(struct imp_ld_cache *c, struct imp_arena *a, const s
 	}
 }
 
-static void add_entry(struct imp_ld_cache *c, struct imp_arena *a, const struct reader *r, size_t base,
-		      size_t at, const struct hwcaps_names *hwcaps)
+static void add_entry(struct imp_ld_cache *c, struct imp_arena *a, const struct reader *r,
+		      size_t base, size_t at, const struct hwcaps_names *hwcaps)
 {
 	size_t name_len, path_len, len;
 	const char *name, *path, *dir;
@@ -133,7 +134,7 @@ static void add_entry(struct imp_ld_cache *c, struct imp_arena *a, const struct 
 static int parse_new(struct imp_ld_cache *c, struct imp_arena *a, struct reader *r, size_t base,
 		     struct imp_error *err)
 {
-	struct hwcaps_names hwcaps = { 0, 0 };
+	struct hwcaps_names hwcaps = {0, 0};
 	unsigned int order;
 	uint32_t n, i;
 
@@ -165,10 +166,10 @@ static bool has_new_magic(const struct reader *r, size_t at)
 	       memcmp(r->data + at, NEW_MAGIC, NEW_MAGIC_LEN) == 0;
 }
 
-int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const void *data, size_t len,
-		       struct imp_error *err)
+int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const void *data,
+		       size_t len, struct imp_error *err)
 {
-	struct reader r = { .data = data, .len = len };
+	struct reader r = {.data = data, .len = len};
 	size_t strings, at;
 	uint32_t n, i;
 	int ret = 0;
@@ -189,7 +190,8 @@ int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const vo
 			ret = parse_new(c, arena, &r, at, err);
 		} else {
 			for (i = 0; i < n; i++)
-				add_entry(c, arena, &r, strings, OLD_HEADER + (size_t)i * OLD_ENTRY, NULL);
+				add_entry(c, arena, &r, strings, OLD_HEADER + (size_t)i * OLD_ENTRY,
+					  NULL);
 		}
 	} else {
 		return imp_error_set(err, -EBADMSG, "it is no ld.so.cache");
@@ -202,7 +204,7 @@ int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const vo
 int imp_ld_cache_read(struct imp_ld_cache *c, struct imp_arena *arena, const struct imp_host *h,
 		      const char *path, struct imp_error *err)
 {
-	struct imp_host_buffer b = { 0 };
+	struct imp_host_buffer b = {0};
 	int ret;
 
 	memset(c, 0, sizeof(*c));
@@ -317,9 +319,9 @@ uint32_t imp_ld_cache_flags(uint16_t machine, unsigned int bits)
 		uint16_t machine, bits;
 		uint32_t flags;
 	} known[] = {
-		{ EM_X86_64, 64, 0x0303 }, { EM_X86_64, 32, 0x0803 },	 { EM_AARCH64, 64, 0x0a03 },
-		{ EM_S390, 64, 0x0403 },   { EM_PPC64, 64, 0x0503 },	 { EM_SPARCV9, 64, 0x0103 },
-		{ EM_ARM, 32, 0x0903 },	   { EM_RISCV, 64, 0x1003 },
+		{EM_X86_64, 64, 0x0303}, {EM_X86_64, 32, 0x0803}, {EM_AARCH64, 64, 0x0a03},
+		{EM_S390, 64, 0x0403},	 {EM_PPC64, 64, 0x0503},  {EM_SPARCV9, 64, 0x0103},
+		{EM_ARM, 32, 0x0903},	 {EM_RISCV, 64, 0x1003},
 	};
 	size_t i;
 

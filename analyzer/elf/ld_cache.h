@@ -15,26 +15,26 @@ struct imp_host;
 /* /etc/ld.so.cache, in its old ("ld.so-1.7.0") and its new ("glibc-ld.so.cache1.1") format. */
 struct imp_ld_cache_entry {
 	const char *name, *path;
-	uint32_t flags;		/* kind of C library in the low byte, architecture in the next */
+	uint32_t flags; /* kind of C library in the low byte, architecture in the next */
 	uint64_t hwcap;
-	const char *hwcaps;	/* glibc-hwcaps subdirectory in which it lies ("x86-64-v3"); NULL: in none */
-	unsigned int isa_level;	/* that it needs, as ldconfig read it from the file; 0: none said */
+	const char *hwcaps; /* glibc-hwcaps subdirectory in which it lies ("x86-64-v3"); NULL: in none */
+	unsigned int isa_level; /* that it needs, as ldconfig read it from the file; 0: none said */
 };
 
 struct imp_ld_cache {
-	bool known;		/* false: it could not be read */
+	bool known; /* false: it could not be read */
 	bool new_format;
-	IMP_VEC(struct imp_ld_cache_entry) entries;	/* in the order of the file */
-	const char *generator;	/* "ldconfig (Debian GLIBC 2.36-9) stable release version 2.36"; NULL: not said */
+	IMP_VEC(struct imp_ld_cache_entry) entries; /* in the order of the file */
+	const char *generator; /* "ldconfig (Debian GLIBC 2.36-9) stable release version 2.36"; NULL: not said */
 };
 
 /* Which entries a loader takes. */
 struct imp_ld_cache_filter {
-	uint32_t flags;			/* _DL_CACHE_DEFAULT_ID of its machine */
-	const struct imp_strings *hwcaps;	/* glibc-hwcaps subdirectories, best first */
-	unsigned int isa_level;		/* of the processor: x86-64-v3 is 3; 0: not known, take all */
-	uint64_t legacy_hwcap;		/* bits of the old hwcap field that the processor has */
-	uint64_t platform;		/* bit of its platform in that field; 0: none */
+	uint32_t flags;			  /* _DL_CACHE_DEFAULT_ID of its machine */
+	const struct imp_strings *hwcaps; /* glibc-hwcaps subdirectories, best first */
+	unsigned int isa_level; /* of the processor: x86-64-v3 is 3; 0: not known, take all */
+	uint64_t legacy_hwcap;	/* bits of the old hwcap field that the processor has */
+	uint64_t platform;	/* bit of its platform in that field; 0: none */
 };
 
 #define IMP_LD_CACHE_PATH "/etc/ld.so.cache"
@@ -46,8 +46,8 @@ struct imp_ld_cache_filter {
  * Returns 0 or -EBADMSG (no cache, or of the other byte order). An entry whose strings lie outside the
  * file is left out. Source: glibc sysdeps/generic/dl-cache.h, elf/cache.c.
  */
-int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const void *data, size_t len,
-		       struct imp_error *err);
+int imp_ld_cache_parse(struct imp_ld_cache *c, struct imp_arena *arena, const void *data,
+		       size_t len, struct imp_error *err);
 
 /* imp_ld_cache_read - the same for a file on disk; -ENODATA, -errno or -EBADMSG */
 int imp_ld_cache_read(struct imp_ld_cache *c, struct imp_arena *arena, const struct imp_host *h,

@@ -28,7 +28,8 @@ static void include(struct imp_ld_conf *c, struct imp_arena *a, const struct imp
 
 	if (pattern[0] != '/') {
 		slash = strrchr(file, '/');
-		path = imp_arena_printf(a, "%.*s%s", slash ? (int)(slash - file + 1) : 0, file, pattern);
+		path = imp_arena_printf(a, "%.*s%s", slash ? (int)(slash - file + 1) : 0, file,
+					pattern);
 	}
 	slash = strrchr(path, '/');
 	if (!slash)
@@ -46,8 +47,8 @@ static void include(struct imp_ld_conf *c, struct imp_arena *a, const struct imp
 	}
 }
 
-static void line(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_host *h, const char *file,
-		 char *text, unsigned int number, unsigned int depth)
+static void line(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_host *h,
+		 const char *file, char *text, unsigned int number, unsigned int depth)
 {
 	struct imp_ld_conf_dir *d;
 	char *word, *rest;
@@ -61,15 +62,17 @@ static void line(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_ho
 	if (!*text)
 		return;
 	if (strncmp(text, "include", 7) == 0 && text[7] && strchr(blanks, text[7])) {
-		for (word = strtok_r(text + 7, blanks, &rest); word; word = strtok_r(NULL, blanks, &rest))
+		for (word = strtok_r(text + 7, blanks, &rest); word;
+		     word = strtok_r(NULL, blanks, &rest))
 			include(c, a, h, file, word, depth);
 		return;
 	}
 	if (strncmp(text, "hwcap", 5) == 0 && text[5] && strchr(blanks, text[5]))
 		return; /* obsolete */
 	/* "directory=TYPE" is a relic of libc5. */
-	if ((word = strrchr(text, '=')) && (strcmp(word, "=libc6") == 0 || strcmp(word, "=libc5") == 0 ||
-					    strcmp(word, "=libc4") == 0))
+	if ((word = strrchr(text, '=')) &&
+	    (strcmp(word, "=libc6") == 0 || strcmp(word, "=libc5") == 0 ||
+	     strcmp(word, "=libc4") == 0))
 		*word = '\0';
 	len = strlen(text);
 	while (len > 1 && text[len - 1] == '/')
@@ -82,8 +85,8 @@ static void line(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_ho
 	d->line = number;
 }
 
-static void lines(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_host *h, const char *file,
-		  char *text, unsigned int depth)
+static void lines(struct imp_ld_conf *c, struct imp_arena *a, const struct imp_host *h,
+		  const char *file, char *text, unsigned int depth)
 {
 	unsigned int number = 0;
 	char *one;

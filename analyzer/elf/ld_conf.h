@@ -10,16 +10,16 @@ struct imp_host;
 #define IMP_LD_CONF_PATH "/etc/ld.so.conf"
 
 struct imp_ld_conf_dir {
-	const char *dir;	/* as written */
-	const char *file;	/* the file that names it */
+	const char *dir;  /* as written */
+	const char *file; /* the file that names it */
 	unsigned int line;
 };
 
-struct imp_ld_conf {		/* an IMP_VEC, and */
+struct imp_ld_conf { /* an IMP_VEC, and */
 	struct imp_ld_conf_dir *v;
 	size_t n;
 	size_t cap;
-	unsigned int files;	/* read so far */
+	unsigned int files; /* read so far */
 };
 
 /*

@@ -9,8 +9,9 @@
 #include <cpuid.h>
 
 struct x86 {
-	unsigned int b1c, b1d, b7b, e1c, e1d; /* cpuid leaves 1, 7 and 0x80000001; letter: register */
-	uint64_t xcr0;			      /* states that the kernel keeps */
+	unsigned int b1c, b1d, b7b, e1c,
+		e1d;   /* cpuid leaves 1, 7 and 0x80000001; letter: register */
+	uint64_t xcr0; /* states that the kernel keeps */
 	bool intel;
 };
 
@@ -44,7 +45,8 @@ static unsigned int level_of(const struct x86 *c)
 {
 	const unsigned int lzcnt = 1U << 5, lahf = 1U << 0;
 
-	if (!all(c->b1c, bit_CMPXCHG16B | bit_POPCNT | bit_SSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_SSSE3) ||
+	if (!all(c->b1c,
+		 bit_CMPXCHG16B | bit_POPCNT | bit_SSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_SSSE3) ||
 	    !(c->e1c & lahf))
 		return 1;
 	if (!all(c->b1c, bit_AVX | bit_F16C | bit_FMA | bit_MOVBE | bit_OSXSAVE) ||

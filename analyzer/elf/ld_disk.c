@@ -29,7 +29,7 @@ void imp_ld_disk_clear(struct imp_ld_disk *d)
 static uint64_t key(struct imp_ld_disk *d, const char *path)
 {
 	const char *interned;
-	struct imp_strbuf b = { 0 };
+	struct imp_strbuf b = {0};
 	size_t len;
 
 	if (!strstr(path, "//") && !strstr(path, "/./"))
@@ -57,8 +57,8 @@ static struct imp_ld_file *remember(struct imp_ld_disk *d, const char *path)
 	return f;
 }
 
-void imp_ld_disk_record(struct imp_ld_disk *d, const char *path, int err, uint64_t dev, uint64_t ino,
-			uint64_t size, const struct imp_elf_chunk *chunks, size_t n)
+void imp_ld_disk_record(struct imp_ld_disk *d, const char *path, int err, uint64_t dev,
+			uint64_t ino, uint64_t size, const struct imp_elf_chunk *chunks, size_t n)
 {
 	struct imp_ld_file *f = remember(d, path);
 	struct imp_elf_bytes bytes;
@@ -169,7 +169,7 @@ static int is_directory(void *data, const char *path)
 
 struct imp_ld_lookup imp_ld_disk_lookup(struct imp_ld_disk *d)
 {
-	return (struct imp_ld_lookup){ .file = look_up, .is_directory = is_directory, .data = d };
+	return (struct imp_ld_lookup){.file = look_up, .is_directory = is_directory, .data = d};
 }
 
 struct imp_elf_image *imp_ld_disk_image(struct imp_ld_disk *d, const char *path)

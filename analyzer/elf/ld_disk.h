@@ -13,14 +13,14 @@ struct imp_host;
  * is read once.
  */
 struct imp_ld_disk {
-	struct imp_arena *arena;	/* borrowed */
-	const struct imp_host *host;	/* borrowed */
+	struct imp_arena *arena;     /* borrowed */
+	const struct imp_host *host; /* borrowed */
 	struct imp_interner paths;
-	struct imp_id_map known;	/* path -> struct imp_ld_file */
-	struct imp_id_map images;	/* device and inode -> struct imp_elf_image */
-	struct imp_id_map directories;	/* path -> answer + 1 */
-	uint64_t made_up;		/* inodes of files whose own is not known */
-	uint32_t uid, gid;		/* of the program, to tell what it may read; ids_known */
+	struct imp_id_map known;       /* path -> struct imp_ld_file */
+	struct imp_id_map images;      /* device and inode -> struct imp_elf_image */
+	struct imp_id_map directories; /* path -> answer + 1 */
+	uint64_t made_up;	       /* inodes of files whose own is not known */
+	uint32_t uid, gid;	       /* of the program, to tell what it may read; ids_known */
 	bool ids_known;
 };
 
@@ -35,8 +35,8 @@ void imp_ld_disk_clear(struct imp_ld_disk *d);
  * @size: of the whole file; @chunks: the bytes that were kept, borrowed as long as the arena lives; @n 0:
  *        nothing more is known than that it was there
  */
-void imp_ld_disk_record(struct imp_ld_disk *d, const char *path, int err, uint64_t dev, uint64_t ino,
-			uint64_t size, const struct imp_elf_chunk *chunks, size_t n);
+void imp_ld_disk_record(struct imp_ld_disk *d, const char *path, int err, uint64_t dev,
+			uint64_t ino, uint64_t size, const struct imp_elf_chunk *chunks, size_t n);
 
 /* imp_ld_disk_lookup - for struct imp_ld_process */
 struct imp_ld_lookup imp_ld_disk_lookup(struct imp_ld_disk *d);

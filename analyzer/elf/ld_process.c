@@ -6,7 +6,7 @@
 #include "../base/strbuf.h"
 
 #define EXPANDED_MAX 65536U
-#define ENTRIES_MAX 10000U /* directories in one list */
+#define ENTRIES_MAX  10000U /* directories in one list */
 
 /* ---- directories ----------------------------------------------------------------------------------- */
 
@@ -30,8 +30,8 @@ static struct imp_ld_dir *get_dir(struct imp_ld_process *p, const char *path, si
 	return d;
 }
 
-static void add_dir(struct imp_ld_process *p, struct imp_ld_dirs *list, const char *path, size_t len,
-		    const char *entry)
+static void add_dir(struct imp_ld_process *p, struct imp_ld_dirs *list, const char *path,
+		    size_t len, const char *entry)
 {
 	struct imp_ld_dir *d = get_dir(p, path, len);
 	const char **entries;
@@ -68,9 +68,10 @@ struct imp_ld_dirs *imp_ld_process_dirs(struct imp_ld_process *p, const struct i
 		path = imp_ld_process_expand(p, o, entry);
 		if (!path || !*path) {
 			*imp_vec_push(p->arena, &dirs->dropped) = entry;
-			dirs->why_dropped = p->secure ?
-						    "$ORIGIN is not used in a program that runs with raised privileges" :
-						    "a token in it has no value";
+			dirs->why_dropped =
+				p->secure ?
+					"$ORIGIN is not used in a program that runs with raised privileges" :
+					"a token in it has no value";
 			continue;
 		}
 		len = strlen(path);
@@ -154,7 +155,7 @@ static const char *token_value(const struct imp_ld_process *p, const struct imp_
 const char *imp_ld_process_expand(const struct imp_ld_process *p, const struct imp_ld_object *o,
 				  const char *text)
 {
-	struct imp_strbuf b = { .limit = EXPANDED_MAX };
+	struct imp_strbuf b = {.limit = EXPANDED_MAX};
 	const char *s = text, *value;
 	bool failed = false;
 	size_t len = 0;
@@ -188,8 +189,8 @@ const char *imp_ld_process_absolute(const struct imp_ld_process *p, const char *
 		return path;
 	if (!p->cwd)
 		return NULL;
-	return imp_arena_printf(p->arena, "%s%s%s", p->cwd, p->cwd[strlen(p->cwd) - 1] == '/' ? "" : "/",
-				path);
+	return imp_arena_printf(p->arena, "%s%s%s", p->cwd,
+				p->cwd[strlen(p->cwd) - 1] == '/' ? "" : "/", path);
 }
 
 const char *imp_ld_process_origin(const struct imp_ld_process *p, const struct imp_ld_object *o)
@@ -198,7 +199,8 @@ const char *imp_ld_process_origin(const struct imp_ld_process *p, const struct i
 
 	if (!slash)
 		return NULL;
-	return imp_arena_strndup(p->arena, o->file, slash == o->file ? 1 : (size_t)(slash - o->file));
+	return imp_arena_strndup(p->arena, o->file,
+				 slash == o->file ? 1 : (size_t)(slash - o->file));
 }
 
 /* ---- objects ------------------------------------------------------------------------------------- */
@@ -214,11 +216,12 @@ void imp_ld_process_init(struct imp_ld_process *p)
 	p->environment = NULL; /* once the program is known: its $ORIGIN counts */
 }
 
-struct imp_ld_object *imp_ld_process_add(struct imp_ld_process *p, const char *name, const char *file,
-					 const struct imp_ld_object *loader, int64_t name_space)
+struct imp_ld_object *imp_ld_process_add(struct imp_ld_process *p, const char *name,
+					 const char *file, const struct imp_ld_object *loader,
+					 int64_t name_space)
 {
 	struct imp_ld_object *o = imp_arena_alloc(p->arena, sizeof(*o));
-	struct imp_ld_file found = { .err = 0 };
+	struct imp_ld_file found = {.err = 0};
 
 	o->name = imp_arena_strndup(p->arena, name, strlen(name));
 	o->file = file ? imp_ld_process_absolute(p, file) : NULL;
@@ -285,7 +288,9 @@ struct imp_ld_object *imp_ld_process_match(struct imp_ld_process *p, const char 
 
 		if (o->name_space != name_space)
 			continue;
-		*by = o->image && o->image->soname && strcmp(o->image->soname, name) == 0 ? "soname" : "name";
+		*by = o->image && o->image->soname && strcmp(o->image->soname, name) == 0 ?
+			      "soname" :
+			      "name";
 		if (imp_ld_process_has_name(o, name))
 			return o;
 	}

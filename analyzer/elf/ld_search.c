@@ -5,31 +5,32 @@
 #include <errno.h>
 #include <string.h>
 
-#define CANDIDATES_MAX 100000U	/* of one search: a hostile RPATH has 4096 bytes, a tree of objects many */
-#define LOADERS_MAX    1000U
+#define CANDIDATES_MAX \
+	100000U /* of one search: a hostile RPATH has 4096 bytes, a tree of objects many */
+#define LOADERS_MAX 1000U
 
 /* One search that is under way. */
 struct run {
 	struct imp_ld_process *p;
 	struct imp_ld_search *out;
 	const struct imp_ld_object *requester;
-	bool found, over;	/* @over: the loader gave up, whatever rules are left */
-	struct imp_ld_candidate hit;	/* the file that was taken */
+	bool found, over;	     /* @over: the loader gave up, whatever rules are left */
+	struct imp_ld_candidate hit; /* the file that was taken */
 	bool other_class;
-	int err;		/* of the last open */
+	int err; /* of the last open */
 };
 
 const char *imp_ld_origin_name(enum imp_ld_origin origin)
 {
-	static const char *const names[] = { "direct", "rpath", "ld_library_path", "runpath", "cache",
-					     "default" };
+	static const char *const names[] = {"direct",  "rpath", "ld_library_path",
+					    "runpath", "cache", "default"};
 
 	return names[origin];
 }
 
 const char *imp_ld_result_name(enum imp_ld_result result)
 {
-	static const char *const names[] = { "absent", "opened", "wrong-elf", "denied", "skipped" };
+	static const char *const names[] = {"absent", "opened", "wrong-elf", "denied", "skipped"};
 
 	return names[result];
 }
@@ -65,7 +66,8 @@ static void judge_file(struct run *r, const struct imp_ld_file *file, struct imp
 	c->result = IMP_LD_OPENED;
 	if (!file->image)
 		return;
-	switch (imp_elf_image_refusal(file->image, sys->bits, sys->machine, sys->big_endian, fatal, &why)) {
+	switch (imp_elf_image_refusal(file->image, sys->bits, sys->machine, sys->big_endian, fatal,
+				      &why)) {
 	case IMP_ELF_ACCEPTED: return;
 	case IMP_ELF_OTHER_CLASS: r->other_class = true; break;
 	case IMP_ELF_OTHER_MACHINE:
@@ -82,7 +84,7 @@ static void judge_file(struct run *r, const struct imp_ld_file *file, struct imp
 static void try_path(struct run *r, struct imp_ld_candidate c)
 {
 	const char *absolute = imp_ld_process_absolute(r->p, c.path), *fatal = NULL;
-	struct imp_ld_file file = { .err = -ENODATA };
+	struct imp_ld_file file = {.err = -ENODATA};
 	struct imp_ld_candidates *list = r->found || r->over ? &r->out->later : &r->out->tried;
 	size_t i;
 
@@ -121,7 +123,9 @@ static void try_path(struct run *r, struct imp_ld_candidate c)
 		return;
 	}
 	*imp_vec_push(r->p->arena, list) = c;
-	r->err = c.result == IMP_LD_WRONG_ELF && !fatal ? -ENOENT : file.err == -ENODATA ? -ENOENT : file.err;
+	r->err = c.result == IMP_LD_WRONG_ELF && !fatal ? -ENOENT :
+		 file.err == -ENODATA			? -ENOENT :
+							  file.err;
 	if (fatal) {
 		r->over = true;
 		r->out->error = fatal;
@@ -156,8 +160,8 @@ static void learn(struct run *r, struct imp_ld_dir *d, size_t subdir, const char
 }
 
 /* Returns whether the loader goes on with the next directory. */
-static bool search_dir(struct run *r, struct imp_ld_dir *d, const char *entry, enum imp_ld_origin origin,
-		       const struct imp_ld_object *of)
+static bool search_dir(struct run *r, struct imp_ld_dir *d, const char *entry,
+		       enum imp_ld_origin origin, const struct imp_ld_object *of)
 {
 	const struct imp_strings *subdirs = &r->p->system->subdirs;
 	bool looking = !r->found && !r->over, any = false;
@@ -167,9 +171,10 @@ static bool search_dir(struct run *r, struct imp_ld_dir *d, const char *entry, e
 	for (i = 0; i < subdirs->n; i++) {
 		if (d->status[i] < 0)
 			continue;
-		c = (struct imp_ld_candidate){ .origin = origin, .of = of, .entry = entry };
+		c = (struct imp_ld_candidate){.origin = origin, .of = of, .entry = entry};
 		c.in_subdir = subdirs->v[i][0] != '\0';
-		c.path = imp_arena_printf(r->p->arena, "%s%s%s", d->path, subdirs->v[i], r->out->name);
+		c.path = imp_arena_printf(r->p->arena, "%s%s%s", d->path, subdirs->v[i],
+					  r->out->name);
 		try_path(r, c);
 		if (!looking || (r->over && !r->found))
 			continue;
@@ -197,8 +202,8 @@ static void search_dirs(struct run *r, const struct imp_ld_dirs *dirs, enum imp_
 	}
 }
 
-static void skip(struct run *r, const char *path, enum imp_ld_origin origin, const struct imp_ld_object *of,
-		 const char *reason)
+static void skip(struct run *r, const char *path, enum imp_ld_origin origin,
+		 const struct imp_ld_object *of, const char *reason)
 {
 	struct imp_ld_candidate *c = imp_vec_push(r->p->arena, &r->out->skipped);
 
@@ -343,7 +348,7 @@ static void search_cache(struct run *r)
 	if (no_default_dirs(r) && in_default_dir(sys, e->path))
 		skip(r, e->path, IMP_LD_CACHE, NULL, "the object was linked with -z nodefaultlib");
 	else
-		try_path(r, (struct imp_ld_candidate){ .origin = IMP_LD_CACHE, .path = e->path });
+		try_path(r, (struct imp_ld_candidate){.origin = IMP_LD_CACHE, .path = e->path});
 }
 
 static void search_defaults(struct run *r)
@@ -408,8 +413,9 @@ static void map_object(struct run *r, const struct imp_ld_request *req)
 	/* There is one ld.so, whatever the namespace; it is known by its names alone. */
 	ld = req->name_space ? the_loader(r->p) : NULL;
 	is_ld = ld && imp_ld_process_has_name(ld, out->name);
-	trouble = r->hit.image && !is_ld ? imp_elf_image_unmappable(r->hit.image, r->p->system->page_size) :
-					   NULL;
+	trouble = r->hit.image && !is_ld ?
+			  imp_elf_image_unmappable(r->hit.image, r->p->system->page_size) :
+			  NULL;
 	if (trouble) {
 		out->error = trouble;
 		out->error_name = r->hit.path;
@@ -434,7 +440,7 @@ static void search_direct(struct run *r)
 		r->out->error_name = r->out->name;
 		return;
 	}
-	try_path(r, (struct imp_ld_candidate){ .origin = IMP_LD_DIRECT, .path = path });
+	try_path(r, (struct imp_ld_candidate){.origin = IMP_LD_DIRECT, .path = path});
 }
 
 static void set_error(struct run *r)
@@ -455,7 +461,7 @@ static void set_error(struct run *r)
 int imp_ld_search_run(struct imp_ld_process *p, const struct imp_ld_request *req,
 		      struct imp_ld_search *out, struct imp_error *err)
 {
-	struct run r = { .p = p, .out = out, .err = -ENOENT };
+	struct run r = {.p = p, .out = out, .err = -ENOENT};
 
 	memset(out, 0, sizeof(*out));
 	if (!req->name || !*req->name)

@@ -8,10 +8,10 @@
 
 #include "../host/host.h"
 
-#define LOADER_MAX ((size_t)16 << 20)
-#define DIRS_MAX   16U
-#define LEGACY_MAX 8U	/* names of which every combination is a subdirectory */
-#define LAST_LEGACY_MINOR 36U	/* 2.37 searches none of them any more */
+#define LOADER_MAX	   ((size_t)16 << 20)
+#define DIRS_MAX	   16U
+#define LEGACY_MAX	   8U  /* names of which every combination is a subdirectory */
+#define LAST_LEGACY_MINOR  36U /* 2.37 searches none of them any more */
 #define FIRST_HWCAPS_MINOR 33U
 
 /* ---- what the loader was built with ------------------------------------------------------------- */
@@ -42,7 +42,8 @@ static bool is_library_directory(const char *s, size_t len)
  * glibc keeps its default directories as one array of NUL-terminated strings. Nothing else in a loader
  * looks like it: several directories in a row, each ending in a slash.
  */
-bool imp_ld_system_scan(struct imp_ld_system *sys, struct imp_arena *arena, const char *data, size_t len)
+bool imp_ld_system_scan(struct imp_ld_system *sys, struct imp_arena *arena, const char *data,
+			size_t len)
 {
 	size_t at = 0, start, i, best = 0, best_n = 0, run, n;
 	const char *version, *end;
@@ -72,7 +73,9 @@ bool imp_ld_system_scan(struct imp_ld_system *sys, struct imp_arena *arena, cons
 	}
 	version = memmem(data, len, "release version 2.", 18);
 	if (version && (size_t)(version - data) + 20 <= len && !sys->glibc_minor) {
-		for (i = 18; (size_t)(version - data) + i < len && version[i] >= '0' && version[i] <= '9' && i < 21; i++)
+		for (i = 18; (size_t)(version - data) + i < len && version[i] >= '0' &&
+			     version[i] <= '9' && i < 21;
+		     i++)
 			sys->glibc_minor = sys->glibc_minor * 10 + (unsigned int)(version[i] - '0');
 	}
 	for (i = 0; i < best_n; i++) {
@@ -100,7 +103,8 @@ static const char *multiarch(uint16_t machine, unsigned int bits)
 /* The loader is not at hand: Debian's directories where libc lies in one of them, else everybody else's. */
 static void guess_dirs(struct imp_ld_system *sys, struct imp_arena *a, const char *libc_path)
 {
-	const char *triplet = multiarch(sys->machine, sys->bits), *lib = sys->bits == 64 ? "lib64" : "lib";
+	const char *triplet = multiarch(sys->machine, sys->bits),
+		   *lib = sys->bits == 64 ? "lib64" : "lib";
 	bool debian = triplet && (!libc_path || strstr(libc_path, triplet));
 
 	if (debian) {
@@ -116,7 +120,8 @@ static void guess_dirs(struct imp_ld_system *sys, struct imp_arena *a, const cha
 static const char *lib_token(const struct imp_ld_system *sys, struct imp_arena *a)
 {
 	const char *dir = sys->default_dirs.n ? sys->default_dirs.v[0] : "/lib/";
-	const char *lib = strncmp(dir, "/usr/", 5) == 0 ? dir + 5 : dir + 1, *last = strstr(dir, "/lib");
+	const char *lib = strncmp(dir, "/usr/", 5) == 0 ? dir + 5 : dir + 1,
+		   *last = strstr(dir, "/lib");
 
 	/* A prefix of its own ("/nix/store/...-glibc/lib/"). */
 	if (strncmp(lib, "lib", 3) != 0 && last)
@@ -126,7 +131,8 @@ static const char *lib_token(const struct imp_ld_system *sys, struct imp_arena *
 
 /* ---- hwcaps ---------------------------------------------------------------------------------------- */
 
-static void legacy_subdirs(struct imp_ld_system *sys, struct imp_arena *a, const struct imp_ld_cpu *cpu)
+static void legacy_subdirs(struct imp_ld_system *sys, struct imp_arena *a,
+			   const struct imp_ld_cpu *cpu)
 {
 	const char *names[LEGACY_MAX];
 	unsigned int n = 0, i, set;
@@ -148,7 +154,8 @@ static void legacy_subdirs(struct imp_ld_system *sys, struct imp_arena *a, const
 
 		for (i = n; i-- > 0;) {
 			if (set & 1U << i)
-				len += (size_t)snprintf(text + len, sizeof(text) - len, "%s/", names[i]);
+				len += (size_t)snprintf(text + len, sizeof(text) - len, "%s/",
+							names[i]);
 			if (len >= sizeof(text))
 				return;
 		}
@@ -174,7 +181,8 @@ void imp_ld_system_subdirs(struct imp_ld_system *sys, struct imp_arena *arena,
 							     NULL;
 	if (named && sys->machine == EM_X86_64) {
 		for (level = highest > 4 ? 4 : highest; level >= 2; level--)
-			*imp_vec_push(arena, &sys->hwcaps) = imp_arena_printf(arena, "x86-64-v%u", level);
+			*imp_vec_push(arena, &sys->hwcaps) =
+				imp_arena_printf(arena, "x86-64-v%u", level);
 	}
 	for (i = 0; i < sys->hwcaps.n; i++)
 		*imp_vec_push(arena, &sys->subdirs) =
@@ -185,20 +193,23 @@ void imp_ld_system_subdirs(struct imp_ld_system *sys, struct imp_arena *arena,
 	sys->filter.flags = imp_ld_cache_flags(sys->machine, sys->bits);
 	sys->filter.hwcaps = &sys->hwcaps;
 	sys->filter.isa_level = cpu ? cpu->isa_level : 0;
-	sys->filter.legacy_hwcap = sys->machine == EM_X86_64 ? 2U | (cpu && cpu->avx512_1 ? 4U : 0) : 0;
+	sys->filter.legacy_hwcap =
+		sys->machine == EM_X86_64 ? 2U | (cpu && cpu->avx512_1 ? 4U : 0) : 0;
 }
 
 /* ---- all together -------------------------------------------------------------------------------- */
 
 static unsigned int minor_of(const char *version)
 {
-	return version && strncmp(version, "2.", 2) == 0 ? (unsigned int)strtoul(version + 2, NULL, 10) : 0;
+	return version && strncmp(version, "2.", 2) == 0 ?
+		       (unsigned int)strtoul(version + 2, NULL, 10) :
+		       0;
 }
 
-void imp_ld_system_read(struct imp_ld_system *sys, struct imp_arena *arena, const struct imp_host *h,
-			const struct imp_ld_system_facts *facts)
+void imp_ld_system_read(struct imp_ld_system *sys, struct imp_arena *arena,
+			const struct imp_host *h, const struct imp_ld_system_facts *facts)
 {
-	struct imp_host_buffer b = { 0 };
+	struct imp_host_buffer b = {0};
 
 	memset(sys, 0, sizeof(*sys));
 	if (facts->program && facts->program->header) {
@@ -226,6 +237,6 @@ void imp_ld_system_read(struct imp_ld_system *sys, struct imp_arena *arena, cons
 		guess_dirs(sys, arena, facts->libc_path);
 	sys->lib = lib_token(sys, arena);
 	imp_ld_system_subdirs(sys, arena, facts->cpu);
-	imp_ld_cache_read(&sys->cache, arena, h, facts->cache_path ? facts->cache_path : IMP_LD_CACHE_PATH,
-			  NULL);
+	imp_ld_cache_read(&sys->cache, arena, h,
+			  facts->cache_path ? facts->cache_path : IMP_LD_CACHE_PATH, NULL);
 }

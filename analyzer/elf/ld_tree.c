@@ -8,7 +8,8 @@
 #define SEARCHES_MAX 100000U
 
 static struct imp_ld_search *search(struct imp_ld_process *p, struct imp_ld_tree *t,
-				    const struct imp_ld_request *req, struct imp_error *err, int *ret)
+				    const struct imp_ld_request *req, struct imp_error *err,
+				    int *ret)
 {
 	struct imp_ld_search *s = imp_arena_alloc(p->arena, sizeof(*s));
 	size_t before = p->objects.n;
@@ -42,7 +43,7 @@ static void add_to_scope(struct imp_ld_process *p, struct imp_ld_tree *t, struct
 /* _dl_map_object_deps(): everything in @t->scope, and what comes to it, is asked for what it needs. */
 static void follow_needed(struct imp_ld_process *p, struct imp_ld_tree *t, bool keep_going)
 {
-	struct imp_ld_request req = { 0 };
+	struct imp_ld_request req = {0};
 	struct imp_ld_search *s;
 	struct imp_ld_object *o;
 	size_t i, j;
@@ -115,7 +116,9 @@ static int find_symbol(const struct imp_ld_objects *scope, const struct imp_elf_
 	for (i = 0; i < scope->n; i++) {
 		struct imp_ld_object *o = scope->v[i];
 
-		ret = o->image ? imp_elf_symbol_find(o->image, symbol->name, symbol->version, NULL) : -ENODATA;
+		ret = o->image ?
+			      imp_elf_symbol_find(o->image, symbol->name, symbol->version, NULL) :
+			      -ENODATA;
 		if (ret == 1)
 			return 1;
 		/* An object without a dynamic section has no symbols, and that is no gap. */
@@ -131,9 +134,10 @@ static struct imp_ld_object *other_version(const struct imp_ld_objects *scope, c
 
 	(void)a;
 	for (i = 0; i < scope->n; i++) {
-		struct imp_elf_symbol_list all = { 0 };
+		struct imp_elf_symbol_list all = {0};
 
-		if (scope->v[i]->image && imp_elf_symbol_versions(scope->v[i]->image, name, &all) > 0)
+		if (scope->v[i]->image &&
+		    imp_elf_symbol_versions(scope->v[i]->image, name, &all) > 0)
 			return scope->v[i];
 	}
 	return NULL;
@@ -142,7 +146,7 @@ static struct imp_ld_object *other_version(const struct imp_ld_objects *scope, c
 static void check_symbols(struct imp_ld_process *p, struct imp_ld_object *o,
 			  const struct imp_ld_objects *scope, struct imp_ld_tree *t)
 {
-	struct imp_elf_symbol_list wanted = { 0 };
+	struct imp_elf_symbol_list wanted = {0};
 	struct imp_ld_undefined *u;
 	size_t i;
 	int ret;
@@ -168,7 +172,7 @@ void imp_ld_tree_check(struct imp_ld_process *p, const struct imp_ld_objects *ob
 		       struct imp_ld_tree *out)
 {
 	int64_t name_space = objects->n ? objects->v[0]->name_space : 0;
-	struct imp_ld_tree all = { 0 };
+	struct imp_ld_tree all = {0};
 	size_t i;
 
 	out->undefined_known = true;
@@ -230,11 +234,11 @@ int imp_ld_tree_open(struct imp_ld_process *p, const struct imp_ld_request *req,
 	return 0;
 }
 
-int imp_ld_tree_start(struct imp_ld_process *p, const char *program, const struct imp_strings *preload,
-		      const struct imp_ld_tree_options *options, struct imp_ld_tree *out,
-		      struct imp_error *err)
+int imp_ld_tree_start(struct imp_ld_process *p, const char *program,
+		      const struct imp_strings *preload, const struct imp_ld_tree_options *options,
+		      struct imp_ld_tree *out, struct imp_error *err)
 {
-	struct imp_ld_request req = { 0 };
+	struct imp_ld_request req = {0};
 	struct imp_ld_object *o;
 	struct imp_ld_search *s;
 	size_t i;

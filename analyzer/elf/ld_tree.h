@@ -7,36 +7,37 @@
 
 /* A version that one object needs of another that has been found without it. */
 struct imp_ld_unmet_version {
-	const struct imp_ld_object *object;	/* who needs it */
-	const struct imp_ld_object *of;		/* the file that was found */
+	const struct imp_ld_object *object; /* who needs it */
+	const struct imp_ld_object *of;	    /* the file that was found */
 	const char *soname, *version;
-	bool weak;				/* ld.so only warns */
-	bool no_versions;			/* @of has none at all: ld.so only warns */
+	bool weak;	  /* ld.so only warns */
+	bool no_versions; /* @of has none at all: ld.so only warns */
 };
 
 struct imp_ld_undefined {
-	struct imp_ld_object *object;	/* who needs it */
+	struct imp_ld_object *object; /* who needs it */
 	struct imp_elf_symbol symbol;
-	struct imp_ld_object *other_version;	/* has it, in other versions; NULL: nobody does */
+	struct imp_ld_object *other_version; /* has it, in other versions; NULL: nobody does */
 };
 
 /* What one dlopen does: all objects that it brings in, each with the search that found it. */
 struct imp_ld_tree {
-	IMP_VEC(struct imp_ld_search *) searches;	/* in the order of the loader; the first is dlopen's own */
-	struct imp_ld_objects objects;	/* newly mapped, in order */
-	struct imp_ld_objects scope;	/* the object opened and all that it needs, breadth first */
-	struct imp_ld_object *object;	/* that was opened; NULL: it failed */
-	const struct imp_ld_search *failed;	/* the first search that failed; NULL: none */
+	IMP_VEC(struct imp_ld_search *)
+	searches;		       /* in the order of the loader; the first is dlopen's own */
+	struct imp_ld_objects objects; /* newly mapped, in order */
+	struct imp_ld_objects scope;   /* the object opened and all that it needs, breadth first */
+	struct imp_ld_object *object;  /* that was opened; NULL: it failed */
+	const struct imp_ld_search *failed; /* the first search that failed; NULL: none */
 	IMP_VEC(struct imp_ld_unmet_version) versions;
-	IMP_VEC(struct imp_ld_undefined) undefined;	/* weak ones are left out */
-	bool undefined_known;	/* false: some object's symbols could not be read */
-	bool unknown;		/* a search ended without a certain result */
+	IMP_VEC(struct imp_ld_undefined) undefined; /* weak ones are left out */
+	bool undefined_known; /* false: some object's symbols could not be read */
+	bool unknown;	      /* a search ended without a certain result */
 };
 
 struct imp_ld_tree_options {
-	bool keep_going;	/* after a failed search go on with the others: what else would be missing */
-	bool symbols;		/* look for undefined symbols and unmet versions */
-	bool global;		/* RTLD_GLOBAL */
+	bool keep_going; /* after a failed search go on with the others: what else would be missing */
+	bool symbols;	 /* look for undefined symbols and unmet versions */
+	bool global;	 /* RTLD_GLOBAL */
 };
 
 /*
@@ -57,9 +58,9 @@ int imp_ld_tree_open(struct imp_ld_process *p, const struct imp_ld_request *req,
  * that they need
  * @program: path; @preload: names, NULL: none
  */
-int imp_ld_tree_start(struct imp_ld_process *p, const char *program, const struct imp_strings *preload,
-		      const struct imp_ld_tree_options *options, struct imp_ld_tree *out,
-		      struct imp_error *err);
+int imp_ld_tree_start(struct imp_ld_process *p, const char *program,
+		      const struct imp_strings *preload, const struct imp_ld_tree_options *options,
+		      struct imp_ld_tree *out, struct imp_error *err);
 
 /*
  * imp_ld_tree_check - unmet versions and undefined symbols of objects, against a scope and all global

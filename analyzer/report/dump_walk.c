@@ -14,8 +14,9 @@ struct walk {
 
 /*
  * How the parts of a list or a map are shown. Letters: t text, u number, a address, i number with a
- * sign, x bytes in hexadecimal, r search result, p state of a path, T list of texts,
- * F frame, S stat, E exception, C candidates, h how many bytes they are.
+ * sign, x bytes in hexadecimal, h how many bytes they are, r search result, p state of a path, T list
+ * of texts, F frame, S stat, E exception, C candidates, l symbolic link, d directory, b chunk of a file,
+ * A place in code.
  */
 struct part {
 	unsigned int number; /* its key in a map, its place in a list */

@@ -115,7 +115,8 @@ void imp_text_importers(struct imp_text *t, const struct imp_finding *f)
 					      "(native code)");
 	}
 	print_native_stack(t, f);
-	line(t, IMP_BOLD, "  -> ", IMP_DIM, f->module);
+	if (f->module)
+		line(t, IMP_BOLD, "  -> ", IMP_DIM, f->module);
 }
 
 static const struct {

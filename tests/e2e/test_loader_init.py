@@ -61,7 +61,7 @@ def test_numpy_numbers(lab, debian, what, says, shape):
                      flags=["-I" + NUMPY], **{what: says})
     finding = explain(lab, debian, shape(lab, "import native_17"), cause="version-mismatch",
                       module="native_17", path=path, bare_says="module compiled against",
-                      error=("RuntimeError|ImportError", "."), says=[r"(?i)numpy", "1[.]24|" + says])
+                      says=[r"(?i)numpy", "1[.]24|" + says])
     assert "numpy" in str(finding["fixes"])
 
 
@@ -160,7 +160,7 @@ def test_frozen_without_a_submodule(lab, debian):
     lab.module("sitecustomize", BOOTSTRAP % str(where))
     explain(lab, debian, shapes.script(lab, "import pkg_17"), cause="frozen-bundle-incomplete",
             module="pkg_17.part", path=None, says=["frozen|_MEIPASS"],
-            error=("ImportError|ModuleNotFoundError", "part"),
+            error=("ModuleNotFoundError", r"No module named 'pkg_17\.part'"),
             importer=(str(where / "pkg_17/__init__.py"), 1))
 
 

@@ -50,7 +50,8 @@ static void print_tree(const struct imp_ld_tree *t)
 
 		for (j = 0; j < s->tried.n; j++)
 			printf("try\t%s\t%s\t%s\t%s\n", imp_ld_origin_name(s->tried.v[j].origin),
-			       imp_ld_result_name(s->tried.v[j].result), s->tried.v[j].path, s->name);
+			       imp_ld_result_name(s->tried.v[j].result), s->tried.v[j].path,
+			       s->name);
 		for (j = 0; j < s->later.n; j++)
 			printf("later\t%s\t%s\n", imp_ld_origin_name(s->later.v[j].origin),
 			       s->later.v[j].path);
@@ -66,8 +67,8 @@ static void print_tree(const struct imp_ld_tree *t)
 			printf("unknown\n");
 	}
 	for (i = 0; i < t->versions.n; i++)
-		printf("version\t%s\t%s\t%s\n", t->versions.v[i].object->name, t->versions.v[i].soname,
-		       t->versions.v[i].version);
+		printf("version\t%s\t%s\t%s\n", t->versions.v[i].object->name,
+		       t->versions.v[i].soname, t->versions.v[i].version);
 	for (i = 0; i < t->undefined.n; i++)
 		printf("undefined\t%s\t%s\t%s\n", t->undefined.v[i].object->name,
 		       t->undefined.v[i].symbol.name,
@@ -76,16 +77,16 @@ static void print_tree(const struct imp_ld_tree *t)
 
 static void start(struct state *s)
 {
-	struct imp_error err = { 0 };
+	struct imp_error err = {0};
 	struct imp_ld_tree t;
 
 	imp_arena_clear(&s->arena);
-	s->process = (struct imp_ld_process){ .arena = &s->arena,
-					      .system = &s->system,
-					      .lookup = imp_ld_disk_lookup(&s->disk),
-					      .library_path = s->library_path,
-					      .cwd = s->cwd,
-					      .secure = s->secure };
+	s->process = (struct imp_ld_process){.arena = &s->arena,
+					     .system = &s->system,
+					     .lookup = imp_ld_disk_lookup(&s->disk),
+					     .library_path = s->library_path,
+					     .cwd = s->cwd,
+					     .secure = s->secure};
 	imp_ld_process_init(&s->process);
 	s->caller = NULL;
 	s->name_spaces = 0;
@@ -98,8 +99,8 @@ static void start(struct state *s)
 
 static void open_name(struct state *s, const char *name, bool new_name_space, bool global)
 {
-	struct imp_ld_request req = { .name = name, .requester = s->caller };
-	struct imp_error err = { 0 };
+	struct imp_ld_request req = {.name = name, .requester = s->caller};
+	struct imp_error err = {0};
 	struct imp_ld_tree t;
 
 	s->options.global = global;
@@ -125,7 +126,9 @@ static int command(struct state *s, char *line)
 	} else if (strcmp(line, "symbols") == 0) {
 		s->options.symbols = true;
 	} else if (strcmp(line, "from") == 0 && rest) {
-		s->caller = strcmp(rest, "-") == 0 ? NULL : imp_ld_process_match(&s->process, rest, 0, NULL);
+		s->caller = strcmp(rest, "-") == 0 ?
+				    NULL :
+				    imp_ld_process_match(&s->process, rest, 0, NULL);
 		if (!s->caller && strcmp(rest, "-") != 0)
 			printf("error\t%s\tnot loaded\n", rest);
 	} else if (rest && (strcmp(line, "open") == 0 || strcmp(line, "new") == 0 ||
@@ -141,7 +144,7 @@ static int command(struct state *s, char *line)
 static void read_system(struct state *s, const char *cache)
 {
 	struct imp_elf_image *program = imp_ld_disk_image(&s->disk, s->program);
-	struct imp_ld_system_facts facts = { .program = program, .cache_path = cache };
+	struct imp_ld_system_facts facts = {.program = program, .cache_path = cache};
 	struct imp_ld_cpu cpu;
 	size_t i;
 
@@ -164,7 +167,7 @@ static void read_system(struct state *s, const char *cache)
 
 int main(int argc, char **argv)
 {
-	struct state s = { .host = { .enabled = true } };
+	struct state s = {.host = {.enabled = true}};
 	const char *cache = NULL;
 	char *line = NULL, here[4096];
 	size_t cap = 0;

@@ -17,15 +17,15 @@
 
 struct elf_maker_symbol {
 	const char *name;
-	const char *version;	/* with defined: one of the object's own; else one that it needs */
-	const char *file;	/* undefined: from where */
+	const char *version; /* with defined: one of the object's own; else one that it needs */
+	const char *file;    /* undefined: from where */
 	bool defined, weak, hidden;
 };
 
 struct elf_maker {
-	unsigned int bits;	/* 0: 64 */
+	unsigned int bits; /* 0: 64 */
 	bool big_endian;
-	uint16_t machine, type;	/* 0: x86-64, ET_DYN */
+	uint16_t machine, type; /* 0: x86-64, ET_DYN */
 	const char *needed[ELF_MAKER_ITEMS];
 	const char *soname, *rpath, *runpath, *interpreter;
 	uint32_t flags, flags_1, stack_flags;
@@ -34,7 +34,7 @@ struct elf_maker {
 	const uint8_t *build_id;
 	size_t build_id_len;
 	struct elf_maker_symbol symbols[ELF_MAKER_ITEMS];
-	const char *versions[ELF_MAKER_ITEMS];	/* defined ones, behind the base */
+	const char *versions[ELF_MAKER_ITEMS]; /* defined ones, behind the base */
 
 	/* result */
 	uint8_t data[ELF_MAKER_MAX];
@@ -82,8 +82,8 @@ static inline uint32_t elf_string(struct elf_maker *m, const char *s)
 	return s ? (uint32_t)(elf_text(m, s, strlen(s) + 1) - m->strings_at) : 0;
 }
 
-static inline void elf_segment(struct elf_maker *m, size_t at, uint32_t type, uint32_t flags, uint64_t offset,
-			       uint64_t size, uint64_t align)
+static inline void elf_segment(struct elf_maker *m, size_t at, uint32_t type, uint32_t flags,
+			       uint64_t offset, uint64_t size, uint64_t align)
 {
 	unsigned int w = m->bits / 8;
 
@@ -122,7 +122,8 @@ static inline uint32_t elf_sysv_hash(const char *name)
 	return h;
 }
 
-static inline void elf_symbol(struct elf_maker *m, uint32_t name, const struct elf_maker_symbol *s, unsigned int n)
+static inline void elf_symbol(struct elf_maker *m, uint32_t name, const struct elf_maker_symbol *s,
+			      unsigned int n)
 {
 	unsigned int info = s ? ((s->weak ? STB_WEAK : STB_GLOBAL) << 4 | STT_FUNC) : 0;
 	uint64_t value = s && s->defined ? 0x100 + 16 * n : 0;
@@ -143,8 +144,8 @@ static inline void elf_symbol(struct elf_maker *m, uint32_t name, const struct e
 	}
 }
 
-static inline unsigned int elf_version_index(const struct elf_maker *m, const struct elf_maker_symbol *s,
-					     unsigned int n)
+static inline unsigned int elf_version_index(const struct elf_maker *m,
+					     const struct elf_maker_symbol *s, unsigned int n)
 {
 	unsigned int i;
 
@@ -288,9 +289,11 @@ static inline void elf_make(struct elf_maker *m)
 
 	phdrs = 0;
 	elf_segment(m, ehdr + phdr * phdrs++, PT_LOAD, PF_R, 0, m->len, 0x1000);
-	elf_segment(m, ehdr + phdr * phdrs++, PT_DYNAMIC, PF_R, m->dynamic_at, m->len - m->dynamic_at, 8);
+	elf_segment(m, ehdr + phdr * phdrs++, PT_DYNAMIC, PF_R, m->dynamic_at,
+		    m->len - m->dynamic_at, 8);
 	if (m->interpreter)
-		elf_segment(m, ehdr + phdr * phdrs++, PT_INTERP, PF_R, interp, strlen(m->interpreter) + 1, 1);
+		elf_segment(m, ehdr + phdr * phdrs++, PT_INTERP, PF_R, interp,
+			    strlen(m->interpreter) + 1, 1);
 	if (m->build_id)
 		elf_segment(m, ehdr + phdr * phdrs++, PT_NOTE, PF_R, notes, 16 + m->build_id_len, 4);
 	if (m->stack)

@@ -16,7 +16,7 @@
 #include "temp_tree.h"
 
 static struct imp_arena arena;
-static const struct imp_host here = { .enabled = true };
+static const struct imp_host here = {.enabled = true};
 
 static int clear(void **state)
 {
@@ -27,7 +27,7 @@ static int clear(void **state)
 
 static struct imp_elf_image read_bytes(const void *data, size_t len, uint64_t size)
 {
-	struct imp_elf_chunk chunk = { .len = len, .data = data };
+	struct imp_elf_chunk chunk = {.len = len, .data = data};
 	struct imp_elf_bytes bytes;
 	struct imp_elf_image img;
 
@@ -38,11 +38,11 @@ static struct imp_elf_image read_bytes(const void *data, size_t len, uint64_t si
 
 static struct elf_maker sample(unsigned int bits, bool big_endian)
 {
-	static const uint8_t id[20] = { 0xde, 0xad, 0xbe, 0xef, 1 };
+	static const uint8_t id[20] = {0xde, 0xad, 0xbe, 0xef, 1};
 	struct elf_maker m = {
 		.bits = bits,
 		.big_endian = big_endian,
-		.needed = { "libfoo.so.3", "libc.so.6" },
+		.needed = {"libfoo.so.3", "libc.so.6"},
 		.soname = "libsample.so.1",
 		.rpath = "$ORIGIN/../lib",
 		.runpath = "/opt/lib:$ORIGIN",
@@ -53,13 +53,13 @@ static struct elf_maker sample(unsigned int bits, bool big_endian)
 		.tls_size = 4096,
 		.build_id = id,
 		.build_id_len = sizeof(id),
-		.symbols = { { .name = "PyInit_sample", .defined = true },
-			     { .name = "old_and_new", .version = "V_1", .defined = true, .hidden = true },
-			     { .name = "old_and_new", .version = "V_2", .defined = true },
-			     { .name = "printf", .version = "GLIBC_2.2.5", .file = "libc.so.6" },
-			     { .name = "maybe", .weak = true },
-			     { .name = "PyErr_SetString" } },
-		.versions = { "V_1", "V_2" },
+		.symbols = {{.name = "PyInit_sample", .defined = true},
+			    {.name = "old_and_new", .version = "V_1", .defined = true, .hidden = true},
+			    {.name = "old_and_new", .version = "V_2", .defined = true},
+			    {.name = "printf", .version = "GLIBC_2.2.5", .file = "libc.so.6"},
+			    {.name = "maybe", .weak = true},
+			    {.name = "PyErr_SetString"}},
+		.versions = {"V_1", "V_2"},
 	};
 
 	elf_make(&m);
@@ -68,7 +68,7 @@ static struct elf_maker sample(unsigned int bits, bool big_endian)
 
 static void check_sample(struct imp_elf_image *img, const struct elf_maker *m)
 {
-	struct imp_elf_symbol_list list = { 0 };
+	struct imp_elf_symbol_list list = {0};
 	struct imp_elf_symbol s;
 
 	assert_int_equal(img->kind, IMP_ELF_OBJECT);
@@ -157,7 +157,8 @@ static void test_recorded_pieces(void **state)
 	(void)state;
 	/* Cut anywhere, in any order: pieces that touch are one. */
 	for (at = 0; at < m.len; at += 61)
-		chunks[n++] = (struct imp_elf_chunk){ at, m.len - at < 61 ? m.len - at : 61, m.data + at };
+		chunks[n++] =
+			(struct imp_elf_chunk){at, m.len - at < 61 ? m.len - at : 61, m.data + at};
 	for (at = 0; at < n / 2; at += 2) {
 		struct imp_elf_chunk c = chunks[at];
 
@@ -169,8 +170,9 @@ static void test_recorded_pieces(void **state)
 	check_sample(&img, &m);
 
 	/* Headers and dynamic section alone: needed objects without the symbols. */
-	chunks[0] = (struct imp_elf_chunk){ 0, m.symbols_at, m.data };
-	chunks[1] = (struct imp_elf_chunk){ m.dynamic_at, m.len - m.dynamic_at, m.data + m.dynamic_at };
+	chunks[0] = (struct imp_elf_chunk){0, m.symbols_at, m.data};
+	chunks[1] =
+		(struct imp_elf_chunk){m.dynamic_at, m.len - m.dynamic_at, m.data + m.dynamic_at};
 	imp_elf_bytes_recorded(&bytes, &arena, m.len, chunks, 2);
 	imp_elf_image_read(&img, &bytes);
 	assert_null(img.damage);
@@ -207,7 +209,8 @@ static void test_file_on_disk(void **state)
 	assert_int_equal(imp_elf_image_open(&img, &arena, &here, path, &err), 0);
 	check_sample(&img, &m);
 	assert_int_equal(imp_elf_image_open(&img, &arena, &here, t.root, &err), -EISDIR);
-	assert_int_equal(imp_elf_image_open(&img, &arena, &here, temp_tree_path(&t, "b.so"), &err), -ENOENT);
+	assert_int_equal(imp_elf_image_open(&img, &arena, &here, temp_tree_path(&t, "b.so"), &err),
+			 -ENOENT);
 	assert_int_equal(imp_elf_image_open(&img, &arena, &here, "/dev/null", &err), -EINVAL);
 	assert_int_equal(imp_elf_image_open(&img, &arena, &here, "a.so", &err), -ENODATA);
 	temp_tree_remove(&t);
@@ -248,21 +251,25 @@ static void test_what_it_is(void **state)
 		enum imp_elf_kind kind;
 		const char *damage;
 	} cases[] = {
-		{ "", 0, IMP_ELF_EMPTY, "is empty" },
-		{ "#!/bin/sh\n", 10, IMP_ELF_TEXT, "is no ELF file but a text file" },
-		{ "\n <!DOCTYPE HTML>\n<html>", 24, IMP_ELF_HTML, "is no ELF file but an HTML page" },
-		{ "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", 64, IMP_ELF_LFS_POINTER,
-		  "is a git-lfs pointer: the file that it stands for was never fetched" },
-		{ "/* GNU ld script */ GROUP ( /lib/libc.so.6 )", 44, IMP_ELF_LINKER_SCRIPT,
-		  "is no ELF file but a linker script" },
-		{ "!<arch>\nfoo.o/", 14, IMP_ELF_ARCHIVE, "is no ELF file but a static library (ar archive)" },
-		{ "\xcf\xfa\xed\xfe\7\0\0\1", 8, IMP_ELF_MACHO, "is no ELF file but a macOS (Mach-O) file" },
-		{ "MZ\x90\0\3", 5, IMP_ELF_PE, "is no ELF file but a Windows (PE) file" },
-		{ "PK\3\4\0", 5, IMP_ELF_ZIP, "is no ELF file but a zip archive" },
-		{ "\0\0\0\0\0\0\0", 7, IMP_ELF_ZEROS, "is no ELF file but a file of zero bytes" },
-		{ "\1\2\3\4\5\6", 6, IMP_ELF_OTHER, "is no ELF file but a file of no known format" },
-		{ "\177EL", 3, IMP_ELF_OBJECT, "is cut within its ELF header" },
-		{ "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0", 18, IMP_ELF_OBJECT, "is cut within its ELF header" },
+		{"", 0, IMP_ELF_EMPTY, "is empty"},
+		{"#!/bin/sh\n", 10, IMP_ELF_TEXT, "is no ELF file but a text file"},
+		{"\n <!DOCTYPE HTML>\n<html>", 24, IMP_ELF_HTML, "is no ELF file but an HTML page"},
+		{"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", 64,
+		 IMP_ELF_LFS_POINTER,
+		 "is a git-lfs pointer: the file that it stands for was never fetched"},
+		{"/* GNU ld script */ GROUP ( /lib/libc.so.6 )", 44, IMP_ELF_LINKER_SCRIPT,
+		 "is no ELF file but a linker script"},
+		{"!<arch>\nfoo.o/", 14, IMP_ELF_ARCHIVE,
+		 "is no ELF file but a static library (ar archive)"},
+		{"\xcf\xfa\xed\xfe\7\0\0\1", 8, IMP_ELF_MACHO,
+		 "is no ELF file but a macOS (Mach-O) file"},
+		{"MZ\x90\0\3", 5, IMP_ELF_PE, "is no ELF file but a Windows (PE) file"},
+		{"PK\3\4\0", 5, IMP_ELF_ZIP, "is no ELF file but a zip archive"},
+		{"\0\0\0\0\0\0\0", 7, IMP_ELF_ZEROS, "is no ELF file but a file of zero bytes"},
+		{"\1\2\3\4\5\6", 6, IMP_ELF_OTHER, "is no ELF file but a file of no known format"},
+		{"\177EL", 3, IMP_ELF_OBJECT, "is cut within its ELF header"},
+		{"\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0", 18, IMP_ELF_OBJECT,
+		 "is cut within its ELF header"},
 	};
 	size_t i;
 
@@ -287,7 +294,7 @@ static void test_cut(void **state)
 	/* At every byte: never whole, never a surprise. */
 	for (len = 0; len < m.len; len++) {
 		char *copy = malloc(len + !len);
-		struct imp_elf_symbol_list list = { 0 };
+		struct imp_elf_symbol_list list = {0};
 
 		assert_non_null(copy);
 		memcpy(copy, m.data, len);
@@ -319,7 +326,7 @@ static void test_garbage(void **state)
 	(void)state;
 	assert_non_null(copy);
 	for (round = 0; round < 3001; round++) {
-		struct imp_elf_symbol_list list = { 0 };
+		struct imp_elf_symbol_list list = {0};
 		struct imp_elf_symbol s;
 		struct imp_elf_image img;
 
@@ -347,32 +354,36 @@ static void test_refusal(void **state)
 	const char *text, *why;
 
 	(void)state;
-	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, false, &text, &why), IMP_ELF_ACCEPTED);
+	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, false, &text, &why),
+			 IMP_ELF_ACCEPTED);
 	assert_null(text);
 	assert_null(why);
 	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_AARCH64, false, &text, &why),
 			 IMP_ELF_OTHER_MACHINE);
 	assert_string_equal(why, "is for another processor: 64-bit x86-64");
-	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, true, &text, &why), IMP_ELF_REFUSED);
+	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, true, &text, &why),
+			 IMP_ELF_REFUSED);
 	assert_string_equal(text, "ELF file data encoding not big-endian");
 	img = read_bytes(other.data, other.len, other.len);
 	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, false, &text, &why),
 			 IMP_ELF_OTHER_CLASS);
 	assert_string_equal(why, "is for another processor: 32-bit x86-64");
 	img = read_bytes("", 0, 0);
-	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, false, &text, &why), IMP_ELF_REFUSED);
+	assert_int_equal(imp_elf_image_refusal(&img, 64, EM_X86_64, false, &text, &why),
+			 IMP_ELF_REFUSED);
 	assert_string_equal(text, "file too short");
 	assert_string_equal(why, "is empty");
-	m = (struct elf_maker){ .flags_1 = DF_1_PIE };
+	m = (struct elf_maker){.flags_1 = DF_1_PIE};
 	elf_make(&m);
 	img = read_bytes(m.data, m.len, m.len);
 	assert_string_equal(imp_elf_image_unmappable(&img, 4096),
 			    "cannot dynamically load position-independent executable");
-	m = (struct elf_maker){ .soname = "x" };
+	m = (struct elf_maker){.soname = "x"};
 	elf_make(&m);
 	img = read_bytes(m.data, m.len, m.len);
 	assert_null(imp_elf_image_unmappable(&img, 4096));
-	assert_string_equal(imp_elf_image_unmappable(&img, 65536), "ELF load command alignment not page-aligned");
+	assert_string_equal(imp_elf_image_unmappable(&img, 65536),
+			    "ELF load command alignment not page-aligned");
 	assert_true(img.executable_stack); /* no PT_GNU_STACK: x86's old default */
 	assert_false(img.stack_known);
 }
@@ -383,22 +394,22 @@ static void test_libc(void **state)
 		const char *needed[2], *interpreter;
 		enum imp_elf_libc libc;
 	} cases[] = {
-		{ { "libc.so.6", NULL }, NULL, IMP_ELF_LIBC_GLIBC },
-		{ { "libc.musl-x86_64.so.1", NULL }, NULL, IMP_ELF_LIBC_MUSL },
-		{ { "libfoo.so", "libc.so" }, NULL, IMP_ELF_LIBC_MUSL },
-		{ { "libc.so", "libdl.so" }, NULL, IMP_ELF_LIBC_BIONIC },
-		{ { "libc.so", NULL }, "/system/bin/linker64", IMP_ELF_LIBC_BIONIC },
-		{ { "libc.so.7", NULL }, NULL, IMP_ELF_LIBC_OTHER },
-		{ { NULL, NULL }, "/lib/ld-musl-x86_64.so.1", IMP_ELF_LIBC_MUSL },
-		{ { NULL, NULL }, "/lib64/ld-linux-x86-64.so.2", IMP_ELF_LIBC_GLIBC },
-		{ { "libm.so.6", NULL }, NULL, IMP_ELF_LIBC_NONE },
+		{{"libc.so.6", NULL}, NULL, IMP_ELF_LIBC_GLIBC},
+		{{"libc.musl-x86_64.so.1", NULL}, NULL, IMP_ELF_LIBC_MUSL},
+		{{"libfoo.so", "libc.so"}, NULL, IMP_ELF_LIBC_MUSL},
+		{{"libc.so", "libdl.so"}, NULL, IMP_ELF_LIBC_BIONIC},
+		{{"libc.so", NULL}, "/system/bin/linker64", IMP_ELF_LIBC_BIONIC},
+		{{"libc.so.7", NULL}, NULL, IMP_ELF_LIBC_OTHER},
+		{{NULL, NULL}, "/lib/ld-musl-x86_64.so.1", IMP_ELF_LIBC_MUSL},
+		{{NULL, NULL}, "/lib64/ld-linux-x86-64.so.2", IMP_ELF_LIBC_GLIBC},
+		{{"libm.so.6", NULL}, NULL, IMP_ELF_LIBC_NONE},
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct elf_maker m = { .needed = { cases[i].needed[0], cases[i].needed[1] },
-				       .interpreter = cases[i].interpreter };
+		struct elf_maker m = {.needed = {cases[i].needed[0], cases[i].needed[1]},
+				      .interpreter = cases[i].interpreter};
 		struct imp_elf_image img;
 
 		elf_make(&m);
@@ -412,7 +423,7 @@ static void test_libc(void **state)
 /* The linker's own work: GNU hash tables, several segments, versions. */
 static void test_real_objects(void **state)
 {
-	struct imp_elf_symbol_list list = { 0 };
+	struct imp_elf_symbol_list list = {0};
 	struct imp_elf_image img;
 	struct imp_elf_symbol s;
 	char self[4096];

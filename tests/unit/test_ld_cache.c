@@ -18,7 +18,7 @@
 #include "temp_tree.h"
 
 static struct imp_arena arena;
-static const struct imp_host here = { .enabled = true };
+static const struct imp_host here = {.enabled = true};
 
 static int clear(void **state)
 {
@@ -56,8 +56,8 @@ static size_t put_text(struct cache *c, const char *s)
 
 #define HWCAPS(isa, index) ((uint64_t)(1U << 30 | (isa)) << 32 | (index))
 
-static void new_format(struct cache *c, const struct entry *entries, size_t n, const char *const *hwcaps,
-		       size_t n_hwcaps)
+static void new_format(struct cache *c, const struct entry *entries, size_t n,
+		       const char *const *hwcaps, size_t n_hwcaps)
 {
 	size_t base = c->len, i, names[8], at;
 
@@ -90,31 +90,31 @@ static void new_format(struct cache *c, const struct entry *entries, size_t n, c
 	c->len = at + 48 + n_hwcaps * 4;
 }
 
-static const char *const hwcaps_names[] = { "x86-64-v2", "x86-64-v3", "x86-64-v4", "power10" };
+static const char *const hwcaps_names[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4", "power10"};
 
 static const struct entry entries[] = {
-	{ "libz.so.1", "/lib/x/libz.so.1", 0x0303, 0 },
-	{ "libz.so.1", "/lib32/libz.so.1", 0x0003, 0 },
-	{ "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v2/libh.so.10", 0x0303, HWCAPS(2, 0) },
-	{ "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v4/libh.so.10", 0x0303, HWCAPS(4, 2) },
-	{ "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v3/libh.so.10", 0x0303, HWCAPS(3, 1) },
-	{ "libh.so.10", "/lib/x/glibc-hwcaps/power10/libh.so.10", 0x0303, HWCAPS(0, 3) },
-	{ "libh.so.10", "/lib/x/libh.so.10", 0x0303, 0 },
-	{ "libh.so.9", "/lib/x/libh.so.9", 0x0303, 0 },
-	{ "libt.so", "/lib/x/tls/haswell/libt.so", 0x0303, (uint64_t)1 << 63 | (uint64_t)2 << 48 },
-	{ "libt.so", "/lib/x/libt.so", 0x0303, 0 },
-	{ "liba.so", "/opt/first/liba.so", 0x0303, 0 },
-	{ "liba.so", "/opt/second/liba.so", 0x0303, 0 },
+	{"libz.so.1", "/lib/x/libz.so.1", 0x0303, 0},
+	{"libz.so.1", "/lib32/libz.so.1", 0x0003, 0},
+	{"libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v2/libh.so.10", 0x0303, HWCAPS(2, 0)},
+	{"libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v4/libh.so.10", 0x0303, HWCAPS(4, 2)},
+	{"libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v3/libh.so.10", 0x0303, HWCAPS(3, 1)},
+	{"libh.so.10", "/lib/x/glibc-hwcaps/power10/libh.so.10", 0x0303, HWCAPS(0, 3)},
+	{"libh.so.10", "/lib/x/libh.so.10", 0x0303, 0},
+	{"libh.so.9", "/lib/x/libh.so.9", 0x0303, 0},
+	{"libt.so", "/lib/x/tls/haswell/libt.so", 0x0303, (uint64_t)1 << 63 | (uint64_t)2 << 48},
+	{"libt.so", "/lib/x/libt.so", 0x0303, 0},
+	{"liba.so", "/opt/first/liba.so", 0x0303, 0},
+	{"liba.so", "/opt/second/liba.so", 0x0303, 0},
 };
 #define N_ENTRIES (sizeof(entries) / sizeof(entries[0]))
 
 static struct imp_ld_cache_filter filter_of(struct imp_strings *hwcaps, unsigned int level)
 {
-	static const char *names[] = { "x86-64-v4", "x86-64-v3", "x86-64-v2" };
+	static const char *names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
 
 	hwcaps->v = names + (4 - level);
 	hwcaps->n = level - 1;
-	return (struct imp_ld_cache_filter){ .flags = 0x0303, .hwcaps = hwcaps, .isa_level = level };
+	return (struct imp_ld_cache_filter){.flags = 0x0303, .hwcaps = hwcaps, .isa_level = level};
 }
 
 static void check_lookups(const struct imp_ld_cache *c)
@@ -123,17 +123,17 @@ static void check_lookups(const struct imp_ld_cache *c)
 		unsigned int level;
 		const char *name, *path;
 	} cases[] = {
-		{ 4, "libz.so.1", "/lib/x/libz.so.1" },
-		{ 4, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v4/libh.so.10" },
-		{ 3, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v3/libh.so.10" },
-		{ 2, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v2/libh.so.10" },
-		{ 1, "libh.so.10", "/lib/x/libh.so.10" },
-		{ 4, "libh.so.9", "/lib/x/libh.so.9" },
-		{ 4, "libt.so", "/lib/x/libt.so" },
-		{ 4, "liba.so", "/opt/first/liba.so" },
-		{ 4, "libz.so", NULL },
-		{ 4, "libh.so.1", NULL },
-		{ 4, "libz.so.01", "/lib/x/libz.so.1" }, /* numbers are compared by value */
+		{4, "libz.so.1", "/lib/x/libz.so.1"},
+		{4, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v4/libh.so.10"},
+		{3, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v3/libh.so.10"},
+		{2, "libh.so.10", "/lib/x/glibc-hwcaps/x86-64-v2/libh.so.10"},
+		{1, "libh.so.10", "/lib/x/libh.so.10"},
+		{4, "libh.so.9", "/lib/x/libh.so.9"},
+		{4, "libt.so", "/lib/x/libt.so"},
+		{4, "liba.so", "/opt/first/liba.so"},
+		{4, "libz.so", NULL},
+		{4, "libh.so.1", NULL},
+		{4, "libz.so.01", "/lib/x/libz.so.1"}, /* numbers are compared by value */
 	};
 	struct imp_strings hwcaps;
 	size_t i;
@@ -154,7 +154,7 @@ static void check_lookups(const struct imp_ld_cache *c)
 static void test_new_format(void **state)
 {
 	const struct imp_ld_cache_entry *e;
-	struct cache made = { .len = 0 };
+	struct cache made = {.len = 0};
 	struct imp_ld_cache c;
 	struct imp_error err;
 	unsigned int n = 0;
@@ -169,14 +169,15 @@ static void test_new_format(void **state)
 	assert_string_equal(c.entries.v[4].hwcaps, "x86-64-v3");
 	assert_int_equal(c.entries.v[4].isa_level, 3);
 	check_lookups(&c);
-	for (e = imp_ld_cache_next(&c, "libz.so.1", NULL); e; e = imp_ld_cache_next(&c, "libz.so.1", e))
+	for (e = imp_ld_cache_next(&c, "libz.so.1", NULL); e;
+	     e = imp_ld_cache_next(&c, "libz.so.1", e))
 		n++;
 	assert_int_equal(n, 2);
 }
 
 static void test_old_format(void **state)
 {
-	struct cache made = { .len = 16 };
+	struct cache made = {.len = 16};
 	struct imp_strings hwcaps;
 	struct imp_ld_cache_filter f = filter_of(&hwcaps, 2);
 	struct imp_ld_cache c;
@@ -188,8 +189,10 @@ static void test_old_format(void **state)
 	strings = made.len = 16 + n * 12;
 	for (i = 0; i < n; i++) {
 		put32(&made, 16 + i * 12, entries[i].flags);
-		put32(&made, 16 + i * 12 + 4, (uint32_t)(put_text(&made, entries[i].name) - strings));
-		put32(&made, 16 + i * 12 + 8, (uint32_t)(put_text(&made, entries[i].path) - strings));
+		put32(&made, 16 + i * 12 + 4,
+		      (uint32_t)(put_text(&made, entries[i].name) - strings));
+		put32(&made, 16 + i * 12 + 8,
+		      (uint32_t)(put_text(&made, entries[i].path) - strings));
 	}
 	assert_int_equal(imp_ld_cache_parse(&c, &arena, made.data, made.len, NULL), 0);
 	assert_false(c.new_format);
@@ -200,7 +203,7 @@ static void test_old_format(void **state)
 /* "ldconfig -c compat": both, and the new one counts. */
 static void test_both_formats(void **state)
 {
-	struct cache made = { .len = 16 + 12 };
+	struct cache made = {.len = 16 + 12};
 	struct imp_ld_cache c;
 
 	(void)state;
@@ -216,7 +219,7 @@ static void test_both_formats(void **state)
 
 static void test_damaged(void **state)
 {
-	struct cache made = { .len = 0 };
+	struct cache made = {.len = 0};
 	unsigned int round, seed = 7;
 	struct imp_ld_cache c;
 	struct imp_error err;
@@ -277,11 +280,12 @@ static void test_this_machine(void **state)
 		x86_64 += (c.entries.v[i].flags & 0xff) == 3;
 		/* Sorted as the look-up of the loader expects it: greatest first. */
 		if (i)
-			assert_true(imp_ld_cache_compare(c.entries.v[i - 1].name, c.entries.v[i].name) >= 0);
+			assert_true(imp_ld_cache_compare(c.entries.v[i - 1].name,
+							 c.entries.v[i].name) >= 0);
 	}
 	assert_true(x86_64 > 10);
 	assert_int_equal(imp_ld_cache_read(&c, &arena, &here, "/nonexistent", NULL), -ENOENT);
-	assert_int_equal(imp_ld_cache_read(&c, &arena, &(struct imp_host){ .enabled = false },
+	assert_int_equal(imp_ld_cache_read(&c, &arena, &(struct imp_host){.enabled = false},
 					   IMP_LD_CACHE_PATH, NULL),
 			 -ENODATA);
 }
@@ -331,8 +335,9 @@ static void test_scan(void **state)
 	static const char loader[] =
 		"junk\0/etc/ld.so.cache\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0"
 		"/proc/self/\0ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright";
-	static const char nix[] = "\0\0/nix/store/x-glibc-2.38/lib/\0x\0stable release version 2.38.\n";
-	struct imp_ld_system s = { 0 };
+	static const char nix[] =
+		"\0\0/nix/store/x-glibc-2.38/lib/\0x\0stable release version 2.38.\n";
+	struct imp_ld_system s = {0};
 
 	(void)state;
 	assert_true(imp_ld_system_scan(&s, &arena, loader, sizeof(loader)));
@@ -356,31 +361,35 @@ static void check_strings(const struct imp_strings *have, const char *want)
 	size_t i;
 
 	for (i = 0; i < have->n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? ":" : "", have->v[i]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? ":" : "",
+			 have->v[i]);
 	assert_string_equal(text, want);
 }
 
 static void test_subdirs(void **state)
 {
-	struct imp_ld_cpu amd = { .isa_level = 4, .platform = "x86_64" };
-	struct imp_ld_cpu intel = { .isa_level = 3, .platform = "haswell" };
-	struct imp_ld_system s = { .bits = 64, .machine = EM_X86_64, .glibc_minor = 36 };
+	struct imp_ld_cpu amd = {.isa_level = 4, .platform = "x86_64"};
+	struct imp_ld_cpu intel = {.isa_level = 3, .platform = "haswell"};
+	struct imp_ld_system s = {.bits = 64, .machine = EM_X86_64, .glibc_minor = 36};
 
 	(void)state;
 	imp_ld_system_subdirs(&s, &arena, &amd);
-	check_strings(&s.subdirs, "glibc-hwcaps/x86-64-v4/:glibc-hwcaps/x86-64-v3/:glibc-hwcaps/x86-64-v2/:"
-				  "tls/x86_64/x86_64/:tls/x86_64/:tls/x86_64/:tls/:x86_64/x86_64/:x86_64/:x86_64/:");
+	check_strings(
+		&s.subdirs,
+		"glibc-hwcaps/x86-64-v4/:glibc-hwcaps/x86-64-v3/:glibc-hwcaps/x86-64-v2/:"
+		"tls/x86_64/x86_64/:tls/x86_64/:tls/x86_64/:tls/:x86_64/x86_64/:x86_64/:x86_64/:");
 	/* 2.37 dropped the legacy ones. */
-	s = (struct imp_ld_system){ .bits = 64, .machine = EM_X86_64, .glibc_minor = 37 };
+	s = (struct imp_ld_system){.bits = 64, .machine = EM_X86_64, .glibc_minor = 37};
 	imp_ld_system_subdirs(&s, &arena, &intel);
 	check_strings(&s.subdirs, "glibc-hwcaps/x86-64-v3/:glibc-hwcaps/x86-64-v2/:");
 	assert_string_equal(s.platform, "haswell");
 	/* 2.33 brought the others. */
-	s = (struct imp_ld_system){ .bits = 64, .machine = EM_X86_64, .glibc_minor = 31 };
+	s = (struct imp_ld_system){.bits = 64, .machine = EM_X86_64, .glibc_minor = 31};
 	imp_ld_system_subdirs(&s, &arena, &intel);
-	check_strings(&s.subdirs, "tls/haswell/x86_64/:tls/haswell/:tls/x86_64/:tls/:haswell/x86_64/:haswell/:"
-				  "x86_64/:");
-	s = (struct imp_ld_system){ .bits = 64, .machine = EM_AARCH64, .glibc_minor = 41 };
+	check_strings(&s.subdirs,
+		      "tls/haswell/x86_64/:tls/haswell/:tls/x86_64/:tls/:haswell/x86_64/:haswell/:"
+		      "x86_64/:");
+	s = (struct imp_ld_system){.bits = 64, .machine = EM_AARCH64, .glibc_minor = 41};
 	imp_ld_system_subdirs(&s, &arena, NULL);
 	check_strings(&s.subdirs, "");
 	assert_int_equal(s.subdirs.n, 1);
@@ -388,9 +397,11 @@ static void test_subdirs(void **state)
 
 static void test_system_without_a_disk(void **state)
 {
-	struct imp_ld_system_facts debian = { .libc_path = "/lib/x86_64-linux-gnu/libc.so.6", .libc_version = "2.36" };
-	struct imp_ld_system_facts fedora = { .libc_path = "/lib64/libc.so.6", .libc_version = "2.39" };
-	struct imp_host none = { .enabled = false };
+	struct imp_ld_system_facts debian = {.libc_path = "/lib/x86_64-linux-gnu/libc.so.6",
+					     .libc_version = "2.36"};
+	struct imp_ld_system_facts fedora = {.libc_path = "/lib64/libc.so.6",
+					     .libc_version = "2.39"};
+	struct imp_host none = {.enabled = false};
 	struct imp_ld_system s;
 
 	(void)state;
@@ -401,7 +412,8 @@ static void test_system_without_a_disk(void **state)
 	assert_false(s.default_dirs_known);
 	assert_false(s.cache.known);
 	assert_int_equal(s.glibc_minor, 36);
-	check_strings(&s.default_dirs, "/lib/x86_64-linux-gnu/:/usr/lib/x86_64-linux-gnu/:/lib/:/usr/lib/");
+	check_strings(&s.default_dirs,
+		      "/lib/x86_64-linux-gnu/:/usr/lib/x86_64-linux-gnu/:/lib/:/usr/lib/");
 	assert_string_equal(s.lib, "lib/x86_64-linux-gnu");
 	imp_ld_system_read(&s, &arena, &none, &fedora);
 	check_strings(&s.default_dirs, "/lib64/:/usr/lib64/");

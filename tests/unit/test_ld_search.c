@@ -17,7 +17,7 @@
 #include "host/host.h"
 
 static struct imp_arena arena;
-static const struct imp_host nowhere = { .enabled = false };
+static const struct imp_host nowhere = {.enabled = false};
 
 struct world {
 	struct imp_ld_disk disk;
@@ -25,7 +25,7 @@ struct world {
 	struct imp_ld_system system;
 	struct imp_ld_process process;
 	struct imp_strings directories;
-	bool everything_known;	/* what was not told of does not exist */
+	bool everything_known; /* what was not told of does not exist */
 	unsigned int lookups;
 };
 
@@ -61,7 +61,8 @@ static void directory(struct world *w, const char *path)
 
 static void file(struct world *w, const char *path, const void *data, size_t len)
 {
-	struct imp_elf_chunk chunk = { .len = len, .data = (const uint8_t *)imp_arena_strndup(&arena, data, len) };
+	struct imp_elf_chunk chunk = {.len = len,
+				      .data = (const uint8_t *)imp_arena_strndup(&arena, data, len)};
 	const char *slash = strrchr(path, '/');
 
 	imp_ld_disk_record(&w->disk, path, 0, 0, 0, len, &chunk, 1);
@@ -74,30 +75,30 @@ static void object(struct world *w, const char *path, struct elf_maker m)
 	file(w, path, m.data, m.len);
 }
 
-#define OBJECT(w, path, ...) object(w, path, (struct elf_maker){ __VA_ARGS__ })
+#define OBJECT(w, path, ...) object(w, path, (struct elf_maker){__VA_ARGS__})
 
 static void world(struct world *w)
 {
-	static const char *const dirs[] = { "/lib/x86_64-linux-gnu/", "/usr/lib/" };
+	static const char *const dirs[] = {"/lib/x86_64-linux-gnu/", "/usr/lib/"};
 	size_t i;
 
 	memset(w, 0, sizeof(*w));
 	w->everything_known = true;
 	imp_ld_disk_init(&w->disk, &arena, &nowhere);
 	w->disk_lookup = imp_ld_disk_lookup(&w->disk);
-	w->system = (struct imp_ld_system){ .bits = 64,
-					    .machine = EM_X86_64,
-					    .glibc_minor = 40,
-					    .page_size = 4096,
-					    .lib = "lib/x86_64-linux-gnu",
-					    .default_dirs_known = true };
+	w->system = (struct imp_ld_system){.bits = 64,
+					   .machine = EM_X86_64,
+					   .glibc_minor = 40,
+					   .page_size = 4096,
+					   .lib = "lib/x86_64-linux-gnu",
+					   .default_dirs_known = true};
 	for (i = 0; i < 2; i++)
 		*imp_vec_push(&arena, &w->system.default_dirs) = dirs[i];
-	imp_ld_system_subdirs(&w->system, &arena, &(struct imp_ld_cpu){ .isa_level = 2 });
-	w->process = (struct imp_ld_process){ .arena = &arena,
-					      .system = &w->system,
-					      .lookup = { world_file, world_directory, w },
-					      .cwd = "/work" };
+	imp_ld_system_subdirs(&w->system, &arena, &(struct imp_ld_cpu){.isa_level = 2});
+	w->process = (struct imp_ld_process){.arena = &arena,
+					     .system = &w->system,
+					     .lookup = {world_file, world_directory, w},
+					     .cwd = "/work"};
 }
 
 static void cached(struct world *w, const char *name, const char *path)
@@ -113,7 +114,7 @@ static void cached(struct world *w, const char *name, const char *path)
 /* Start /bin/prog, which must be there. */
 static void start(struct world *w)
 {
-	struct imp_ld_tree_options options = { .symbols = false };
+	struct imp_ld_tree_options options = {.symbols = false};
 	struct imp_ld_tree t;
 
 	imp_ld_process_init(&w->process);
@@ -121,10 +122,11 @@ static void start(struct world *w)
 	assert_null(t.failed);
 }
 
-static struct imp_ld_tree *open_as(struct world *w, const char *name, const struct imp_ld_object *caller, bool symbols)
+static struct imp_ld_tree *open_as(struct world *w, const char *name,
+				   const struct imp_ld_object *caller, bool symbols)
 {
-	struct imp_ld_request req = { .name = name, .requester = caller };
-	struct imp_ld_tree_options options = { .symbols = symbols };
+	struct imp_ld_request req = {.name = name, .requester = caller};
+	struct imp_ld_tree_options options = {.symbols = symbols};
 	struct imp_ld_tree *t = imp_arena_alloc(&arena, sizeof(*t));
 
 	assert_int_equal(imp_ld_tree_open(&w->process, &req, &options, t, NULL), 0);
@@ -138,9 +140,9 @@ static void check(const struct imp_ld_search *s, const char *want)
 	size_t i;
 
 	for (i = 0; i < s->tried.n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %s %s", i ? "; " : "",
-			 imp_ld_origin_name(s->tried.v[i].origin), imp_ld_result_name(s->tried.v[i].result),
-			 s->tried.v[i].path);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %s %s",
+			 i ? "; " : "", imp_ld_origin_name(s->tried.v[i].origin),
+			 imp_ld_result_name(s->tried.v[i].result), s->tried.v[i].path);
 	assert_string_equal(text, want);
 }
 
@@ -177,7 +179,8 @@ static void test_slash(void **state)
 	check(open_as(w, "/opt/a.so", NULL, false)->searches.v[0], "direct opened /opt/a.so");
 	check(open_as(w, "/opt/none.so", NULL, false)->searches.v[0], "direct absent /opt/none.so");
 	check(open_as(w, "./b.so", NULL, false)->searches.v[0], "direct opened ./b.so");
-	assert_string_equal(imp_ld_process_match(&w->process, "b.so", 0, NULL)->file, "/work/./b.so");
+	assert_string_equal(imp_ld_process_match(&w->process, "b.so", 0, NULL)->file,
+			    "/work/./b.so");
 }
 
 /*
@@ -192,8 +195,9 @@ static void test_order(void **state)
 	w->process.library_path = "/env:/env2";
 	directory(w, "/env2");
 	OBJECT(w, "/bin/prog", .rpath = "/progpath");
-	OBJECT(w, "/opt/rpath.so", .needed = { "libx.so" }, .rpath = "/rpath:$ORIGIN/sub");
-	OBJECT(w, "/opt/runpath.so", .needed = { "liby.so" }, .runpath = "/runpath", .rpath = "/never");
+	OBJECT(w, "/opt/rpath.so", .needed = {"libx.so"}, .rpath = "/rpath:$ORIGIN/sub");
+	OBJECT(w, "/opt/runpath.so", .needed = {"liby.so"}, .runpath = "/runpath",
+	       .rpath = "/never");
 	directory(w, "/progpath");
 	directory(w, "/rpath");
 	directory(w, "/runpath");
@@ -205,15 +209,16 @@ static void test_order(void **state)
 	OBJECT(w, "/usr/lib/liby.so", .soname = "liby.so");
 	start(w);
 	s = open_as(w, "/opt/rpath.so", NULL, false)->searches.v[1];
-	check(s, "rpath absent /rpath/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /rpath/libx.so; "
-		 "rpath absent /opt/sub/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /opt/sub/libx.so; "
-		 "rpath absent /progpath/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /progpath/libx.so; "
-		 "ld_library_path absent /env/glibc-hwcaps/x86-64-v2/libx.so; ld_library_path absent /env/libx.so; "
-		 "ld_library_path absent /env2/glibc-hwcaps/x86-64-v2/libx.so; ld_library_path absent /env2/libx.so; "
-		 "cache absent /cached/libx.so; "
-		 "default absent /lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2/libx.so; "
-		 "default absent /lib/x86_64-linux-gnu/libx.so; "
-		 "default absent /usr/lib/glibc-hwcaps/x86-64-v2/libx.so; default opened /usr/lib/libx.so");
+	check(s,
+	      "rpath absent /rpath/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /rpath/libx.so; "
+	      "rpath absent /opt/sub/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /opt/sub/libx.so; "
+	      "rpath absent /progpath/glibc-hwcaps/x86-64-v2/libx.so; rpath absent /progpath/libx.so; "
+	      "ld_library_path absent /env/glibc-hwcaps/x86-64-v2/libx.so; ld_library_path absent /env/libx.so; "
+	      "ld_library_path absent /env2/glibc-hwcaps/x86-64-v2/libx.so; ld_library_path absent /env2/libx.so; "
+	      "cache absent /cached/libx.so; "
+	      "default absent /lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2/libx.so; "
+	      "default absent /lib/x86_64-linux-gnu/libx.so; "
+	      "default absent /usr/lib/glibc-hwcaps/x86-64-v2/libx.so; default opened /usr/lib/libx.so");
 	assert_string_equal(s->tried.v[2].entry, "$ORIGIN/sub");
 	assert_string_equal(s->tried.v[2].of->name, "/opt/rpath.so");
 	assert_string_equal(s->tried.v[4].of->name, "");
@@ -221,9 +226,10 @@ static void test_order(void **state)
 	assert_false(s->tried.v[1].in_subdir);
 	/* The second time it is known which directories exist. */
 	s = open_as(w, "/opt/runpath.so", NULL, false)->searches.v[1];
-	check(s, "ld_library_path absent /env/liby.so; ld_library_path absent /env2/liby.so; "
-		 "runpath absent /runpath/glibc-hwcaps/x86-64-v2/liby.so; runpath absent /runpath/liby.so; "
-		 "default absent /lib/x86_64-linux-gnu/liby.so; default opened /usr/lib/liby.so");
+	check(s,
+	      "ld_library_path absent /env/liby.so; ld_library_path absent /env2/liby.so; "
+	      "runpath absent /runpath/glibc-hwcaps/x86-64-v2/liby.so; runpath absent /runpath/liby.so; "
+	      "default absent /lib/x86_64-linux-gnu/liby.so; default opened /usr/lib/liby.so");
 	assert_int_equal(s->skipped.n, 1);
 	assert_string_equal(s->skipped.v[0].path, "/never");
 	assert_string_equal(s->skipped.v[0].reason, "its RUNPATH takes the place of its RPATH");
@@ -236,9 +242,9 @@ static void test_runpath_is_not_inherited(void **state)
 	struct imp_ld_tree *t;
 
 	OBJECT(w, "/bin/prog");
-	OBJECT(w, "/opt/run.so", .needed = { "libb.so" }, .runpath = "$ORIGIN/lib");
-	OBJECT(w, "/opt/rp.so", .needed = { "libb.so" }, .rpath = "$ORIGIN/lib");
-	OBJECT(w, "/opt/lib/libb.so", .needed = { "libc_.so" });
+	OBJECT(w, "/opt/run.so", .needed = {"libb.so"}, .runpath = "$ORIGIN/lib");
+	OBJECT(w, "/opt/rp.so", .needed = {"libb.so"}, .rpath = "$ORIGIN/lib");
+	OBJECT(w, "/opt/lib/libb.so", .needed = {"libc_.so"});
 	OBJECT(w, "/opt/lib/libc_.so", .soname = "libc_.so");
 	start(w);
 	t = open_as(w, "/opt/run.so", NULL, false);
@@ -247,7 +253,8 @@ static void test_runpath_is_not_inherited(void **state)
 	assert_string_equal(t->failed->requester->name, "/opt/lib/libb.so");
 	/* A needs B needs C */
 	assert_string_equal(t->failed->requester->loader->name, "/opt/run.so");
-	assert_string_equal(t->failed->error, "cannot open shared object file: No such file or directory");
+	assert_string_equal(t->failed->error,
+			    "cannot open shared object file: No such file or directory");
 	/* What failed is not loaded. */
 	assert_null(imp_ld_process_match(&w->process, "/opt/run.so", 0, NULL));
 	t = open_as(w, "/opt/rp.so", NULL, false);
@@ -268,7 +275,8 @@ static void test_secure(void **state)
 	directory(w, "/trusted");
 	start(w);
 	t = open_as(w, "libx.so", NULL, false);
-	assert_string_equal(t->searches.v[0]->tried.v[0].path, "/trusted/glibc-hwcaps/x86-64-v2/libx.so");
+	assert_string_equal(t->searches.v[0]->tried.v[0].path,
+			    "/trusted/glibc-hwcaps/x86-64-v2/libx.so");
 	assert_int_equal(t->searches.v[0]->skipped.n, 2);
 	assert_string_equal(t->searches.v[0]->skipped.v[0].path, "/env");
 	assert_string_equal(t->searches.v[0]->skipped.v[1].path, "$ORIGIN/lib");
@@ -282,7 +290,7 @@ static void test_no_default_libraries(void **state)
 	const struct imp_ld_search *s;
 
 	OBJECT(w, "/bin/prog");
-	OBJECT(w, "/opt/a.so", .needed = { "libx.so" }, .flags_1 = DF_1_NODEFLIB);
+	OBJECT(w, "/opt/a.so", .needed = {"libx.so"}, .flags_1 = DF_1_NODEFLIB);
 	OBJECT(w, "/usr/lib/libx.so", .soname = "libx.so");
 	cached(w, "libx.so", "/usr/lib/libx.so");
 	start(w);
@@ -291,7 +299,7 @@ static void test_no_default_libraries(void **state)
 	assert_int_equal(s->skipped.n, 3);
 	assert_int_equal(s->skipped.v[0].origin, IMP_LD_CACHE);
 	/* One from another directory of ld.so.conf counts. */
-	OBJECT(w, "/opt/a2.so", .needed = { "libz.so" }, .flags_1 = DF_1_NODEFLIB);
+	OBJECT(w, "/opt/a2.so", .needed = {"libz.so"}, .flags_1 = DF_1_NODEFLIB);
 	OBJECT(w, "/usr/local/lib/libz.so", .soname = "libz.so");
 	cached(w, "libz.so", "/usr/local/lib/libz.so");
 	assert_non_null(open_as(w, "/opt/a2.so", NULL, false)->object);
@@ -306,7 +314,7 @@ static void test_loaded_before(void **state)
 	OBJECT(w, "/bin/prog");
 	OBJECT(w, "/one/libx.so", .soname = "libx.so.1");
 	OBJECT(w, "/two/libx.so.1", .soname = "libx.so.1");
-	OBJECT(w, "/opt/user.so", .needed = { "libx.so.1" }, .runpath = "/two");
+	OBJECT(w, "/opt/user.so", .needed = {"libx.so.1"}, .runpath = "/two");
 	start(w);
 	open_as(w, "/one/libx.so", NULL, false);
 	s = open_as(w, "/opt/user.so", NULL, false)->searches.v[1];
@@ -327,14 +335,14 @@ static void test_copies_passed_over(void **state)
 
 	w->process.library_path = "/old";
 	OBJECT(w, "/bin/prog");
-	OBJECT(w, "/old/libx.so.1", .soname = "libx.so.1", .versions = { "X_1" },
-	       .symbols = { { .name = "x", .version = "X_1", .defined = true } });
-	OBJECT(w, "/usr/lib/libx.so.1", .soname = "libx.so.1", .versions = { "X_1", "X_2" },
-	       .symbols = { { .name = "x", .version = "X_2", .defined = true } });
-	OBJECT(w, "/opt/user.so", .needed = { "libx.so.1" },
-	       .symbols = { { .name = "x", .version = "X_2", .file = "libx.so.1" },
-			    { .name = "y" },
-			    { .name = "z", .weak = true } });
+	OBJECT(w, "/old/libx.so.1", .soname = "libx.so.1", .versions = {"X_1"},
+	       .symbols = {{.name = "x", .version = "X_1", .defined = true}});
+	OBJECT(w, "/usr/lib/libx.so.1", .soname = "libx.so.1", .versions = {"X_1", "X_2"},
+	       .symbols = {{.name = "x", .version = "X_2", .defined = true}});
+	OBJECT(w, "/opt/user.so", .needed = {"libx.so.1"},
+	       .symbols = {{.name = "x", .version = "X_2", .file = "libx.so.1"},
+			   {.name = "y"},
+			   {.name = "z", .weak = true}});
 	cached(w, "libx.so.1", "/usr/lib/libx.so.1");
 	start(w);
 	t = open_as(w, "/opt/user.so", NULL, true);
@@ -359,17 +367,18 @@ static void test_copies_passed_over(void **state)
 static void test_scope(void **state)
 {
 	struct world *w = *state;
-	struct imp_ld_request req = { .name = "/opt/libpython.so" };
-	struct imp_ld_tree_options options = { .symbols = true };
+	struct imp_ld_request req = {.name = "/opt/libpython.so"};
+	struct imp_ld_tree_options options = {.symbols = true};
 	struct imp_ld_tree t;
 
-	OBJECT(w, "/bin/prog", .symbols = { { .name = "of_program", .defined = true } });
-	OBJECT(w, "/opt/libpython.so", .symbols = { { .name = "PyErr", .defined = true } });
-	OBJECT(w, "/opt/ext.so", .symbols = { { .name = "PyErr" }, { .name = "of_program" } });
+	OBJECT(w, "/bin/prog", .symbols = {{.name = "of_program", .defined = true}});
+	OBJECT(w, "/opt/libpython.so", .symbols = {{.name = "PyErr", .defined = true}});
+	OBJECT(w, "/opt/ext.so", .symbols = {{.name = "PyErr"}, {.name = "of_program"}});
 	start(w);
 	assert_int_equal(imp_ld_tree_open(&w->process, &req, &options, &t, NULL), 0);
 	assert_int_equal(open_as(w, "/opt/ext.so", NULL, true)->undefined.n, 1);
-	imp_ld_process_remove(&w->process, imp_ld_process_match(&w->process, "/opt/ext.so", 0, NULL));
+	imp_ld_process_remove(&w->process,
+			      imp_ld_process_match(&w->process, "/opt/ext.so", 0, NULL));
 	options.global = true;
 	assert_int_equal(imp_ld_tree_open(&w->process, &req, &options, &t, NULL), 0);
 	assert_int_equal(open_as(w, "/opt/ext.so", NULL, true)->undefined.n, 0);
@@ -385,7 +394,8 @@ static void test_bad_files(void **state)
 	OBJECT(w, "/bad/libx.so", .machine = EM_AARCH64);
 	OBJECT(w, "/bad/liby.so", .bits = 32);
 	imp_ld_disk_record(&w->disk, "/bad/libz.so", -EACCES, 0, 0, 0, NULL, 0);
-	file(w, "/bad/libt.so", "<html><head><title>404 Not Found</title></head><body>not found</body></html>", 76);
+	file(w, "/bad/libt.so",
+	     "<html><head><title>404 Not Found</title></head><body>not found</body></html>", 76);
 	OBJECT(w, "/worse/none.so");
 	OBJECT(w, "/good/libx.so");
 	OBJECT(w, "/good/libz.so");
@@ -417,15 +427,16 @@ static void test_not_known(void **state)
 	w->everything_known = false;
 	w->process.library_path = "/env";
 	OBJECT(w, "/bin/prog");
-	OBJECT(w, "/opt/a.so", .needed = { "libx.so", "libk.so" }, .runpath = "$ORIGIN/lib");
+	OBJECT(w, "/opt/a.so", .needed = {"libx.so", "libk.so"}, .runpath = "$ORIGIN/lib");
 	OBJECT(w, "/opt/lib/libk.so");
 	imp_ld_disk_record(&w->disk, "/env/libk.so", -ENOENT, 0, 0, 0, NULL, 0);
 	start(w);
 	t = open_as(w, "/opt/a.so", NULL, false);
 	assert_true(t->unknown);
 	assert_null(t->failed->error);
-	check(t->searches.v[1], "ld_library_path skipped /env/libx.so; runpath skipped /opt/lib/libx.so; "
-				"default skipped /lib/x86_64-linux-gnu/libx.so; default skipped /usr/lib/libx.so");
+	check(t->searches.v[1],
+	      "ld_library_path skipped /env/libx.so; runpath skipped /opt/lib/libx.so; "
+	      "default skipped /lib/x86_64-linux-gnu/libx.so; default skipped /usr/lib/libx.so");
 	/* This one is: what comes before it in the order is known. */
 	assert_false(t->searches.v[2]->unknown);
 	assert_string_equal(t->searches.v[2]->object->name, "/opt/lib/libk.so");
@@ -436,16 +447,16 @@ static void test_tokens(void **state)
 	static const struct {
 		const char *text, *value;
 	} cases[] = {
-		{ "/plain", "/plain" },
-		{ "$ORIGIN", "/opt/x" },
-		{ "${ORIGIN}/lib", "/opt/x/lib" },
-		{ "/a/$LIB/b", "/a/lib/x86_64-linux-gnu/b" },
-		{ "$PLATFORM", "x86_64" },
-		{ "$ORIGINAL", "$ORIGINAL" },
-		{ "${ORIGIN", "${ORIGIN" },
-		{ "$", "$" },
-		{ "a$b", "a$b" },
-		{ "$ORIGIN$ORIGIN", "/opt/x/opt/x" },
+		{"/plain", "/plain"},
+		{"$ORIGIN", "/opt/x"},
+		{"${ORIGIN}/lib", "/opt/x/lib"},
+		{"/a/$LIB/b", "/a/lib/x86_64-linux-gnu/b"},
+		{"$PLATFORM", "x86_64"},
+		{"$ORIGINAL", "$ORIGINAL"},
+		{"${ORIGIN", "${ORIGIN"},
+		{"$", "$"},
+		{"a$b", "a$b"},
+		{"$ORIGIN$ORIGIN", "/opt/x/opt/x"},
 	};
 	struct world *w = *state;
 	const struct imp_ld_object *o;
@@ -456,7 +467,8 @@ static void test_tokens(void **state)
 	start(w);
 	o = open_as(w, "/opt/x/a.so", NULL, false)->object;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_string_equal(imp_ld_process_expand(&w->process, o, cases[i].text), cases[i].value);
+		assert_string_equal(imp_ld_process_expand(&w->process, o, cases[i].text),
+				    cases[i].value);
 	w->system.platform = NULL;
 	assert_null(imp_ld_process_expand(&w->process, o, "/x/$PLATFORM"));
 	w->process.secure = true;
@@ -468,7 +480,7 @@ static void test_tokens(void **state)
 static void test_bad_requests(void **state)
 {
 	struct world *w = *state;
-	struct imp_ld_request req = { .name = "", .dlopen = true };
+	struct imp_ld_request req = {.name = "", .dlopen = true};
 	struct imp_ld_search s;
 	struct imp_error err;
 
@@ -486,8 +498,8 @@ static void test_circles(void **state)
 	struct imp_ld_tree *t;
 
 	OBJECT(w, "/bin/prog");
-	OBJECT(w, "/usr/lib/a.so", .needed = { "a.so", "b.so" }, .soname = "a.so");
-	OBJECT(w, "/usr/lib/b.so", .needed = { "a.so", "b.so" }, .soname = "b.so");
+	OBJECT(w, "/usr/lib/a.so", .needed = {"a.so", "b.so"}, .soname = "a.so");
+	OBJECT(w, "/usr/lib/b.so", .needed = {"a.so", "b.so"}, .soname = "b.so");
 	start(w);
 	t = open_as(w, "a.so", NULL, true);
 	assert_int_equal(t->objects.n, 2);
