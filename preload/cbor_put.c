@@ -19,6 +19,7 @@ enum {
 
 #define MAP_ITEMS_MAX	(2 * 23) /* pairs that fit into the one-byte head */
 #define ARRAY_ITEMS_MAX 65535
+#define ARRAY_HEAD_MAX	3
 
 void imp_cbor_init(struct imp_cbor *c, void *buf, size_t size)
 {
@@ -184,18 +185,27 @@ void imp_cbor_map_end(struct imp_cbor *c)
 
 void imp_cbor_array_begin(struct imp_cbor *c)
 {
-	open_item(c, 3);
+	open_item(c, ARRAY_HEAD_MAX);
 }
 
+/* Most are short: then what was put moves down, to where a one-byte head ends. */
 void imp_cbor_array_end(struct imp_cbor *c)
 {
 	uint32_t items;
 	uint8_t *head = close_item(c, &items);
+	size_t len;
 
 	if (!head)
 		return;
 	if (items > ARRAY_ITEMS_MAX) {
 		c->overflow = true;
+		return;
+	}
+	if (items < 24) {
+		len = c->len - (size_t)(head - c->buf) - ARRAY_HEAD_MAX;
+		*head = (uint8_t)(MAJOR_ARRAY << 5 | items);
+		memmove(head + 1, head + ARRAY_HEAD_MAX, len);
+		c->len -= ARRAY_HEAD_MAX - 1;
 		return;
 	}
 	head[0] = ARRAY_2_BYTES;

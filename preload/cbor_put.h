@@ -13,8 +13,8 @@
  * something did not fit, @overflow stays set, nothing more is written, and the caller drops the item.
  *
  * Maps and arrays have definite lengths, though their length is known only at their end: the
- * encoder counts what is put into them and fills the length in when they are closed. A map takes a
- * one-byte head (at most 23 pairs), an array a three-byte head (at most 65535 items).
+ * encoder counts what is put into them and fills the length in when they are closed. A map has at most
+ * 23 pairs, an array at most 65535 items. A closed array of few items moves: no offset into it stays true.
  */
 struct imp_cbor {
 	uint8_t *buf; /* borrowed */

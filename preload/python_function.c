@@ -2,6 +2,7 @@
 #include "python_function.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "python_interpreter.h"
 #include "poison.h"
@@ -198,6 +199,28 @@ static PyObject *refuse(PyObject *type, PyObject *args, PyObject *kwargs)
 	return NULL;
 }
 
+/*
+ * <class 'function'>, and not 'builtins.function': a spec's name has to have the module in it, and repr()
+ * shows tp_name, the first of a type's fields behind the PyVarObject head.
+ */
+static void shorten_name(const struct imp_python_api *py, PyObject *type, const char *name)
+{
+	char *at = (char *)type + py->types.object_size + sizeof(ssize_t);
+	const char *tp_name;
+	int overflow;
+	PyObject *basicsize = imp_python_attr(py, type, "__basicsize__");
+
+	/* In a type the itemsize and the size of its objects follow: if that is so, this is tp_name. */
+	memcpy(&tp_name, at, sizeof(tp_name));
+	if (basicsize && py->PyLong_AsLongLongAndOverflow(basicsize, &overflow) ==
+				 *(ssize_t *)(at + sizeof(tp_name)) &&
+	    strcmp(tp_name, name) == 0) {
+		tp_name += strcspn(tp_name, ".") + 1;
+		memcpy(at, &tp_name, sizeof(tp_name));
+	}
+	imp_python_drop(py, basicsize);
+}
+
 PyObject *imp_function_type(const struct imp_python_api *py)
 {
 	/* CPython goes on to use these: PyType_FromSpec() copies the spec and the members only. */
@@ -241,7 +264,9 @@ PyObject *imp_function_type(const struct imp_python_api *py)
 		spec.flags |= TPFLAGS_HAVE_VECTORCALL;
 	}
 	type = py->PyType_FromSpec(&spec);
-	if (!type)
+	if (type)
+		shorten_name(py, type, spec.name);
+	else
 		py->PyErr_Clear();
 	return type;
 }

@@ -77,6 +77,8 @@ static struct node *new_node(struct search *s, const struct imp_attempt *at,
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
 	n->c.module = at ? at->name : e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
+	if (!n->c.module && e)
+		n->c.module = imp_judge_runpy_module(&n->c);
 	if (!n->c.module)
 		n->c.module = "";	/* imp_judge() makes it NULL in the finding */
 	return n;
@@ -326,6 +328,29 @@ static struct node *from_child(struct search *s, const struct node *n)
 	return NULL;
 }
 
+/*
+ * Does an exception follow from the one in its __context__? "raise ... from" says so. Without it, what
+ * was raised in the handler may be unrelated: a KeyError of code that runs instead.
+ */
+static bool follows(const struct node *n, const struct node *from)
+{
+	static const char *const accidents[] = { "KeyError", "IndexError", "AttributeError", "TypeError",
+						 "NameError", "ValueError", "ZeroDivisionError", "OSError",
+						 "FileNotFoundError", "PermissionError", "AssertionError",
+						 "UnboundLocalError", "UnicodeDecodeError" };
+	const struct imp_exception *e = n->c.exception;
+	const struct imp_attempt *outer = from->c.attempt;
+
+	if (e->cause || is_import_error(e) || is_exit(e) || mentions(n->c.a, e, from))
+		return true;
+	if (e->where.file && outer->frame.file && strcmp(e->where.file, outer->frame.file))
+		return false;	/* raised deeper, by what the handler called */
+	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
+		if (!strcmp(text(e->type), accidents[i]))
+			return e->suppress_context;	/* "raise ValueError(...) from None" is meant */
+	return true;
+}
+
 struct path_up {
 	IMP_VEC(struct imp_step_up) steps;	/* from the surface to the root */
 };
@@ -366,7 +391,7 @@ static struct node *unattempted(struct search *s, const struct node *n)
 static struct node *root_of(struct search *s, struct node *n, struct path_up *up, int depth)
 {
 	const struct imp_exception *e = n->c.exception;
-	bool not_found = n->c.attempt && imp_judge_not_found(&n->c);
+	bool not_found = imp_judge_not_found(&n->c);
 	struct node *m;
 
 	if (depth > DEPTH_MAX || !e)
@@ -388,7 +413,7 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
 	     x = x->cause ? x->cause : x->context) {
 		m = find_exception(s, x, n->c.time_ns);
-		if (!m || m == n)
+		if (!m || m == n || !follows(n, m))
 			continue;
 		/* Two modules tried one after the other: each is missing on its own account. */
 		if (not_found && !broken(root_of(s, m, &(struct path_up){ 0 }, depth + 1)))
@@ -486,6 +511,8 @@ static bool concerns_import(struct search *s, struct node *n)
 		return true;
 	if (is_exit(n->c.exception))
 		return false;
+	if (imp_judge_not_found(&n->c))
+		return true;	/* "python -m nosuch": runpy looked for it without importing it */
 	judge(n);
 	return is_import_error(n->c.exception) || n->c.f->cause != IMP_CAUSE_UNKNOWN;
 }
@@ -548,9 +575,16 @@ static void follow_exit_status(struct search *s)
 	const struct imp_image *image = s->image;
 	struct node *last;
 
-	if (image->uncaught.n || image->sys_exits.n || !image->code_known || !image->code || !s->nodes.n)
+	if (image->uncaught.n || !image->code_known || !image->code || !s->nodes.n)
 		return;
+	for (size_t i = 0; i < image->sys_exits.n; i++)
+		if (!imp_case_has(image->sys_exits.v[i]->frame.file, "/multiprocessing/"))
+			return;		/* it left on purpose, and said what it was handling */
 	last = s->nodes.v[s->nodes.n - 1];
+	/* No Python comes up without it; what fails afterwards is the attempt to tell so. */
+	for (size_t i = 0; i < s->nodes.n; i++)
+		if (!strcmp(s->nodes.v[i]->c.module, "encodings"))
+			last = s->nodes.v[i];
 	if (last->c.time_ns + EXIT_WINDOW_NS < image->end_ns)
 		return;
 	for (size_t i = image->attempts.n; i-- > 0;) {
@@ -558,7 +592,7 @@ static void follow_exit_status(struct search *s)
 
 		if (at->begin_ns <= last->c.time_ns)
 			break;
-		if (!imp_case_stdlib(&last->c, at->origin))
+		if (at->origin && !imp_case_stdlib(&last->c, at->origin))
 			return;
 	}
 	if (asked_from_c(last) || in_worker(last) || imp_handler_leaves(&last->c))

@@ -53,14 +53,25 @@ static const char *absolute(const struct imp_case *c, const struct imp_frame *wh
 				name + dots);
 }
 
+/* "from pkg import *", where __all__ names what is not there, fails with an AttributeError. */
+static bool is_star(const struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+
+	return e->type && !strcmp(e->type, "AttributeError") && imp_case_has(e->message, "has no attribute") &&
+	       imp_case_has(line_of(c, &e->where), "import *");
+}
+
 const char *imp_from_clause_module(const struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 	const char *line;
 	size_t len;
 
-	if (!e || !imp_case_has(e->message, "cannot import name"))
+	if (!e)
 		return NULL;
+	if (!imp_case_has(e->message, "cannot import name"))
+		return is_star(c) ? imp_case_quoted(c, e->message, "module ") : NULL;
 	if (e->name)
 		return e->name;
 	line = line_of(c, &e->where);
@@ -78,7 +89,9 @@ const char *imp_from_clause_name(const struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 
-	if (!e || !imp_case_has(e->message, "cannot import name"))
+	if (!e)
 		return NULL;
-	return e->name_from ? e->name_from : imp_case_quoted(c, e->message, "cannot import name");
+	if (imp_case_has(e->message, "cannot import name"))
+		return e->name_from ? e->name_from : imp_case_quoted(c, e->message, "cannot import name");
+	return is_star(c) ? imp_case_quoted(c, e->message, "has no attribute ") : NULL;
 }

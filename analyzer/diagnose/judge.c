@@ -5,10 +5,28 @@
 
 #include "path_origin.h"
 
+const char *imp_judge_runpy_module(const struct imp_case *c)
+{
+	static const char missing[] = "No module named ";
+	const struct imp_exception *e = c->exception;
+	const char *name;
+
+	if (!e || !e->type || strcmp(e->type, "runpy._Error") || !e->message)
+		return NULL;
+	name = strstr(e->message, missing);
+	if (!name)
+		return imp_case_quoted(c, e->message, "Error while finding module specification for ");
+	name += sizeof(missing) - 1;
+	name += strspn(name, "'");
+	return imp_arena_strndup(c->a, name, strcspn(name, "';: "));
+}
+
 bool imp_judge_not_found(const struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 
+	if (imp_judge_runpy_module(c))
+		return true;
 	if (!e || !e->type || strcmp(e->type, "ModuleNotFoundError") || c->extension || e->where.file)
 		return false;
 	if (!c->attempt)
@@ -127,8 +145,11 @@ void imp_judge_unknown(struct imp_case *c)
 	f->optional = !c->extension;
 	if (!f->path && c->extension)
 		f->path = c->extension->path;
-	if (!f->path && e->where.file && e->where.file[0] != '<')
-		f->path = e->where.file;	/* "<string>", "<stdin>" are no files */
+	if (!f->path && e->path)
+		f->path = e->path;
+	/* "<string>" and "<frozen os>" are no files; what the library raised was for the module's own code. */
+	if (!f->path && e->where.file && e->where.file[0] != '<' && !imp_case_stdlib(c, e->where.file))
+		f->path = e->where.file;
 	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->searched.n; i++)
 		if (c->attempt->searched.v[i].result == IMP_SEARCH_FOUND)
 			f->path = source_in(c, c->attempt->searched.v[i].entry);
@@ -141,15 +162,11 @@ void imp_judge_unknown(struct imp_case *c)
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
 					      e->message ? e->message : e->type);
-	else if (e->where.file)
-		f->summary = imp_arena_printf(c->a, "%s failed in code of its own: %s was raised at %s:%u",
-					      *c->module ? c->module : "An import",
-					      e->type ? e->type : "an exception", e->where.file,
-					      e->where.line);
 	else
-		f->summary = imp_arena_printf(c->a, "Importing %s failed with %s, for a reason that was not seen",
-					      *c->module ? c->module : "a module",
-					      e->type ? e->type : "an exception");
+		f->summary = imp_arena_printf(c->a, "The code of %s raised %s%s%s",
+					      *c->module ? c->module : f->path ? f->path : "the program",
+					      e->type ? e->type : "an exception", e->message && *e->message ? ": " : "",
+					      e->message ? e->message : "");
 }
 
 /*
@@ -198,7 +215,7 @@ static bool judge_absent(struct imp_case *c)
 	static bool (*const rules[])(struct imp_case *) = {
 		imp_judge_blocked, imp_judge_candidates, imp_judge_not_a_package,
 		imp_judge_stacked_copies, imp_judge_claims, imp_judge_stdlib,
-		imp_judge_elsewhere,
+		imp_judge_home, imp_judge_elsewhere,
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)

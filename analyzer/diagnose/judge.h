@@ -16,6 +16,7 @@ bool imp_judge_not_a_package(struct imp_case *c);
 bool imp_judge_stacked_copies(struct imp_case *c);
 bool imp_judge_claims(struct imp_case *c);
 bool imp_judge_stdlib(struct imp_case *c);
+bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
 
@@ -36,6 +37,9 @@ void imp_judge(struct imp_case *c);
 
 /* imp_judge_not_found - did the search end without a module (the exception is the finder's own)? */
 bool imp_judge_not_found(const struct imp_case *c);
+
+/* imp_judge_runpy_module - MODULE of a "python -m MODULE" that runpy did not find; NULL: it is no such error */
+const char *imp_judge_runpy_module(const struct imp_case *c);
 
 /* imp_remedy, imp_rule_out - the last two parts of a finding, by its cause and evidence */
 void imp_remedy(struct imp_case *c);

@@ -268,6 +268,16 @@ static const char *later_copy(const struct imp_case *c, const char *entry, const
 	return NULL;
 }
 
+/* Does the code that asked bear the name of a standard module, and lie outside of the standard library? */
+static bool taken_from_elsewhere(const struct imp_case *c)
+{
+	const struct imp_frame *where = &c->exception->where;
+
+	return where->file && where->file[0] == '/' && where->module && strcmp(where->module, "__main__") &&
+	       imp_package_is_stdlib(where->module, NULL) && c->py && c->py->stdlib &&
+	       !imp_case_stdlib(c, where->file);
+}
+
 bool imp_judge_shadowed(struct imp_case *c)
 {
 	const char *module = subject(c), *top, *file, *entry, *other;
@@ -277,8 +287,11 @@ bool imp_judge_shadowed(struct imp_case *c)
 
 	if (!module)
 		return false;
+	/* A copy of the standard library's module from elsewhere asks for what this Python's parts have not. */
+	if (taken_from_elsewhere(c))
+		module = c->exception->where.module;
 	top = imp_arena_strndup(c->a, module, strcspn(module, "."));
-	file = f->path ? f->path : file_of(c, top);
+	file = f->path ? f->path : module == c->exception->where.module ? c->exception->where.file : file_of(c, top);
 	if (!file || file[0] != '/')
 		return false;
 	stdlib = imp_package_is_stdlib(top, NULL) && !imp_case_stdlib(c, file);

@@ -345,13 +345,25 @@ static const char *unreadable_package(struct imp_case *c, const char *module)
 	return NULL;
 }
 
+/* A directory without __init__.py that the finder took for a namespace package. */
+static const char *namespace_directory(const struct imp_case *c, const char *module)
+{
+	const struct imp_attempt *at = imp_case_loaded(c, module);
+	const char *dot = strrchr(module, '.');
+
+	for (size_t i = 0; at && i < at->searched.n; i++)
+		if (at->searched.v[i].result == IMP_SEARCH_NAMESPACE)
+			return imp_case_join(c, at->searched.v[i].entry, dot ? dot + 1 : module);
+	return NULL;
+}
+
 bool imp_judge_attribute(struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 	struct imp_finding *f = c->f;
 	const char *name, *file, *dir, *module;
 
-	if (!imp_case_has(e->message, "cannot import name"))
+	if (!imp_from_clause_name(c))
 		return false;
 	name = imp_from_clause_name(c);
 	module = imp_from_clause_module(c);
@@ -376,9 +388,16 @@ bool imp_judge_attribute(struct imp_case *c)
 		return true;
 	}
 	f->cause = IMP_CAUSE_MISSING_ATTRIBUTE;
-	f->summary = imp_arena_printf(c->a, "%s is there, and has no %s", f->module, name ? name : "such name");
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module,
-			     file ? file : "a directory without __init__.py (a namespace package)");
+	dir = file ? NULL : namespace_directory(c, f->module);
+	f->path = file ? file : dir;
+	f->summary = imp_arena_printf(c->a, dir ? "%s is only a directory without __init__.py here, and has no %s"
+						: "%s is there, and has no %s",
+				      f->module, name ? name : "such name");
+	if (dir)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
+				     dir, f->module);
+	else if (file)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);
 	for (size_t i = 0; file && imp_case_sys_path(c) && i < imp_case_sys_path(c)->path.n; i++) {
 		struct imp_distribution dist;
 

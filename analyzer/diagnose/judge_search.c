@@ -282,7 +282,7 @@ bool imp_judge_candidates(struct imp_case *c)
 	const struct imp_entry *entry = NULL;
 	const struct imp_candidate *candidate = NULL;
 
-	if (!c->snapshot)
+	if (!c->snapshot || strchr(c->module, '/'))
 		return false;
 	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
@@ -305,6 +305,15 @@ bool imp_judge_candidates(struct imp_case *c)
 	return true;
 }
 
+/* Is it the file that the program was started with? */
+static bool is_script(const struct imp_case *c, const char *path)
+{
+	for (size_t i = 1; i < c->image->argv.n; i++)
+		if (c->image->argv.v[i][0] != '-')
+			return !strcmp(imp_case_directory(c, c->image->argv.v[i]), path);
+	return false;
+}
+
 bool imp_judge_not_a_package(struct imp_case *c)
 {
 	const char *parent = imp_case_parent(c);
@@ -317,7 +326,16 @@ bool imp_judge_not_a_package(struct imp_case *c)
 							     : at ? at->origin : NULL;
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is no package but a single module%s%s", parent,
 			     c->f->path ? ", from " : "", c->f->path ? c->f->path : "");
-	return imp_judge_shadowed(c);
+	if (imp_judge_shadowed(c))
+		return true;
+	if (!c->f->path || (!is_script(c, c->f->path) && !imp_package_is_translated(parent)))
+		return false;
+	/* requests.py, which wants requests.adapters: the package was meant, though it is not there either. */
+	c->f->cause = IMP_CAUSE_SHADOWED;
+	c->f->module = parent;
+	c->f->summary = imp_arena_printf(c->a, "%s took the name of the package %s", c->f->path, parent);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the package itself is in no directory of the search path");
+	return true;
 }
 
 /* "pkg/_native.cpython-311-x86_64-linux-gnu.so": is this line of a RECORD a file of the very module? */
@@ -490,6 +508,33 @@ bool imp_judge_blocked(struct imp_case *c)
 	return true;
 }
 
+/* PYTHONHOME sends an interpreter to a standard library that is not its own, or is none. */
+bool imp_judge_home(struct imp_case *c)
+{
+	const char *home = imp_record_env(c->image, "PYTHONHOME"), *exe = c->image->exe, *own;
+	struct imp_finding *f = c->f;
+	unsigned int major, minor;
+	const char *slash = exe ? strrchr(exe, '/') : NULL;
+
+	if (!home || !*home || imp_case_parent(c) || !imp_package_is_stdlib(c->module, NULL) ||
+	    imp_case_flag(c, "ignore_environment") || !slash || !imp_case_version(c, &major, &minor))
+		return false;
+	own = imp_arena_printf(c->a, "%.*s/../lib/python%u.%u", (int)(slash - exe), exe, major, minor);
+	imp_host_realpath(c->host, c->a, own, &own);
+	f->cause = IMP_CAUSE_INSTALLED_ELSEWHERE;
+	f->path = imp_case_join(c, own, imp_arena_printf(c->a, "%s/__init__.py", c->module));
+	if (imp_host_exists(c->host, f->path) != 1)
+		f->path = imp_case_join(c, own, imp_arena_printf(c->a, "%s.py", c->module));
+	if (imp_host_exists(c->host, f->path) != 1)
+		f->path = NULL;
+	f->summary = imp_arena_printf(c->a, "%s is a part of the standard library, and PYTHONHOME (%s) sends this Python to a place that has it not",
+				      c->module, home);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "PYTHONHOME is %s", home);
+	if (f->path)
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s exists", f->path);
+	return true;
+}
+
 /* What the name itself tells: another version's, another system's, Python 2's. */
 static void say_name(struct imp_case *c)
 {
@@ -497,6 +542,8 @@ static void say_name(struct imp_case *c)
 	const char *debian = imp_package_stdlib_debian(c->module);
 	int since, removed;
 
+	if (strchr(c->module, '/'))
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "\"%s\" is a path and no module's name: parts of a name are joined by dots", c->module);
 	if (successor)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is Python 2's name for %s", c->module, successor);
 	if (!imp_package_stdlib_range(c->module, &since, &removed))

@@ -40,6 +40,7 @@ struct imp_ld_object {		     /* a link map */
 	bool program;		/* the executable */
 	bool is_loader;		/* ld.so: one for all namespaces */
 	bool global;		/* its symbols are visible to everybody in its namespace */
+	bool seen;		/* scratch of ld_replay.c */
 	bool dependencies_done; /* its DT_NEEDED were followed */
 	struct imp_ld_dirs *rpath, *runpath; /* NULL: not asked for yet */
 };

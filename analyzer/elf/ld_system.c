@@ -8,6 +8,14 @@
 
 #include "../host/host.h"
 
+#if defined(__x86_64__)
+#define OWN_MACHINE "x86_64"
+#elif defined(__aarch64__)
+#define OWN_MACHINE "aarch64"
+#else
+#define OWN_MACHINE ""
+#endif
+
 #define LOADER_MAX	   ((size_t)16 << 20)
 #define DIRS_MAX	   16U
 #define LEGACY_MAX	   8U  /* names of which every combination is a subdirectory */
@@ -206,6 +214,33 @@ static unsigned int minor_of(const char *version)
 		       0;
 }
 
+/* The kernel's name for it: of a 32-bit program on a 64-bit kernel it is the wrong one. */
+static void machine_of_name(struct imp_ld_system *sys, const char *name)
+{
+	static const struct {
+		const char *name;
+		uint16_t machine;
+		unsigned int bits;
+		bool big_endian;
+	} known[] = {
+		{"x86_64", EM_X86_64, 64, false}, {"aarch64", EM_AARCH64, 64, false},
+		{"i686", EM_386, 32, false},	  {"i386", EM_386, 32, false},
+		{"armv7l", EM_ARM, 32, false},	  {"ppc64le", EM_PPC64, 64, false},
+		{"riscv64", EM_RISCV, 64, false}, {"s390x", EM_S390, 64, true},
+		{"loongarch64", 258, 64, false},
+	};
+	size_t i;
+
+	sys->bits = 64;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(known[i].name, name) == 0) {
+			sys->bits = known[i].bits;
+			sys->machine = known[i].machine;
+			sys->big_endian = known[i].big_endian;
+		}
+	}
+}
+
 void imp_ld_system_read(struct imp_ld_system *sys, struct imp_arena *arena,
 			const struct imp_host *h, const struct imp_ld_system_facts *facts)
 {
@@ -217,15 +252,7 @@ void imp_ld_system_read(struct imp_ld_system *sys, struct imp_arena *arena,
 		sys->machine = facts->program->machine;
 		sys->big_endian = facts->program->big_endian;
 	} else {
-		sys->bits = 8 * sizeof(void *);
-#if defined(__x86_64__)
-		sys->machine = EM_X86_64;
-#elif defined(__aarch64__)
-		sys->machine = EM_AARCH64;
-#else
-		sys->machine = EM_NONE;
-#endif
-		sys->big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+		machine_of_name(sys, facts->machine ? facts->machine : OWN_MACHINE);
 	}
 	sys->page_size = facts->page_size;
 	sys->glibc_minor = minor_of(facts->libc_version);

@@ -44,6 +44,7 @@ struct imp_ld_system {
 struct imp_ld_system_facts {
 	const char *loader;		     /* PT_INTERP of the program */
 	const struct imp_elf_image *program; /* for class and machine; borrowed */
+	const char *machine;		     /* uname's, where there is no @program: "x86_64" */
 	const char *libc_path; /* a mapped libc.so.6: tells the default directories where the loader is gone */
 	const char *libc_version; /* "2.36": gnu_get_libc_version() */
 	const char *cache_path;	  /* NULL: /etc/ld.so.cache */

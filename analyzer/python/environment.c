@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "module_file.h"
 #include "site_collect.h"
 
@@ -13,26 +14,17 @@
 
 /* ---- near the program ----------------------------------------------------------------------- */
 
-/* The script's directory: of the first argument that is no option, and no option's value. */
+/* The script's directory, where a script is run. */
 static const char *script_directory(struct imp_site_search *s)
 {
 	const struct imp_image *image = s->image;
-	const char *arg, *path;
-	size_t i;
+	struct imp_command_line line;
+	const char *path;
 
-	for (i = 1; i < image->argv.n; i++) {
-		arg = image->argv.v[i];
-		if (arg[0] != '-')
-			break;
-		if (!strcmp(arg, "-c") || !strcmp(arg, "-m") || !strcmp(arg, "-"))
-			return NULL;
-		if (!strcmp(arg, "-W") || !strcmp(arg, "-X") ||
-		    !strcmp(arg, "--check-hash-based-pycs"))
-			i++;
-	}
-	if (i >= image->argv.n)
+	imp_command_line_parse(&image->argv, &line);
+	if (line.how != IMP_RUN_SCRIPT)
 		return NULL;
-	path = image->argv.v[i];
+	path = line.what;
 	if (path[0] != '/' && image->cwd)
 		path = imp_path_join(s->a, image->cwd, path);
 	if (path[0] != '/' || imp_host_exists(s->h, path) != 1)

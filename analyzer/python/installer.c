@@ -76,7 +76,10 @@ static int has_pip(const struct place *p)
 	ret = imp_host_exists(p->h, imp_path_join(p->a, own_site(p, p->prefix), "pip/__main__.py"));
 	if (ret == 1 || !p->py->paths.n)
 		return ret;
-	path = &p->py->paths.v[p->py->paths.n - 1].path;
+	/* What the program itself added, "-m pip" will not have. */
+	for (i = p->py->paths.n; i > 1 && p->py->paths.v[i - 1].phase == IMP_PHASE_RUN;)
+		i--;
+	path = &p->py->paths.v[i - 1].path;
 	for (i = 0; i < path->n; i++) {
 		if (!named_by_pythonpath(p, path->v[i]) &&
 		    imp_host_exists(p->h, imp_path_join(p->a, path->v[i], "pip/__main__.py")) == 1)
@@ -93,8 +96,10 @@ static void init_place(struct place *p)
 
 	p->version = imp_python_version_of(p->py);
 	p->python = python ? imp_shell_quote(p->a, python) : NULL;
-	p->prefix = p->py->prefix ? p->py->prefix : "";
-	p->base_prefix = p->py->base_prefix ? p->py->base_prefix : p->prefix;
+	p->prefix = imp_installer_prefix(p->h, p->a, p->py);
+	p->base_prefix = p->py->base_prefix ? p->py->base_prefix :
+			 p->py->prefix	    ? p->py->prefix :
+					      "";
 	p->stdlib = imp_installer_stdlib(p->a, p->py);
 	p->venv = strcmp(p->prefix, p->base_prefix) != 0;
 	p->debian = imp_installer_is_debian(p->h, p->py);
@@ -116,6 +121,8 @@ static void add(struct place *p, const char *command, const char *package, bool 
 	p->out[p->n].command = command;
 	p->out[p->n].package = package;
 	p->out[p->n].certain = certain;
+	p->out[p->n].guessed = false;
+	p->out[p->n].environment = NULL;
 	p->n++;
 }
 
@@ -176,6 +183,36 @@ static bool is_uv_venv(const struct place *p)
 	       (imp_starts_with(text, "uv = ") || strstr(text, "\nuv = "));
 }
 
+/* A virtual environment's name that is free in the program's working directory. */
+static const char *new_environment(const struct place *p)
+{
+	const char *dir = p->image->cwd;
+
+	if (!dir || imp_host_exists(p->h, imp_path_join(p->a, dir, ".venv")) != 1)
+		return ".venv";
+	return imp_arena_printf(p->a, ".venv-%d.%d", p->version.major, p->version.minor);
+}
+
+static void add_in_environment(struct place *p, const char *what, const char *options)
+{
+	const char *apt = "", *name = new_environment(p);
+
+	if (p->debian &&
+	    imp_host_exists(p->h, imp_path_join(p->a, p->stdlib, "ensurepip/__main__.py")) == 0)
+		apt = imp_arena_printf(p->a, "%sapt install python3.%d-venv && ", sudo(p),
+				       p->version.minor);
+	/* What the program has from the system stays visible to it. */
+	add(p,
+	    imp_arena_printf(p->a,
+			     "%s%s -m venv --system-site-packages %s && "
+			     "%s%s/bin/python -m pip install %s%s",
+			     apt, p->python, name, without_pythonpath(p), name, options,
+			     imp_shell_quote(p->a, what)),
+	    what, false);
+	if (p->n)
+		p->out[p->n - 1].environment = name;
+}
+
 static void add_pip(struct place *p, const char *what, const char *options)
 {
 	const char *env = without_pythonpath(p), *before;
@@ -185,26 +222,15 @@ static void add_pip(struct place *p, const char *what, const char *options)
 	if (!p->python)
 		return;
 	if (p->managed) {
-		const char *apt = "";
-
-		if (p->debian && imp_host_exists(p->h, imp_path_join(p->a, p->stdlib,
-								     "ensurepip/__main__.py")) == 0)
-			apt = imp_arena_printf(p->a, "%sapt install python3.%d-venv && ", sudo(p),
-					       p->version.minor);
-		/* What the program has from the system stays visible to it. */
-		add(p,
-		    imp_arena_printf(p->a,
-				     "%s%s -m venv --system-site-packages .venv && "
-				     "%s.venv/bin/python -m pip install %s%s",
-				     apt, p->python, env, options, name),
-		    what, false);
+		add_in_environment(p, what, options);
 		return;
 	}
 	pip = has_pip(p);
 	if (pip == 0 && is_uv_venv(p))
 		add(p,
-		    imp_arena_printf(p->a, "uv pip install %s--python %s %s",
-				     *options ? "--reinstall " : "", p->python, name),
+		    imp_arena_printf(p->a, "uv pip install %s--python %s %s%s",
+				     imp_starts_with(options, "--force") ? "--reinstall " : "",
+				     p->python, strcmp(options, "-e ") ? "" : "-e ", name),
 		    what, false);
 	before = get_pip(p);
 	if (before)
@@ -295,9 +321,25 @@ int imp_installer_install(const struct imp_host *h, struct imp_arena *a,
 		}
 	}
 	if (name) {
+		int first = p.n;
+
 		add_pip(&p, name, reinstall ? "--force-reinstall " : "");
 		add_conda(&p, name, reinstall);
+		for (; first < p.n; first++)
+			out[first].guessed = !imp_package_is_translated(module) &&
+					     !imp_package_is_stdlib(module, NULL);
 	}
+	return p.n;
+}
+
+int imp_installer_editable(const struct imp_host *h, struct imp_arena *a,
+			   const struct imp_image *image, const struct imp_interpreter *py,
+			   const char *dir, struct imp_install_command *out, int max)
+{
+	struct place p = {.h = h, .a = a, .image = image, .py = py, .out = out, .max = max};
+
+	init_place(&p);
+	add_pip(&p, dir, "-e ");
 	return p.n;
 }
 

@@ -30,6 +30,14 @@ bool imp_installer_is_debian(const struct imp_host *h, const struct imp_interpre
 const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
 				 const struct imp_interpreter *py);
 
+/*
+ * imp_installer_prefix - sys.prefix as the program saw it: that of the virtual environment, which
+ * site sets (CPython before 3.14), so that what was recorded at the start is the base's; "" where
+ * it is not known
+ */
+const char *imp_installer_prefix(const struct imp_host *h, struct imp_arena *a,
+				 const struct imp_interpreter *py);
+
 /* imp_installer_stdlib - directory of its standard library, where that can be told; else NULL */
 const char *imp_installer_stdlib(struct imp_arena *a, const struct imp_interpreter *py);
 
@@ -37,6 +45,9 @@ struct imp_install_command {
 	const char *command; /* NULL: there is no way that can be typed */
 	const char *package; /* what it installs: "cffi", "python3-cffi-backend"; never NULL */
 	bool certain; /* all that it needs was seen (pip is there; the Debian package exists) */
+	bool guessed; /* the distribution's name is the module's own, for want of a better one */
+	const char *environment; /* a virtual environment that it makes in the working directory and
+				    installs into; NULL: it installs for @py itself */
 };
 
 /*
@@ -59,6 +70,14 @@ int imp_installer_install(const struct imp_host *h, struct imp_arena *a,
 			  const struct imp_image *image, const struct imp_interpreter *py,
 			  const char *module, bool reinstall, struct imp_install_command *out,
 			  int max);
+
+/*
+ * imp_installer_editable - how to install the project in @dir so that its sources are used: pip's -e
+ * @dir: absolute, or "."
+ */
+int imp_installer_editable(const struct imp_host *h, struct imp_arena *a,
+			   const struct imp_image *image, const struct imp_interpreter *py,
+			   const char *dir, struct imp_install_command *out, int max);
 
 /*
  * imp_installer_repair - how to put an installed distribution's files back, in the same version

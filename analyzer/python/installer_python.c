@@ -38,6 +38,31 @@ const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
 	return NULL;
 }
 
+const char *imp_installer_prefix(const struct imp_host *h, struct imp_arena *a,
+				 const struct imp_interpreter *py)
+{
+	const char *base = py->base_prefix ? py->base_prefix : py->prefix, *dir;
+	size_t i;
+	int up;
+
+	if (!base)
+		base = "";
+	for (i = py->paths.n; i-- > 0;) {
+		if (py->paths.v[i].prefix && strcmp(py->paths.v[i].prefix, base) != 0)
+			return py->paths.v[i].prefix;
+	}
+	if (py->prefix && strcmp(py->prefix, base) != 0)
+		return py->prefix;
+	/* With -S nobody looked for it; site.py does beside the interpreter and one directory above. */
+	dir = py->executable && py->executable[0] == '/' ? py->executable : NULL;
+	for (up = 0; dir && up < 2; up++) {
+		dir = imp_path_parent(a, dir);
+		if (imp_host_exists(h, imp_path_join(a, dir, "pyvenv.cfg")) == 1)
+			return dir;
+	}
+	return py->prefix ? py->prefix : "";
+}
+
 const char *imp_installer_stdlib(struct imp_arena *a, const struct imp_interpreter *py)
 {
 	struct imp_python_version v = imp_python_version_of(py);

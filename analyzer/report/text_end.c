@@ -114,8 +114,42 @@ static size_t count_optional(const struct imp_text *t)
 	return n;
 }
 
+/* The status that a process ended with, if it was not 0 and nothing tells why; else 0. */
+static int unexplained_status(const struct imp_text *t)
+{
+	const struct imp_record *r = t->d->record;
+
+	for (size_t i = 0; r && i < r->images.n; i++)
+		if (r->images.v[i]->interpreters.n && r->images.v[i]->code_known && r->images.v[i]->code)
+			return r->images.v[i]->code;
+	return 0;
+}
+
+/* What was caught by the program itself, not at start-up: the last few, for a person to judge. */
+static void name_suspects(struct imp_text *t, int status)
+{
+	const char *names = NULL;
+	size_t n = 0;
+
+	for (size_t i = t->d->findings.n; i-- > 0 && n < 5;) {
+		const struct imp_finding *f = t->d->findings.v[i];
+		const char *first = f->importers.n ? f->importers.v[0].module : NULL;
+
+		if (!f->optional || !f->module || !first || strcmp(first, "__main__"))
+			continue;
+		names = names ? imp_page_format(&t->page, "%s, %s", names, f->module) : f->module;
+		n++;
+	}
+	if (n)
+		say(t, imp_page_format(&t->page,
+				       "The program ended with status %d. If an import is to blame, it is one that it "
+				       "caught itself, the last first: %s (imptrace analyze -m MODULE tells why).",
+				       status, names));
+}
+
 void imp_text_end(struct imp_text *t, size_t shown)
 {
+	int status = unexplained_status(t);
 	size_t optional = count_optional(t);
 	bool kept_back = optional && !t->opt->all && !t->opt->module;
 	bool fatal = false;
@@ -126,8 +160,7 @@ void imp_text_end(struct imp_text *t, size_t shown)
 		module_answer(t, shown);
 	else if (!shown)
 		imp_page_wrap(&t->page, &(struct imp_block){.style = IMP_BOLD},
-			      imp_page_format(&t->page, "No import failed%s%s.",
-					      optional ? " that the program needed" : "",
+			      imp_page_format(&t->page, optional ? "No import failed fatally%s." : "No import failed%s.",
 					      t->d->complete ? "" : ", as far as the record goes"));
 	if (shown && (kept_back || !fatal || t->d->notes.n))
 		imp_page_empty_line(&t->page);
@@ -135,6 +168,8 @@ void imp_text_end(struct imp_text *t, size_t shown)
 		say(t, counted(t));
 	if (shown && !fatal)
 		say(t, "The program went on in spite of it: no import failed fatally.");
+	if (status && !fatal && !t->opt->module)
+		name_suspects(t, status);
 	if (kept_back)
 		say(t,
 		    imp_page_format(&t->page,

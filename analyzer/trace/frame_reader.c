@@ -9,6 +9,7 @@
 #include <zstd_errors.h>
 
 #include "../../preload/trace_format.h"
+#include "journal_slot.h"
 
 /* A frame of at most IMP_BATCH_MAX bytes that does not compress is this long, headers included. */
 #define FRAME_MAX    ((size_t)IMP_BATCH_MAX + 4096)
@@ -127,8 +128,15 @@ static size_t read_frame(struct imp_frame_reader *r, struct imp_zframe *f, size_
 		return 0;
 	}
 	*extent = size;
-	if (is_skippable(magic_at(p)))
+	if (is_skippable(magic_at(p))) {
+		n = imp_journal_slot_read(p, size, r->out, IMP_BATCH_MAX);
+		if (n) {
+			f->kind = IMP_FRAME_SLOT;
+			f->data = r->out;
+			f->len = n;
+		}
 		return size;
+	}
 	if (!(p[MAGIC_SIZE] & HAS_CHECKSUM)) {
 		f->why = "a frame has no checksum";
 		return 0;
@@ -206,7 +214,7 @@ int imp_frame_reader_next(struct imp_frame_reader *r, struct imp_zframe *f, stru
 			tried.offset = r->offset;
 			tried.size = size;
 			consume(r, size);
-			if (tried.kind != IMP_FRAME_DATA)
+			if (tried.kind == IMP_FRAME_DAMAGED)
 				continue; /* a skippable frame */
 			r->failed = 0;
 			*f = tried;

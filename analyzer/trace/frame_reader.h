@@ -13,8 +13,8 @@ struct ZSTD_DCtx_s;
 /*
  * Reads a concatenation of zstd frames (RFC 8878) from a descriptor, pipes included, one whole frame
  * at a time, in fixed memory. A frame must decompress to at most IMP_BATCH_MAX bytes and carry a
- * content checksum. Behind one that is damaged it goes on at the next frame's magic number;
- * skippable frames are skipped.
+ * content checksum. Behind one that is damaged it goes on at the next frame's magic number.
+ * Of the skippable frames only those are told that are a journal slot with something in it.
  */
 struct imp_frame_reader {
 	int fd; /* borrowed */
@@ -30,12 +30,13 @@ struct imp_frame_reader {
 enum imp_frame_kind {
 	IMP_FRAME_END, /* of the file */
 	IMP_FRAME_DATA,
+	IMP_FRAME_SLOT, /* a journal slot: what a batch's frame would hold */
 	IMP_FRAME_DAMAGED, /* bytes that are no readable frame; a frame, or the end, follows */
 };
 
 struct imp_zframe {
 	enum imp_frame_kind kind;
-	const uint8_t *data; /* DATA: decompressed; valid until the next call */
+	const uint8_t *data; /* DATA, SLOT: decompressed; valid until the next call */
 	size_t len;
 	uint64_t offset, size; /* where it stands in the file */
 	const char *why;       /* DAMAGED: string constant */

@@ -87,6 +87,11 @@ static void take_sys_path(struct imp_builder *b, struct imp_image_state *s,
 									IMP_PHASE_RUN;
 	p->prefix = imp_build_text(b, ev, IMP_KEY_PREFIX);
 	p->exec_prefix = imp_build_text(b, ev, IMP_KEY_EXEC_PREFIX);
+	/* In a virtual environment, site sets them (before 3.14), after INTERPRETER was written. */
+	if (p->prefix)
+		py->prefix = p->prefix;
+	if (p->exec_prefix)
+		py->exec_prefix = p->exec_prefix;
 	p->time_ns = ev->time_ns;
 	p->attempt = find_attempt(s, ev, IMP_KEY_IMPORT);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH), &p->path);

@@ -123,26 +123,35 @@ static void tell_gap(struct imp_trace_reader *t, struct imp_trace_image *image, 
 		       gap, gap == 1 ? "" : "es", image->next_seq - 1, seq, (int)image->pid);
 }
 
+/* Whose batch it is; NULL where it does not say. */
+static struct imp_trace_image *batch_image(struct imp_trace_reader *t, const struct imp_event *ev,
+					   uint64_t *seq)
+{
+	uint64_t pid = imp_event_uint(ev, IMP_KEY_PID, UINT64_MAX);
+	const struct imp_cbor_item *ns = imp_event_get(ev, IMP_KEY_IMAGE_NS);
+
+	*seq = imp_event_uint(ev, IMP_KEY_SEQ, UINT64_MAX);
+	if (pid > INT_MAX || *seq == UINT64_MAX || !ns || ns->type != IMP_CBOR_UINT)
+		return NULL;
+	return get_image(t, (pid_t)pid, ns->number);
+}
+
 /* Starts a batch; nothing is left of it where it can't be used. */
 static void take_batch(struct imp_trace_reader *t, const struct imp_event *ev)
 {
-	uint64_t pid = imp_event_uint(ev, IMP_KEY_PID, UINT64_MAX);
-	uint64_t seq = imp_event_uint(ev, IMP_KEY_SEQ, UINT64_MAX);
-	const struct imp_cbor_item *ns = imp_event_get(ev, IMP_KEY_IMAGE_NS);
-	struct imp_trace_image *image;
-	uint64_t lost;
+	uint64_t seq, lost;
+	struct imp_trace_image *image = batch_image(t, ev, &seq);
 
-	if (pid > INT_MAX || seq == UINT64_MAX || !ns || ns->type != IMP_CBOR_UINT) {
+	if (!image) {
 		damage(t, "a batch at byte %" PRIu64 " does not say whose it is, and was left out",
 		       t->batch_offset);
 		return;
 	}
-	image = get_image(t, (pid_t)pid, ns->number);
 	if (seq < image->next_seq) {
 		damage(t,
 		       "batch %" PRIu64 " of process %d comes again at byte %" PRIu64
 		       ", and was left out",
-		       seq, (int)pid, t->batch_offset);
+		       seq, (int)image->pid, t->batch_offset);
 		return;
 	}
 	if (seq > image->next_seq)
@@ -153,6 +162,48 @@ static void take_batch(struct imp_trace_reader *t, const struct imp_event *ev)
 		image->lost = lost;
 	t->batches++;
 	t->image = image;
+}
+
+/*
+ * A slot is made once and written again later: frames that stand behind it may be older than what it holds,
+ * or have superseded it. So it is kept until all are read. Of two of one image the second one counts.
+ */
+static void keep_slot(struct imp_trace_reader *t, const struct imp_zframe *f, struct imp_event *ev)
+{
+	struct imp_trace_image *image;
+	uint8_t *copy;
+	uint64_t seq;
+
+	imp_cbor_in_init(&t->batch, f->data, f->len);
+	if (!imp_event_decode(ev, &t->batch) || ev->kind != IMP_EV_BATCH)
+		return;
+	image = batch_image(t, ev, &seq);
+	if (!image || seq < image->next_seq)
+		return;
+	copy = imp_arena_alloc(t->arena, f->len);
+	memcpy(copy, f->data, f->len);
+	image->slot.data = copy;
+	image->slot.len = f->len;
+	image->slot.seq = seq;
+	image->slot.offset = f->offset;
+}
+
+/* The next slot that no frame has superseded, as a batch. Returns 2, or 0 at the end. */
+static int next_slot(struct imp_trace_reader *t, struct imp_event *ev)
+{
+	while (t->slots_read < t->images.n) {
+		struct imp_trace_image *image = t->images.v[t->slots_read++];
+
+		if (!image->slot.data || image->slot.seq < image->next_seq)
+			continue;
+		t->batch_offset = image->slot.offset;
+		imp_cbor_in_init(&t->batch, image->slot.data, image->slot.len);
+		if (imp_event_decode(ev, &t->batch))
+			take_batch(t, ev);
+		if (t->image)
+			return 2;
+	}
+	return 0;
 }
 
 /* Looks for the next batch. Returns 1 for a header, 2 for a batch, 0 at the end. */
@@ -168,7 +219,11 @@ static int next_frame(struct imp_trace_reader *t, struct imp_event *ev, struct i
 			return ret;
 		}
 		if (f.kind == IMP_FRAME_END)
-			return 0;
+			return next_slot(t, ev);
+		if (f.kind == IMP_FRAME_SLOT) {
+			keep_slot(t, &f, ev);
+			continue;
+		}
 		if (f.kind == IMP_FRAME_DAMAGED) {
 			damage(t, "%" PRIu64 " byte%s at byte %" PRIu64 " cannot be read: %s",
 			       f.size, f.size == 1 ? "" : "s", f.offset, f.why);

@@ -21,6 +21,11 @@ struct imp_trace_image {
 	uint64_t missing_batches;
 	uint64_t lost;		 /* events that the recorder itself counted as lost */
 	struct imp_texts *texts; /* in force now; replaced where the recorder began a new table */
+	struct {		 /* its journal, read at the end; NULL: none */
+		const uint8_t *data;
+		size_t len;
+		uint64_t seq, offset;
+	} slot;
 	void *user;		 /* of the caller */
 };
 
@@ -44,6 +49,7 @@ struct imp_trace_reader {
 	struct imp_cbor_in batch; /* what is left of the present one */
 	uint64_t batch_offset;
 	struct imp_trace_image *image; /* whose it is; NULL: between batches */
+	size_t slots_read;	       /* images whose slots have been looked at; the frames are all read */
 };
 
 /*
@@ -57,6 +63,7 @@ void imp_trace_close(struct imp_trace_reader *t);
 /*
  * imp_trace_next - the next event in the order of the file
  *
+ * What an image's journal holds, and no frame, comes after all frames: it is the last of that image.
  * The header comes as an event, batches and strings do not. @ev is valid until the next call.
  * Returns 1, 0 at the end, or a negative errno: of read(2), -EBADMSG where this is no trace, -EPROTO
  * where its major version is another.

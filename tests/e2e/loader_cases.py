@@ -130,8 +130,23 @@ def check_tried(finding, tried):
         assert at < len(got), "%r is not, in this order, in %r" % (wanted, got)
 
 
+def check_expectation(lab, python, program, tried):
+    """The test itself is wrong where the loader, asked by LD_DEBUG, did otherwise."""
+    env = dict(program.env or lab.env(), LD_DEBUG="libs",
+               LD_DEBUG_OUTPUT=str(lab.root / "ld-debug"))
+    lab.bare(program.argv(python), env, cwd=program.cwd)
+    said = set()
+    for path in lab.root.glob("ld-debug.*"):
+        said.update(re.findall(r"trying file=(.*)", path.read_text(errors="surrogateescape")))
+        path.unlink()
+    for path, origin, result in tried:
+        if origin != "direct":
+            assert (str(path) in said) == (result != "skipped"), (path, result, sorted(said))
+
+
 def explain(lab, python, program, *, cause, module, library=None, needed_by=ANY, tried=(), **how):
     """diagnose(), and what a finding below dlopen holds beside."""
+    check_expectation(lab, python, program, tried)
     importer = how.pop("importer", program.importer)
     if module is None and importer:
         how["importer"] = False

@@ -13,8 +13,8 @@ import zipfile
 
 import pytest
 
-import interpreters
 from distributions import record_line
+from loader_cases import extension
 
 MENDED = b"mended 17"
 DONE = "print('mended 17')\n"
@@ -40,7 +40,8 @@ class Sandbox:
                            PATH="%s/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" % self.venv)
 
     def wheel(self, name, files, version="1.7", tag="py3-none-any", install=True, requires=()):
-        """Make a wheel of @files ({name: text or bytes}); install it as pip would, unless told not to."""
+        """Make a wheel of @files ({name: text or bytes}); install it as pip would, unless told
+        not to."""
         info = "%s-%s.dist-info/" % (name, version)
         files = {n: d.encode() if isinstance(d, str) else d for n, d in files.items()}
         files[info + "METADATA"] = ("Metadata-Version: 2.1\nName: %s\nVersion: %s\n%s" % (
@@ -64,10 +65,11 @@ class Sandbox:
     def tag(self):
         return "cp%d%d-cp%d%d-linux_x86_64" % (self.base.version[:2] * 2)
 
-    def native(self, name="native_17", source="abi-tag-mismatch/native.c", needs=(), flags=(), **defines):
+    def native(self, name="native_17", source="abi-tag-mismatch/native.c", needs=(), flags=(),
+               **defines):
         """The bytes of an extension that works here."""
-        from loader_cases import extension
-        path = extension(self.base, name, self.lab.root / "built", *needs, source=source, flags=flags,
+        path = extension(self.base, name, self.lab.root / "built", *needs, source=source,
+                         flags=flags,
                          **defines)
         return path.read_bytes()
 
@@ -129,24 +131,5 @@ def mended(lab, sandbox, program, *, cause, env=None, argv=None, cwd=None, prefi
     return finding
 
 
-@pytest.fixture
-def sandbox(lab):
-    """A virtual environment of Debian's interpreter."""
-    return Sandbox(lab, interpreters.debian())
-
-
-@pytest.fixture
-def other_sandbox(lab):
-    """One of another interpreter, where there is one with pip."""
-    for python in sorted(interpreters.every()[1:], key=lambda p: p.version, reverse=True):
-        if subprocess.run([python.path, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL).returncode == 0:
-            return Sandbox(lab, python)
-    pytest.skip("no other interpreter with pip")
-
-
 def script(lab, text):
     return lab.write("prog.py", text + DONE)
-
-
-__all__ = ["DONE", "MENDED", "Sandbox", "mended", "other_sandbox", "sandbox", "script"]

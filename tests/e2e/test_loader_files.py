@@ -24,7 +24,8 @@ def native(lab, python):
 
 def needs_dep(lab, python):
     """An extension that finds its library beside it; returns where that is."""
-    path = extension(python, "native_17", lab.site, built_library(DEP), flags=[runpath("$ORIGIN/lib")])
+    path = extension(python, "native_17", lab.site, built_library(DEP),
+                     flags=[runpath("$ORIGIN/lib")])
     return path, library(lab.site / "lib", DEP)
 
 
@@ -74,11 +75,12 @@ def test_passed_over_and_all_is_well(lab, debian):
     env = lab.env(LD_LIBRARY_PATH=str(other.parent))
     run = lab.traced([debian.path, "-c", "import native_17"], env)
     assert run.returncode == 0
-    assert lab.analyze(run.trace, "--all")[1]["findings"] == []
+    assert lab.analyze(run.trace)[1]["findings"] == []
 
 
 # -- wrong-libc -----------------------------------------------------------------------------
-@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled], ids=by_name)
+@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled],
+                         ids=by_name)
 def test_needs_musl(lab, python, shape):
     """Built on Alpine."""
     path = extension(python, "native_17", lab.site, built_library("libc.musl-x86_64.so.1"))
@@ -92,7 +94,8 @@ def test_needs_musls_plain_name(lab, debian):
         pytest.skip("needs libc6-dev")
     path = extension(debian, "native_17", lab.site, built_library("libc.so"))
     finding = explain(lab, debian, from_c(debian)(lab, "import native_17"), cause="wrong-libc",
-                      module="native_17", path=(path, "/lib/x86_64-linux-gnu/libc.so"), says=["musl"])
+                      module="native_17", path=(path, "/lib/x86_64-linux-gnu/libc.so"),
+                      says=["musl"])
     own_error(finding, "invalid ELF header")
 
 
@@ -124,9 +127,11 @@ CONTENTS = {
     "html": (lambda good: HTML * 3, "(?i)html", "invalid ELF header"),
     "short html": (lambda good: b"<html>404</html>\n", "(?i)html", "file too short"),
     "git-lfs": (lambda good: LFS, "(?i)git[- ]lfs", "invalid ELF header"),
-    "magic": (lambda good: b"\x7fELG" + good[4:], "7f ?45 ?4c ?47|ELG|first bytes", "invalid ELF header"),
+    "magic": (lambda good: b"\x7fELG" + good[4:], "7f ?45 ?4c ?47|ELG|first bytes",
+              "invalid ELF header"),
     "zeros": (lambda good: bytes(len(good)), "(?i)zero|00 ?00|null", "invalid ELF header"),
-    "archive": (lambda good: b"!<arch>\n" + bytes(200), "(?i)!<arch>|archive", "invalid ELF header"),
+    "archive": (lambda good: b"!<arch>\n" + bytes(200), "(?i)!<arch>|archive",
+                "invalid ELF header"),
 }
 
 
@@ -160,12 +165,14 @@ def test_corrupt_library(lab, debian, what):
 
 def test_corrupt_through_ctypes(lab, debian):
     path = lab.write("libmine17.so", HTML)
-    finding = explain(lab, debian, cdll(path)(lab, ""), cause="corrupt-file", module=None, path=path,
+    finding = explain(lab, debian, cdll(path)(lab, ""), cause="corrupt-file", module=None,
+                      path=path,
                       says=["(?i)html"])
     assert finding["error"]["type"] == "OSError"
 
 
-@pytest.mark.parametrize("shape,part", [(shapes.script, 4), (shapes.import_module, 2), (shapes.script, 1)],
+@pytest.mark.parametrize("shape,part", [(shapes.script, 4), (shapes.import_module, 2),
+                                        (shapes.script, 1)],
                          ids=["quarter", "half", "nearly"])
 def test_cut_so_that_the_process_dies(lab, debian, shape, part):
     """The loader maps what the headers promise, and SIGBUS ends the process."""
@@ -196,15 +203,18 @@ def test_page_size(lab, debian, size, shape):
     path = extension(debian, "native_17", lab.site, source=NATIVE, flags=[
         "-Wl,-z,max-page-size=%d,-z,common-page-size=%d" % (size, size)])
     finding = explain(lab, debian, shape(lab, "import native_17"), cause="page-size-mismatch",
-                      module="native_17", path=path, says=[r"\b%d\b|%#x" % (size, size), r"\b4096\b|0x1000|4 KiB"])
+                      module="native_17", path=path, says=[r"\b%d\b|%#x" % (size, size),
+                                                           r"\b4096\b|0x1000|4 KiB"])
     own_error(finding, "ELF load command address/offset not page-aligned")
 
 
 def test_page_size_of_a_library(lab, python):
     flags = ["-Wl,-z,max-page-size=1024,-z,common-page-size=1024"]
-    path = extension(python, "native_17", lab.site, built_library(DEP), flags=[runpath("$ORIGIN/lib")])
+    path = extension(python, "native_17", lab.site, built_library(DEP),
+                     flags=[runpath("$ORIGIN/lib")])
     dep = library(lab.site / "lib", DEP, flags=flags)
-    finding = explain(lab, python, shapes.thread(lab, "import native_17"), cause="page-size-mismatch",
+    finding = explain(lab, python, shapes.thread(lab, "import native_17"),
+                      cause="page-size-mismatch",
                       module="native_17", path=dep, says=[r"\b1024\b|0x400"])
     assert str(path) in facts(finding) or (finding["library"] or {}).get("needed_by") == str(path)
 
@@ -214,4 +224,4 @@ def test_page_size_is_not_at_fault(lab, debian):
     extension(debian, "native_17", lab.site, source=NATIVE, flags=["-Wl,-z,max-page-size=65536"])
     run = lab.traced([debian.path, "-c", "import native_17"])
     assert run.returncode == 0
-    assert lab.analyze(run.trace, "--all")[1]["findings"] == []
+    assert lab.analyze(run.trace)[1]["findings"] == []

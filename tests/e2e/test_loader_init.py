@@ -40,7 +40,8 @@ def test_plain_library(lab, debian, shape):
     path = place(built_library("native_17.so"), lab.site, "native_17.so")
     shape = shape(debian) if shape is from_c else shape
     explain(lab, debian, shape(lab, "import native_17"), cause="missing-init-function",
-            module="native_17", path=path, says=["PyInit_native_17", "(?i)no (other )?(PyInit|init)|none"])
+            module="native_17", path=path, says=["PyInit_native_17",
+                                                 "(?i)no (other )?(PyInit|init)|none"])
 
 
 def test_python2_extension(lab, debian):
@@ -79,7 +80,8 @@ def test_size_of_a_type_changed(lab, python, shape):
 @pytest.mark.parametrize("shape", [shapes.script, shapes.reraised, shapes.subprocess], ids=by_name)
 def test_circle_through_an_init_function(lab, debian, shape):
     """The package imports its extension, whose init function takes a name from the package."""
-    path = extension(debian, "ring_17._native", lab.site / "ring_17", source="circular-import/asks.c",
+    path = extension(debian, "ring_17._native", lab.site / "ring_17",
+                     source="circular-import/asks.c",
                      NEEDS="ring_17", WANTS="settings")
     init = lab.module("ring_17/__init__", "from . import _native\nsettings = {}\n")
     finding = explain(lab, debian, shape(lab, "import ring_17"), cause="circular-import",
@@ -109,7 +111,8 @@ def test_init_raises_itself(lab, python, shape):
 def test_first_attempt_failed_in_the_loader(lab, debian, shape):
     """The init function's own import failed in the loader; an except swallowed it; the second
     attempt is refused.  The root is the library."""
-    extension(debian, "rusty_17", lab.site, source="reinitialization-refused/once.c", NEEDS="native_17")
+    extension(debian, "rusty_17", lab.site, source="reinitialization-refused/once.c",
+              NEEDS="native_17")
     path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1"))
     lab.module("jwtish_17", "try:\n    import rusty_17\nexcept ImportError:\n    pass\n")
     lab.module("both_17", "import jwtish_17\nimport rusty_17\n")
@@ -134,12 +137,14 @@ def bundle(lab):
     return where
 
 
-@pytest.mark.parametrize("shape", [shapes.script, shapes.handled, shapes.import_module], ids=by_name)
+@pytest.mark.parametrize("shape", [shapes.script, shapes.handled, shapes.import_module],
+                         ids=by_name)
 def test_frozen_without_a_module(lab, debian, shape):
     where = bundle(lab)
     lab.module("sitecustomize", BOOTSTRAP % str(where))
     finding = explain(lab, debian, shape(lab, "import hidden_17"), cause="frozen-bundle-incomplete",
-                      module="hidden_17", path=None, says=["frozen|_MEIPASS", re.escape(str(where))])
+                      module="hidden_17", path=None, says=["frozen|_MEIPASS",
+                                                           re.escape(str(where))])
     assert not any("pip install" in (f["command"] or "") for f in finding["fixes"])
 
 
@@ -167,8 +172,11 @@ def test_frozen_without_a_submodule(lab, debian):
 def test_frozen_without_a_library(lab, debian):
     """The module is in the bundle, its library is not."""
     where = bundle(lab)
-    path = extension(debian, "native_17", where, built_library("libdep17.so.1"), flags=[runpath("$ORIGIN")])
+    path = extension(debian, "native_17", where, built_library("libdep17.so.1"),
+                     flags=[runpath("$ORIGIN")])
     lab.module("sitecustomize", BOOTSTRAP % str(where))
-    explain(lab, debian, shapes.script(lab, "import native_17"), library="libdep17.so.1", needed_by=path,
+    explain(lab, debian, shapes.script(lab, "import native_17"), library="libdep17.so.1",
+            needed_by=path,
             cause=("missing-shared-library", "frozen-bundle-incomplete"), module="native_17",
-            says=["frozen|_MEIPASS|bundle"], no_host=("missing-shared-library", "frozen-bundle-incomplete"))
+            says=["frozen|_MEIPASS|bundle"], no_host=("missing-shared-library",
+                                                      "frozen-bundle-incomplete"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""missing-shared-library, in its variants: what the loader looked for, where, and what lies elsewhere."""
+"""missing-shared-library, in its variants: what was looked for, where, and what lies elsewhere."""
 import os
 import re
 import shutil
@@ -8,7 +8,8 @@ import pytest
 
 import interpreters
 import shapes
-from loader_cases import (built_library, by_name, cdll, embedded, explain, extension, from_c, installed,
+from loader_cases import (built_library, by_name, cdll, embedded, explain, extension, from_c,
+                          installed,
                           library, prefixed, rpath, runpath)
 from verdict import facts
 
@@ -18,7 +19,8 @@ CAUSE = "missing-shared-library"
 
 
 # -- nowhere on this machine ----------------------------------------------------------------
-@pytest.mark.parametrize("shape", [shapes.script, shapes.dash_m, shapes.import_module, shapes.thread,
+@pytest.mark.parametrize("shape", [shapes.script, shapes.dash_m, shapes.import_module,
+                                   shapes.thread,
                                    shapes.subprocess, shapes.handled, shapes.reraised], ids=by_name)
 def test_nowhere(lab, debian, shape):
     path = extension(debian, "native_17", lab.site, built_library(GONE))
@@ -42,7 +44,8 @@ def test_nowhere_from_c(lab, debian, shape):
 
 
 def test_nowhere_other_pythons(lab, python):
-    path = extension(python, "native_17", lab.site, built_library(GONE), flags=[runpath("$ORIGIN/lib")])
+    path = extension(python, "native_17", lab.site, built_library(GONE),
+                     flags=[runpath("$ORIGIN/lib")])
     explain(lab, python, shapes.inside_package(lab, "import native_17"), cause=CAUSE,
             module="native_17", library=GONE, needed_by=path, path=(None, path),
             tried=[(lab.site / "lib" / GONE, "runpath", "absent"),
@@ -52,7 +55,8 @@ def test_nowhere_other_pythons(lab, python):
 @pytest.mark.parametrize("tag", [rpath, runpath], ids=by_name)
 def test_every_rule_in_order(lab, debian, tag):
     """RPATH stands before LD_LIBRARY_PATH, RUNPATH behind it."""
-    path = extension(debian, "native_17", lab.site, built_library(GONE), flags=[tag("$ORIGIN/near")])
+    path = extension(debian, "native_17", lab.site, built_library(GONE),
+                     flags=[tag("$ORIGIN/near")])
     program = shapes.script(lab, "import native_17")
     (lab.root / "further").mkdir()
     (lab.site / "near").mkdir()
@@ -70,7 +74,8 @@ def test_ctypes(lab, debian, name):
     shape = cdll(name if name == GONE else lab.dir / name)
     finding = explain(lab, debian, shape(lab, ""), cause=CAUSE, module=None, path=None,
                       library=(GONE, str(lab.dir / name)),
-                      tried=[("/usr/lib/x86_64-linux-gnu/" + GONE, "default", "absent") if name == GONE
+                      tried=[("/usr/lib/x86_64-linux-gnu/" + GONE, "default",
+                              "absent") if name == GONE
                              else (lab.dir / name, "direct", "absent")])
     assert finding["error"]["type"] == "OSError"
 
@@ -93,11 +98,14 @@ def test_ctypes_handled(lab, debian):
 
 
 # -- under another soname -------------------------------------------------------------------
-@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled], ids=by_name)
+@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled],
+                         ids=by_name)
 def test_other_soname(lab, python, shape):
-    path = extension(python, "native_17", lab.site, built_library(GONE), flags=[runpath("$ORIGIN/lib")])
+    path = extension(python, "native_17", lab.site, built_library(GONE),
+                     flags=[runpath("$ORIGIN/lib")])
     other = library(lab.site / "lib", "libdep17.so.2")
-    explain(lab, python, shape(lab, "import native_17"), cause=CAUSE, module="native_17", library=GONE,
+    explain(lab, python, shape(lab, "import native_17"), cause=CAUSE, module="native_17",
+            library=GONE,
             needed_by=path, path=(None, path, other), says=[r"libdep17\.so\.2"])
 
 
@@ -124,9 +132,11 @@ def test_libs_directory_beside_the_package(lab, debian):
 @pytest.mark.parametrize("shape", [shapes.import_module, shapes.thread], ids=by_name)
 def test_wrong_runpath(lab, debian, shape):
     """The library lies beside the extension; its RUNPATH leads somewhere else."""
-    path = extension(debian, "native_17", lab.site, built_library(GONE), flags=[runpath("$ORIGIN/../lib64")])
+    path = extension(debian, "native_17", lab.site, built_library(GONE),
+                     flags=[runpath("$ORIGIN/../lib64")])
     there = library(lab.site, GONE)
-    explain(lab, debian, shape(lab, "import native_17"), cause=CAUSE, module="native_17", library=GONE,
+    explain(lab, debian, shape(lab, "import native_17"), cause=CAUSE, module="native_17",
+            library=GONE,
             needed_by=path, path=(None, path, there), says=[re.escape(str(there))],
             tried=[(str(lab.site) + "/../lib64/" + GONE, "runpath", "absent")])
 
@@ -157,13 +167,15 @@ def test_another_module_brings_it(lab, debian, shape):
     argv = [debian.path, "-c", "import torchish, torchish_ext"]
     assert lab.bare(argv).returncode == 0, "the fixture works in the right order"
     explain(lab, debian, shape(lab, "import torchish_ext"), cause=CAUSE, module="torchish_ext",
-            library=GONE, needed_by=path, path=(None, path, core), says=[r"import(ed|ing|s)?\b.*\btorchish\b"])
+            library=GONE, needed_by=path, path=(None, path, core),
+            says=[r"import(ed|ing|s)?\b.*\btorchish\b"])
 
 
 def test_another_module_brought_it_later(lab, debian):
     """Tried too early, and again once the other module was there: the trace shows both."""
     torchish(lab, debian)
-    program = shapes.Program([lab.write("twice.py", "try:\n    import torchish_ext\nexcept ImportError:\n"
+    program = shapes.Program([lab.write("twice.py",
+                                        "try:\n    import torchish_ext\nexcept ImportError:\n"
                                         "    import torchish\n    import torchish_ext\n")],
                              (str(lab.dir / "twice.py"), 2), outcome="handled")
     explain(lab, debian, program, cause=CAUSE, module="torchish_ext", library=GONE,
@@ -217,7 +229,8 @@ def test_chain(lab, debian, shape):
 def test_chain_through_ctypes(lab, debian):
     gone = built_library(GONE)
     path = library(lab.dir, "libmine17.so", gone, gives="mine_17", CALLS="dep_17")
-    explain(lab, debian, cdll(path)(lab, ""), cause=CAUSE, module=None, library=GONE, needed_by=path,
+    explain(lab, debian, cdll(path)(lab, ""), cause=CAUSE, module=None, library=GONE,
+            needed_by=path,
             path=(None, path), bare_says=re.escape(NOT_FOUND))
 
 

@@ -65,7 +65,8 @@ def test_numpy_linalg(lab, debian):
     path = copied(lab, debian, "numpy", "linalg/_umath_linalg")
     needs_another(path, "liblapack.so.3", "liblapack.so.9")
     explain(lab, debian, shapes.script(lab, "import numpy"), cause="missing-shared-library",
-            module="numpy.linalg._umath_linalg", library="liblapack.so.9", needed_by=path, importer=False)
+            module="numpy.linalg._umath_linalg", library="liblapack.so.9", needed_by=path,
+            importer=False)
 
 
 # -- lxml -----------------------------------------------------------------------------------
@@ -83,7 +84,8 @@ def test_lxml_with_an_older_libxml2(lab, debian):
     wrong = library(lab.root / "old", "libxml2.so.2")
     program = shapes.script(lab, "import lxml.etree")
     program.env = lab.env(LD_LIBRARY_PATH=str(wrong.parent))
-    explain(lab, debian, program, cause="wrong-library", module="lxml.etree", library="libxml2.so.2",
+    explain(lab, debian, program, cause="wrong-library", module="lxml.etree",
+            library="libxml2.so.2",
             path=(wrong, path), tried=[(wrong, "ld_library_path", "opened")],
             no_host=("wrong-library", "symbol-version-missing", "undefined-symbol"),
             says=[r"/libxml2\.so\.2", "LIBXML2_|xml"])
@@ -123,7 +125,8 @@ def test_yaml_degrades_silently(lab, debian):
     """yaml goes on without its C part, and nobody is told: slower, and no CSafeLoader."""
     path = copied(lab, debian, "yaml", "_yaml")
     needs_another(path, "libyaml-0.so.2", "libyaml-0.so.9")
-    script = lab.write("load.py", "import yaml\nprint(yaml.safe_load('a: 17'), yaml.__with_libyaml__)\n")
+    script = lab.write("load.py",
+                       "import yaml\nprint(yaml.safe_load('a: 17'), yaml.__with_libyaml__)\n")
     program = shapes.Program([script], (str(script), 1), outcome="handled")
     explain(lab, debian, program, cause="missing-shared-library", module="yaml._yaml",
             library="libyaml-0.so.9", needed_by=path, importer=False, says=[r"libyaml-0\.so\.2"])
@@ -160,7 +163,8 @@ def test_cryptography_cut_short(lab, debian):
 
 # -- bcrypt ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("what,cause", [("machine", "wrong-elf-machine"), ("text", "corrupt-file"),
-                                        ("musl", "wrong-libc"), ("version", "symbol-version-missing"),
+                                        ("musl", "wrong-libc"), ("version",
+                                                                 "symbol-version-missing"),
                                         ("library", "missing-init-function")])
 def test_bcrypt(lab, debian, what, cause):
     path = copied(lab, debian, "bcrypt", "_bcrypt")
@@ -177,5 +181,6 @@ def test_bcrypt(lab, debian, what, cause):
         place(built_library("_bcrypt.so"), path.parent, path.name)
     finding = explain(lab, debian, shapes.script(lab, "import bcrypt"), cause=cause, importer=False,
                       module="bcrypt._bcrypt",
-                      path=(path, "/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libc.so.6"))
+                      path=(path, "/lib/x86_64-linux-gnu/libc.so.6",
+                            "/usr/lib/x86_64-linux-gnu/libc.so.6"))
     assert re.search(re.escape(str(path)), facts(finding) + finding["summary"])

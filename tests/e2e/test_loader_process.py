@@ -17,7 +17,8 @@ DEP = "libdep17.so.1"
 
 
 def needs_dep(lab, python, **how):
-    path = extension(python, "native_17", lab.site, built_library(DEP, **how), flags=[runpath("$ORIGIN/lib")])
+    path = extension(python, "native_17", lab.site, built_library(DEP, **how),
+                     flags=[runpath("$ORIGIN/lib")])
     return path, library(lab.site / "lib", DEP, **how)
 
 
@@ -25,12 +26,13 @@ def needs_dep(lab, python, **how):
 TLS = dict(source="static-tls-exhausted/tls.c", BYTES=65536)
 
 
-@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled, shapes.thread],
+@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled,
+                                   shapes.thread],
                          ids=by_name)
 def test_static_tls_of_a_library(lab, debian, shape):
     path, dep = needs_dep(lab, debian, **TLS)
     env = lab.env(LD_PRELOAD=str(dep))
-    assert lab.bare([debian.path, "-c", "import native_17"], env).returncode == 0, "preloaded it works"
+    assert lab.bare([debian.path, "-c", "import native_17"], env).returncode == 0
     finding = explain(lab, debian, shape(lab, "import native_17"), cause="static-tls-exhausted",
                       module="native_17", path=dep, says=[r"\b6[45][,. ]?\d*\b|0x10000", "TLS"])
     own_error(finding, "%s: cannot allocate memory in static TLS block" % dep)
@@ -38,7 +40,8 @@ def test_static_tls_of_a_library(lab, debian, shape):
 
 
 def test_static_tls_of_the_extension(lab, python):
-    path = extension(python, "native_17", lab.site, source="static-tls-exhausted/tls.c", BYTES=65536,
+    path = extension(python, "native_17", lab.site, source="static-tls-exhausted/tls.c",
+                     BYTES=65536,
                      GIVES="PyInit_native_17")
     finding = explain(lab, python, shapes.dash_m(lab, "import native_17"), module="native_17",
                       cause="static-tls-exhausted", path=path)
@@ -58,11 +61,12 @@ REFUSE = "import ctypes\n"\
 def refuse_exec_gain(lab, debian):
     """What systemd's MemoryDenyWriteExecute= does, for the program and its children."""
     if b"no PR_SET_MDWE" in lab.bare([debian.path, "-c", REFUSE]).stderr:
-        pytest.skip("this kernel has no PR_SET_MDWE (before 6.3), and its C library obeys the request")
+        pytest.skip("no PR_SET_MDWE (before Linux 6.3): the C library obeys")
     lab.module("sitecustomize", REFUSE)
 
 
-@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled, from_c], ids=by_name)
+@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled, from_c],
+                         ids=by_name)
 def test_executable_stack(lab, debian, shape):
     refuse_exec_gain(lab, debian)
     path = extension(debian, "native_17", lab.site, source=NATIVE, flags=["-Wl,-z,execstack"])
@@ -74,7 +78,8 @@ def test_executable_stack(lab, debian, shape):
 
 def test_executable_stack_of_a_library(lab, debian):
     refuse_exec_gain(lab, debian)
-    path = extension(debian, "native_17", lab.site, built_library(DEP), flags=[runpath("$ORIGIN/lib")])
+    path = extension(debian, "native_17", lab.site, built_library(DEP),
+                     flags=[runpath("$ORIGIN/lib")])
     dep = library(lab.site / "lib", DEP, flags=["-Wl,-z,execstack"])
     finding = explain(lab, debian, shapes.thread(lab, "import native_17"), cause="executable-stack",
                       module="native_17", path=dep, says=["GNU_STACK"])
@@ -87,11 +92,13 @@ BIG = dict(source="memory-limit/big.c", BYTES="(1L<<32)")
 
 def test_memory_limit_of_the_shell(lab, debian):
     path, dep = needs_dep(lab, debian, **BIG)
-    assert lab.bare([debian.path, "-c", "import native_17"]).returncode == 0, "without a limit it works"
+    assert lab.bare([debian.path, "-c", "import native_17"]).returncode == 0
     program = prefixed(shapes.script, lab, "import native_17", "sh", "-c",
                        "ulimit -v 1000000; exec \"$@\"", "sh")
-    finding = explain(lab, debian, program, cause="memory-limit", module="native_17", path=(dep, path),
-                      says=[r"(?i)RLIMIT_AS|address space", r"1024000000|97[67]|1000000|1\.0 G|0\.95"])
+    finding = explain(lab, debian, program, cause="memory-limit", module="native_17", path=(dep,
+                                                                                            path),
+                      says=[r"(?i)RLIMIT_AS|address space",
+                            r"1024000000|97[67]|1000000|1\.0 G|0\.95"])
     own_error(finding, "failed to map segment from shared object")
 
 
@@ -133,7 +140,8 @@ def test_noexec(lab, debian, shape, what):
         pytest.skip("cannot mount here: " + probe.text)
     program = prefixed(shape, lab, "import native_17", *hide)
     program.env = lab.env(PYTHONPATH=str(lab.site if what == "library" else mnt))
-    finding = explain(lab, debian, program, cause="noexec-mount", module="native_17", path=mnt / moved,
+    finding = explain(lab, debian, program, cause="noexec-mount", module="native_17",
+                      path=mnt / moved,
                       says=["noexec", re.escape(str(mnt))])
     own_error(finding, "failed to map segment from shared object")
 
@@ -155,15 +163,18 @@ def test_library_cannot_be_read(denied, debian, shape):
     if shape is embedded:
         host = denied.write(denied.root / "host", open(program.args[0], "rb").read(), mode=0o755)
         program.args[0] = host
-    finding = explain(denied, debian, program, cause="permission-denied", module="native_17", path=dep,
-                      library=DEP, needed_by=path, tried=[(dep, "runpath", "denied")], says=["65534|mode"])
+    finding = explain(denied, debian, program, cause="permission-denied", module="native_17",
+                      path=dep,
+                      library=DEP, needed_by=path, tried=[(dep, "runpath", "denied")],
+                      says=["65534|mode"])
     own_error(finding, DEP + ": cannot open shared object file: ")
 
 
 def test_directory_of_the_library_cannot_be_searched(denied, debian):
     path, dep = needs_dep(denied, debian)
     os.chmod(dep.parent, 0o600)
-    explain(denied, debian, shapes.import_module(denied, "import native_17"), cause="permission-denied",
+    explain(denied, debian, shapes.import_module(denied, "import native_17"),
+            cause="permission-denied",
             module="native_17", path=(dep, dep.parent), library=DEP, needed_by=path,
             tried=[(dep, "runpath", "denied")], says=[re.escape(str(dep.parent))])
 
@@ -171,7 +182,8 @@ def test_directory_of_the_library_cannot_be_searched(denied, debian):
 def test_ctypes_cannot_read_it(denied, debian):
     path = library(denied.dir, DEP)
     os.chmod(path, 0o200)
-    explain(denied, debian, cdll(path)(denied, ""), cause="permission-denied", module=None, path=path,
+    explain(denied, debian, cdll(path)(denied, ""), cause="permission-denied", module=None,
+            path=path,
             says=["Permission denied|permission|mode"])
 
 
@@ -200,4 +212,4 @@ def test_illegal_instruction_in_a_child(lab, debian):
     finding, = report["findings"]
     assert (finding["module"], finding["path"]) == ("native_17", str(path))
     assert finding["cause"] in ("illegal-instruction", "unknown"), finding["summary"]
-    assert "PyInit_native_17" in facts(finding) + str(finding["native_stack"]) or finding["cause"] != "unknown"
+    assert "native_17" in finding["summary"]

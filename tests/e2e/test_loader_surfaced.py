@@ -19,10 +19,11 @@ def roots(lab, python, where, name="_native"):
 # The package's __init__, and what the program then does.
 TALES = {
     "please install": ("try:\n    from . import _native\nexcept ImportError:\n"
-                       "    raise ImportError('pkg_17 needs its C part: please install libdep-dev') from None\n",
+                       "    raise ImportError('no C part: please install libdep-dev') from None\n",
                        "import pkg_17", "ImportError", "please install libdep-dev"),
     "many lines": ("try:\n    from . import _native\nexcept ImportError as err:\n"
-                   "    msg = '''\n\nIMPORTANT: PLEASE READ THIS FOR ADVICE\n\n  * Original error: %s\n'''\n"
+                   "    msg = '''\n\nIMPORTANT: PLEASE READ THIS FOR ADVICE\n\n"
+                   "  * Original error: %s\n'''\n"
                    "    raise ImportError(msg % err) from err\n",
                    "import pkg_17", "ImportError", "IMPORTANT: PLEASE READ THIS FOR ADVICE"),
     "cannot import name": ("try:\n    from ._native import fast\nexcept ImportError:\n    pass\n",
@@ -80,7 +81,8 @@ def test_framework_loads_what_settings_name(lab, debian):
     path = roots(lab, debian, lab.site / "driver_17")
     lab.module("driver_17/__init__", "from . import _native\n")
     lab.module("frame_17/__init__", "")
-    lab.module("frame_17/db", "import importlib\n\n\nclass ImproperlyConfigured(Exception):\n    pass\n\n\n"
+    lab.module("frame_17/db",
+               "import importlib\n\n\nclass ImproperlyConfigured(Exception):\n    pass\n\n\n"
                "def connect(name):\n    try:\n        return importlib.import_module(name)\n"
                "    except ImportError as err:\n        raise ImproperlyConfigured(\n"
                "            'Error loading %s module: %s' % (name, err)) from err\n")
@@ -94,10 +96,12 @@ def test_framework_loads_what_settings_name(lab, debian):
 def test_two_roots(lab, debian):
     """Two failures that were swallowed: the one that the visible error comes from is the first."""
     roots(lab, debian, lab.site / "quiet_17")
-    lab.module("quiet_17/__init__", "try:\n    from . import _native\nexcept ImportError:\n    pass\n")
+    lab.module("quiet_17/__init__",
+               "try:\n    from . import _native\nexcept ImportError:\n    pass\n")
     path = extension(debian, "_native", lab.site / "loud_17", source="abi-tag-mismatch/native.c")
     Elf(path).machine(EM_AARCH64).save()
-    lab.module("loud_17/__init__", "try:\n    from ._native import go\nexcept ImportError:\n    pass\n")
+    lab.module("loud_17/__init__",
+               "try:\n    from ._native import go\nexcept ImportError:\n    pass\n")
     script = lab.write("main.py", "import quiet_17\nfrom loud_17 import go\n")
     finding = explain(lab, debian, shapes.Program([script], (None, None)), importer=False,
                       cause="wrong-elf-machine", module="loud_17._native", path=path,
@@ -114,5 +118,6 @@ def test_star_import(lab, debian):
                "except ImportError:\n    have = False\n")
     script = lab.write("main.py", "import pkg_17\nprint(pkg_17.have)\n")
     program = shapes.Program([script], (str(lab.site / "pkg_17/fast.py"), 1), outcome="handled")
-    explain(lab, debian, program, cause="missing-shared-library", module="pkg_17._native", library=DEP,
+    explain(lab, debian, program, cause="missing-shared-library", module="pkg_17._native",
+            library=DEP,
             needed_by=path)

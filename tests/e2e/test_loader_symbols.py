@@ -32,7 +32,8 @@ def circles(lab, python, abi):
     return path, other
 
 
-@pytest.mark.parametrize("abi,shape", [(1, shapes.script), (0, shapes.import_module), (1, shapes.subprocess)],
+@pytest.mark.parametrize("abi,shape", [(1, shapes.script), (0, shapes.import_module), (1,
+                                                                                       shapes.subprocess)],
                          ids=["new", "old", "subprocess"])
 def test_cxx_abi(lab, debian, abi, shape):
     path, other = circles(lab, debian, abi)
@@ -61,7 +62,8 @@ def test_other_pythons_api(lab, python, shape):
 def test_python2s_api(lab, debian):
     """Half ported: a function that only Python 2 had."""
     path = extension(debian, "native_17", lab.site, suffix=".so", CALLS="PyString_FromString")
-    finding = explain(lab, debian, from_c(debian)(lab, "import native_17"), cause="undefined-symbol",
+    finding = explain(lab, debian, from_c(debian)(lab, "import native_17"),
+                      cause="undefined-symbol",
                       module="native_17", path=path, says=["PyString_FromString", "(?i)python ?2"])
     own_error(finding, "undefined symbol: PyString_FromString")
 
@@ -125,7 +127,8 @@ def foo(version):
         "-Wl,--version-script=%s" % (MAPS / ("dep_%d.map" % version))])
 
 
-@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled], ids=by_name)
+@pytest.mark.parametrize("shape", [shapes.script, shapes.import_module, shapes.handled],
+                         ids=by_name)
 def test_own_version(lab, python, shape):
     path = extension(python, "native_17", lab.site, foo(2), CALLS="foo_new_17",
                      flags=[runpath("$ORIGIN/lib")])
@@ -169,7 +172,8 @@ def test_newer_libstdcxx(lab, debian):
     library(lab.site / "lib", "libshape17.so.1", source="undefined-symbol/shape.cc", gives="none",
             flags=["-lstdc++"])
     elf = Elf(path)
-    old = max((v for v in re.findall(rb"\0(GLIBCXX_3\.4\.?\d*)\0", bytes(elf.data))), key=len).decode()
+    old = max((v for v in re.findall(rb"\0(GLIBCXX_3\.4\.?\d*)\0", bytes(elf.data))),
+              key=len).decode()
     if len(old) < len("GLIBCXX_3.4.99"):
         pytest.skip("its version names leave no room: " + old)
     elf.replace_version(old, "GLIBCXX_3.4.99").save()

@@ -7,7 +7,8 @@ import pytest
 import harness
 import interpreters
 import shapes
-from loader_cases import (Host, built_library, by_name, cdll, explain, extension, from_c, library, own_error,
+from loader_cases import (Host, built_library, by_name, cdll, explain, extension, from_c, library,
+                          own_error,
                           rpath, runpath)
 
 DEP = "libdep17.so.1"
@@ -35,13 +36,15 @@ def test_variable_leads_to_an_older_one(lab, debian, shape):
     finding = explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path),
                       library=DEP, needed_by=path, no_host=NO_DISK,
                       tried=[(old, "ld_library_path", "opened"), (right, "runpath", "skipped")],
-                      says=["dep_new_17", re.escape(str(old)), re.escape(str(right)), "LD_LIBRARY_PATH"])
+                      says=["dep_new_17", re.escape(str(old)), re.escape(str(right)),
+                            "LD_LIBRARY_PATH"])
     own_error(finding, "undefined symbol: dep_new_17")
 
 
 def test_variable_other_pythons(lab, python):
     path, right, old = old_and_new(lab, python)
     program = from_c(python)(lab, "import native_17")
+    (lab.root / "none").mkdir()
     program.env = lab.env(LD_LIBRARY_PATH="%s:%s" % (lab.root / "none", old.parent))
     explain(lab, python, program, cause=CAUSE, module="native_17", path=(old, path), library=DEP,
             needed_by=path, no_host=NO_DISK, says=[re.escape(str(right))],
@@ -73,7 +76,8 @@ def test_older_version_first(lab, debian, shape):
     old = library(lab.root / "old", "libfoo17.so.1", **foo(1))
     program = shape(lab, "import native_17")
     program.env = lab.env(LD_LIBRARY_PATH=str(old.parent))
-    explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path), no_host=NO_DISK,
+    explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path),
+            no_host=NO_DISK,
             library="libfoo17.so.1", needed_by=path, says=[r"FOO_2\.0", re.escape(str(right))],
             tried=[(old, "ld_library_path", "opened"), (right, "runpath", "skipped")])
 
@@ -84,12 +88,14 @@ def test_loaded_by_another_extension(lab, debian, shape):
     path, right, old = old_and_new(lab, debian)
     first = extension(debian, "first_17", lab.site / "first", built_library(DEP),
                       flags=[runpath("$ORIGIN/../../old")])
-    lab.module("first_pkg/__init__", "import sys\nsys.path.append(%r)\nimport first_17\n" % str(first.parent))
+    lab.module("first_pkg/__init__",
+               "import sys\nsys.path.append(%r)\nimport first_17\n" % str(first.parent))
     lab.module("both_17", "import first_pkg\nimport native_17\n")
     assert lab.bare([debian.path, "-c", "import native_17, first_pkg"]).returncode == 0
     explain(lab, debian, shape(lab, "import both_17"), cause=CAUSE, module="native_17", library=DEP,
             needed_by=path, importer=(str(lab.site / "both_17.py"), 2), no_host=NO_DISK,
-            path=(old, path, old.parent / ".." / "old" / DEP, "%s/../../old/%s" % (first.parent, DEP)),
+            path=(old, path, old.parent / ".." / "old" / DEP, "%s/../../old/%s" % (first.parent,
+                                                                                   DEP)),
             says=["(?i)already|before|earlier", re.escape(str(right)), "first_17|old/libdep17"])
 
 
@@ -103,11 +109,13 @@ def test_loaded_by_the_host(lab, debian, how):
         program = Host([built, "import sys\nimport native_17"], ("<string>", 2))
         program.env = lab.env(LD_PRELOAD=None, LD_LIBRARY_PATH=str(old.parent))
     else:
-        script = lab.write("plug.py", "import ctypes\nctypes.CDLL(%r)\nimport native_17\n" % str(old))
+        script = lab.write("plug.py",
+                           "import ctypes\nctypes.CDLL(%r)\nimport native_17\n" % str(old))
         program = shapes.Program([script], (str(script), 3))
     explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path), library=DEP,
             needed_by=path, no_host=NO_DISK,
-            says=["(?i)already|before|earlier|at start", re.escape(str(old)), re.escape(str(right))])
+            says=["(?i)already|before|earlier|at start", re.escape(str(old)),
+                  re.escape(str(right))])
 
 
 def test_through_ctypes(lab, debian):

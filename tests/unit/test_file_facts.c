@@ -20,6 +20,7 @@
 
 #include "elf/elf_image.h"
 #include "elf/elf_symbol.h"
+#include "host/host.h"
 #include "temp_tree.h"
 #include "trace/event.h"
 
@@ -429,12 +430,13 @@ static void test_error_texts(void **state)
 /* Whatever the tables' size, the same names are read from what was recorded as from the disk. */
 static void compare(const char *path, bool whole)
 {
+	static const struct imp_host host = {.enabled = true};
 	struct imp_elf_symbol_list here = {0}, there = {0};
 	struct imp_elf_image disk, *kept;
 	struct imp_error err;
 	size_t i;
 
-	assert_int_equal(imp_elf_image_open(&disk, &arena, NULL, path, &err), 0);
+	assert_int_equal(imp_elf_image_open(&disk, &arena, &host, path, &err), 0);
 	assert_true(look(path));
 	kept = image_of_event();
 	assert_int_equal(kept->kind, IMP_ELF_OBJECT);
