@@ -14,12 +14,12 @@
 
 #include "poison.h"
 
-#define BUDGET_NS 1000000
+#define BUDGET_NS  1000000
 #define RESERVE_NS 250000 /* of it, for compressing and writing what was found */
-#define PATH_HALF (IMP_THREAD_PATH_MAX / 2)
-#define LINKS_MAX 40 /* as the kernel */
-#define KNOWN	  256 /* a power of two */
-#define VALID	  0x20 /* ST_VALID: the kernel's own, not a mount flag */
+#define PATH_HALF  (IMP_THREAD_PATH_MAX / 2)
+#define LINKS_MAX  40	/* as the kernel */
+#define KNOWN	   256	/* a power of two */
+#define VALID	   0x20 /* ST_VALID: the kernel's own, not a mount flag */
 
 _Static_assert(IMP_CHUNKS_BUFFER <= IMP_LISTING_MAX, "t->listing holds what is read");
 
@@ -30,8 +30,8 @@ struct facts {
 	struct imp_thread *t;
 	struct imp_cbor *c;
 	size_t done_len; /* of the path in the first half of t->path, with no link in it; 0: the root */
-	size_t dir_len;	 /* of its directory, where the walk ended in an error */
-	int err;	 /* a negative errno: why the file can't be reached */
+	size_t dir_len; /* of its directory, where the walk ended in an error */
+	int err;	/* a negative errno: why the file can't be reached */
 	struct stat st;
 };
 
@@ -203,7 +203,8 @@ static int open_file(struct facts *f, const char *path)
 	fd = imp_sys_open(path, flags | O_NOATIME, 0);
 	if (fd == -EPERM)
 		fd = imp_sys_open(path, flags, 0);
-	if (fd >= 0 && (imp_sys(SYS_fstat, fd, (long)&f->st, 0, 0, 0) < 0 || !S_ISREG(f->st.st_mode))) {
+	if (fd >= 0 &&
+	    (imp_sys(SYS_fstat, fd, (long)&f->st, 0, 0, 0) < 0 || !S_ISREG(f->st.st_mode))) {
 		imp_sys_close(fd);
 		return -EINVAL;
 	}

@@ -260,7 +260,7 @@ static void start(int argc, char **argv)
 		imp_remark_write(&remark);
 	if (joined < 0)
 		return;
-	pthread_atfork(imp_recorder_fork_prepare, NULL, after_fork_in_child);
+	pthread_atfork(imp_recorder_fork_prepare, imp_recorder_fork_parent, after_fork_in_child);
 	on_exit(at_exit, NULL);
 	start_image(joined ? IMP_START_EXEC : IMP_START_FIRST, argv);
 }

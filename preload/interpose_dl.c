@@ -211,8 +211,8 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	imp_record_end(t);
 
 	/* Constructors are about to run that may crash: then the trace must name their object. */
-	c->private[LOAD_IS_NEW] = c->private[LOAD_NAME_HASH] &&
-				  !imp_loaded_names_has(c->private[LOAD_NAME_HASH]);
+	c->private[LOAD_IS_NEW] =
+		c->private[LOAD_NAME_HASH] && !imp_loaded_names_has(c->private[LOAD_NAME_HASH]);
 	if (c->private[LOAD_IS_NEW])
 		imp_record_journal();
 	imp_thread_leave(t);

@@ -49,7 +49,8 @@ static struct {
 	_Atomic uint32_t lost; /* events of this image */
 	_Atomic bool was_busy; /* to be told by IMP_NOTE_BUSY */
 
-	_Atomic pid_t lock; /* tid of its holder; 0: free */
+	_Atomic pid_t lock;  /* tid of its holder; 0: free */
+	_Atomic pid_t stuck; /* a holder that was waited for in vain, until the lock is free again */
 
 	/* Under the lock. */
 	uint32_t seq;
@@ -58,6 +59,7 @@ static struct {
 	bool told;    /* the one line on stderr */
 	bool moved;   /* as output.moved was when it was last noted */
 	uint64_t retry_ns;
+	bool forking; /* it is held over a fork() */
 	dev_t stderr_dev;
 	ino_t stderr_ino;
 	struct imp_frame_writer writer;
@@ -149,6 +151,14 @@ static bool lock(void)
 			return false;
 		relax();
 	}
+	/*
+	 * A holder whose signal handler left by longjmp() never gives it back: one wait for it is enough. It
+	 * may also be one that writes to a slow disk.
+	 */
+	owner = atomic_load_explicit(&rec.stuck, memory_order_relaxed);
+	if (owner && owner == atomic_load_explicit(&rec.lock, memory_order_relaxed) &&
+	    imp_sys_thread_alive(rec.pid, owner))
+		return false;
 	/* The holder may have been descheduled, or is writing: sleep, so that it can run. */
 	start_ns = imp_now_ns();
 	do {
@@ -161,11 +171,13 @@ static bool lock(void)
 		imp_frame_writer_reset(&rec.writer);
 		return true;
 	}
+	atomic_store_explicit(&rec.stuck, owner, memory_order_relaxed);
 	return false;
 }
 
 static void unlock(void)
 {
+	atomic_store_explicit(&rec.stuck, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec.lock, 0, memory_order_release);
 }
 
@@ -264,7 +276,8 @@ static ssize_t make_frame(bool last)
 	bool store = on_signal_stack() ||
 		     (last && !rec.writer.context && batch.len <= STORED_AT_END_MAX);
 	uint8_t head[IMP_BATCH_HEAD];
-	size_t len, head_len = make_head(head, atomic_load_explicit(&rec.lost, memory_order_relaxed));
+	size_t len,
+		head_len = make_head(head, atomic_load_explicit(&rec.lost, memory_order_relaxed));
 	const uint8_t *data = imp_batch_finish(&batch, head, head_len, &len);
 
 	if (store)
@@ -533,16 +546,35 @@ void imp_recorder_stop(void)
 		atomic_store(&rec.on, false);
 }
 
+/*
+ * The lock is held over the fork: while another thread writes, the trace is open, and the child would
+ * inherit that descriptor.
+ */
 void imp_recorder_fork_prepare(void)
 {
-	imp_record_flush();
+	int saved = errno;
+
+	if (imp_recorder_on() && lock()) {
+		write_batch(false);
+		rec.forking = true;
+	}
+	errno = saved;
+}
+
+void imp_recorder_fork_parent(void)
+{
+	if (atomic_load(&rec.lock) == own_tid() && rec.forking) {
+		rec.forking = false;
+		unlock();
+	}
 }
 
 void imp_recorder_fork_child(void)
 {
 	if (!atomic_load(&rec.on))
 		return;
-	atomic_store(&rec.lock, 0);
+	rec.forking = false;
+	unlock();
 	if (!imp_options.follow) {
 		atomic_store(&rec.on, false);
 		return;

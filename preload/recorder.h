@@ -126,8 +126,8 @@ struct imp_recorder_hooks {
  *
  * imp_recorder_start() copies the output (with its run id) and the hooks (either may be NULL), and turns
  * recording on; @image_ns is CLOCK_MONOTONIC now. imp_recorder_fork_*() are the atfork handlers: the
- * parent's batch is written before fork, the child drops it and starts an image of its own, or turns
- * itself off where children are not followed.
+ * parent's batch is written before fork, and nothing in between; the child drops what it has of it and
+ * starts an image of its own, or turns itself off where children are not followed.
  */
 struct imp_output; /* output.h */
 int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
@@ -137,6 +137,7 @@ void imp_recorder_stay_quiet(void);
 /* imp_recorder_stop - write what is left, and record nothing more */
 void imp_recorder_stop(void);
 void imp_recorder_fork_prepare(void);
+void imp_recorder_fork_parent(void);
 void imp_recorder_fork_child(void);
 /* imp_recorder_catch_up - run the hooks that are due; imp_thread_enter() calls it */
 void imp_recorder_catch_up(struct imp_thread *t);

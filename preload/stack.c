@@ -11,8 +11,6 @@
 
 #define STEPS_MAX 256
 
-_Static_assert(IMP_CFI_WINDOW <= IMP_LISTING_MAX, "t->listing holds a part of the stack");
-
 struct frames {
 	unsigned int count;
 	struct {
@@ -55,7 +53,7 @@ static void add(struct frames *f, uint32_t object, uint64_t offset)
 }
 
 /* Not inlined: its frame is where the walk begins. */
-static void __attribute__((noinline)) collect(struct imp_thread *t, struct frames *f)
+static void __attribute__((noinline)) collect(struct frames *f)
 {
 	struct imp_object own, o;
 	struct imp_cfi_cursor c;
@@ -65,7 +63,7 @@ static void __attribute__((noinline)) collect(struct imp_thread *t, struct frame
 	f->count = 0;
 	if (!find_object((uintptr_t)collect, &own))
 		return;
-	imp_cfi_here(&c, (uint8_t *)t->listing);
+	imp_cfi_here(&c);
 	for (steps = 0; steps < STEPS_MAX && f->count < IMP_STACK_MAX; steps++) {
 		const uint64_t pc = c.reg[IMP_CFI_PC];
 		const bool known = find_object(pc - !c.exact, &o);
@@ -78,8 +76,12 @@ static void __attribute__((noinline)) collect(struct imp_thread *t, struct frame
 			ours = false;
 			add(f, known ? o.id : 0, known && o.id ? pc - o.base : pc);
 		}
-		if (!known || imp_cfi_step(&c, &o) < 0)
-			break;
+		if (known && imp_cfi_step(&c, &o) == 0)
+			continue;
+		/* One that unwinders do not find their way through ends the walk. */
+		if (known && !ours && o.gadget.blind && pc == (uintptr_t)o.gadget.address)
+			f->count--;
+		break;
 	}
 }
 
@@ -89,7 +91,7 @@ static void record(struct imp_thread *t, unsigned int key, uint32_t id)
 	struct frames f;
 	unsigned int i;
 
-	collect(t, &f);
+	collect(&f);
 	if (!f.count)
 		return;
 	c = imp_record_begin(t, IMP_EV_NATIVE_STACK);

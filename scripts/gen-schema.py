@@ -68,7 +68,8 @@ ENUMS = (("imp_start", "IMP_START_", "start"), ("imp_end", "IMP_END_", "end"),
 FIXED = """\
 ; A trace is a concatenation of zstd frames (RFC 8878), each with a content
 ; checksum. Each decompresses to a CBOR sequence (RFC 8742): the first to one
-; header, every other one to a batch and its events.
+; header, every other one to a batch and its events. So do the data of a
+; journal slot, a skippable frame that is described in imptrace-trace(5).
 trace-frame-0 = header
 trace-frame-n = [batch, * event]    ; the items, without the array around them
 

@@ -80,6 +80,7 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "it is taken for the end of the program: the process exited with "
 				     "status 1 right after it, and imported nothing more");
 		break;
+	case IMP_FATE_DIED:
 	case IMP_FATE_UNCAUGHT:
 	case IMP_FATE_HANDLED:
 		break;
@@ -154,17 +155,6 @@ static int compare_findings(const void *a, const void *b)
 	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
 }
 
-/* The native module whose load began last, if nothing was recorded after it. */
-static const char *last_extension(const struct imp_image *image)
-{
-	const struct imp_extension_call *ext;
-
-	if (!image->extensions.n)
-		return NULL;
-	ext = image->extensions.v[image->extensions.n - 1];
-	return ext->ended || ext->begin_ns < image->last_ns ? NULL : ext->name;
-}
-
 static void check_complete(struct imp_diagnosis *d)
 {
 	const struct imp_record *r = d->record;
@@ -191,13 +181,9 @@ static void check_complete(struct imp_diagnosis *d)
 							 image->pid, image->notes.v[n].text ? ": " : "",
 							 image->notes.v[n].text ? image->notes.v[n].text : ""));
 		if (image->signal) {
-			const char *last = last_extension(image);
-
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d%s%s%s", image->pid,
-						 image->exe ? image->exe : "?", image->signal,
-						 last ? "; the last thing in its record is the loading of " : "",
-						 last ? last : "", last ? ", which may have ended since" : ""));
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d", image->pid,
+						 image->exe ? image->exe : "?", image->signal));
 		} else if (image->started && !image->ended && !image->waited) {
 			d->complete = false;
 			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: it was killed, or still runs",

@@ -2,6 +2,7 @@
 #include "failure.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -599,6 +600,32 @@ static void follow_exit_status(struct search *s)
 		follow(s, last, IMP_FATE_EXIT, NULL);
 }
 
+/*
+ * A signal of its own making ended the process while a native module was being loaded. The recorder
+ * journals each begin and end of that, so what has no end was under way. A signal from outside (SIGKILL,
+ * SIGTERM) proves nothing.
+ */
+static void follow_death(struct search *s)
+{
+	static const int own[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+	const struct imp_image *image = s->image;
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		known |= image->signal == own[i];
+	for (size_t i = known ? image->extensions.n : 0; i-- > 0;) {
+		const struct imp_extension_call *ext = image->extensions.v[i];
+		struct node *n;
+
+		if (ext->ended || !ext->attempt || ext->attempt->ended)
+			continue;
+		n = new_node(s, ext->attempt, NULL, ext->thread, ext->attempt->interp, image->last_ns);
+		n->c.extension = ext;
+		failure_of(s, n)->fate = IMP_FATE_DIED;
+		return;
+	}
+}
+
 static void follow_handled(struct search *s)
 {
 	for (size_t i = 0; i < s->nodes.n; i++) {
@@ -635,6 +662,7 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	follow_uncaught(&s);
 	follow_exits(&s);
 	follow_exit_status(&s);
+	follow_death(&s);
 	follow_handled(&s);
 	if (out->n)
 		qsort(out->v, out->n, sizeof(*out->v), compare_time);

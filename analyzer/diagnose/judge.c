@@ -214,7 +214,7 @@ static bool judge_absent(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
 		imp_judge_blocked, imp_judge_candidates, imp_judge_not_a_package,
-		imp_judge_stacked_copies, imp_judge_claims, imp_judge_stdlib,
+		imp_judge_stacked_copies, imp_judge_editable, imp_judge_claims, imp_judge_stdlib,
 		imp_judge_home, imp_judge_elsewhere,
 	};
 
@@ -254,7 +254,9 @@ void imp_judge(struct imp_case *c)
 	fill_importers(c);
 	fill_native_stack(c);
 	imp_judge_searched(c);
-	if (imp_judge_not_found(c))
+	if (!c->exception)
+		imp_judge_crash(c);
+	else if (imp_judge_not_found(c))
 		judge_absent(c);
 	else if (!judge_present(c))
 		imp_judge_unknown(c);

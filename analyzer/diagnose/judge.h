@@ -3,6 +3,7 @@
 #define IMP_DIAGNOSE_JUDGE_H
 
 #include "case.h"
+#include "remedy.h"
 
 /*
  * The rules. Each looks at a case and, where it can show its cause, sets cause, module, path, summary and
@@ -14,6 +15,7 @@ bool imp_judge_blocked(struct imp_case *c);
 bool imp_judge_candidates(struct imp_case *c);
 bool imp_judge_not_a_package(struct imp_case *c);
 bool imp_judge_stacked_copies(struct imp_case *c);
+bool imp_judge_editable(struct imp_case *c);
 bool imp_judge_claims(struct imp_case *c);
 bool imp_judge_stdlib(struct imp_case *c);
 bool imp_judge_home(struct imp_case *c);
@@ -28,6 +30,9 @@ bool imp_judge_version(struct imp_case *c);
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_extension(struct imp_case *c);
 void imp_judge_unknown(struct imp_case *c);
+
+/* imp_judge_crash - the process died (image->signal) within the loading of c->extension */
+void imp_judge_crash(struct imp_case *c);
 
 /* imp_judge_searched - fill the finding's "searched" from the snapshot */
 void imp_judge_searched(struct imp_case *c);
@@ -44,13 +49,5 @@ const char *imp_judge_runpy_module(const struct imp_case *c);
 /* imp_remedy, imp_rule_out - the last two parts of a finding, by its cause and evidence */
 void imp_remedy(struct imp_case *c);
 void imp_rule_out(struct imp_case *c);
-
-/* imp_remedy_repair - add the commands that put the files of an installed distribution back */
-struct imp_distribution;
-void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, const char *path,
-		       const char *effect);
-
-/* imp_remedy_run_with - the program's own command line, with another interpreter; NULL: too long to be typed */
-const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter);
 
 #endif

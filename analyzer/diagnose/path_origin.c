@@ -51,6 +51,16 @@ bool imp_path_env_has(const struct imp_case *c, const char *entry)
 	return false;
 }
 
+const char *imp_path_env_without(const struct imp_case *c, const char *entry)
+{
+	const char *left = "", *item;
+
+	for (size_t i = 0; (item = imp_path_env_entry(c, i)); i++)
+		if (!same_path(imp_case_directory(c, item), imp_case_directory(c, entry)))
+			left = imp_arena_printf(c->a, "%s%s%s", left, *left ? ":" : "", item);
+	return left;
+}
+
 static const char *site_kind(const char *entry)
 {
 	const char *base = strrchr(entry, '/');

@@ -37,6 +37,9 @@ bool imp_path_on(const struct imp_strings *entries, const char *entry);
 /* imp_path_env_entry - item @i of PYTHONPATH; NULL after the last */
 const char *imp_path_env_entry(const struct imp_case *c, size_t i);
 
+/* imp_path_env_without - PYTHONPATH less one directory, "" where nothing else is in it */
+const char *imp_path_env_without(const struct imp_case *c, const char *entry);
+
 /* imp_path_env_has - does PYTHONPATH name this directory? */
 bool imp_path_env_has(const struct imp_case *c, const char *entry);
 

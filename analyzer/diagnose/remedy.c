@@ -3,15 +3,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../python/abi_tag.h"
+#include "../python/command_line.h"
 #include "../python/distribution.h"
 #include "../python/environment.h"
 #include "../python/installer.h"
+#include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "judge.h"
 #include "path_origin.h"
-
-#define COMMAND_MAX 300		/* bytes of a command line that a person would still type */
 
 static const char *quote(const struct imp_case *c, const char *word)
 {
@@ -23,109 +22,84 @@ static const char *sudo(const struct imp_case *c)
 	return c->image->ids_known && c->image->euid ? "sudo " : "";
 }
 
-const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter)
+/* Where the parent package came from; NULL: not known (a namespace package has no file). */
+static const char *parent_file(const struct imp_case *c)
 {
-	char *line = imp_arena_printf(c->a, "%s", quote(c, interpreter));
+	const struct imp_attempt *at = imp_case_loaded(c, imp_case_parent(c));
 
-	for (size_t i = 1; i < c->image->argv.n; i++) {
-		if (strchr(c->image->argv.v[i], '\n'))
-			return NULL;	/* a program given with -c: nobody types that again */
-		line = imp_arena_printf(c->a, "%s %s", line, quote(c, c->image->argv.v[i]));
-	}
-	return c->image->argv.n && strlen(line) <= COMMAND_MAX ? line : NULL;
+	return c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file : at ? at->origin : NULL;
 }
 
-static void install(struct imp_case *c, const char *module, bool reinstall,
-		    enum imp_confidence confidence, const char *effect)
+static bool parent_is_installed(const struct imp_case *c)
 {
-	struct imp_install_command commands[4];
-	int n;
+	const char *file = parent_file(c);
+	struct imp_strings path;
 
-	if (!c->py)
+	if (file)
+		return imp_remedy_is_installed(c, file);
+	imp_case_path(c, &path);	/* the parent's __path__ */
+	for (size_t i = 0; i < path.n; i++)
+		if (imp_remedy_is_installed(c, path.v[i]))
+			return true;
+	return false;
+}
+
+/* The parent is there, and lacks a part. What pip would bring has to do with it only if pip brought the parent. */
+static void remedy_absent_part(struct imp_case *c)
+{
+	const char *file = parent_file(c), *top = imp_case_top(c);
+
+	if (parent_is_installed(c)) {
+		imp_remedy_install(c, top, true, IMP_POSSIBLE, NULL,
+				   "installs the package again, in case this copy is incomplete");
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+				"install the version of %s that has %s, or change the program to what this version offers",
+				top, c->module);
 		return;
-	n = imp_installer_install(c->host, c->a, c->image, c->py, module, reinstall, commands, 4);
-	for (int i = 0; i < n; i++)
-		imp_finding_fix(c->a, c->f, commands[i].certain && !i ? confidence : IMP_POSSIBLE,
-				commands[i].command, "%s (%s)", effect, commands[i].package);
-}
-
-void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, const char *path,
-		       const char *effect)
-{
-	struct imp_install_command commands[4];
-	int n;
-
-	if (!c->py)
-		return;
-	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path, commands, 4);
-	for (int i = 0; i < n; i++)
-		imp_finding_fix(c->a, c->f, commands[i].certain && !i ? IMP_LIKELY : IMP_POSSIBLE,
-				commands[i].command, "%s (%s)", effect, commands[i].package);
-}
-
-static const char *python_command(const struct imp_case *c)
-{
-	const char *command = c->py ? imp_installer_python(c->host, c->a, c->py) : NULL;
-
-	return command ? command : "python3";
-}
-
-/* The Python that a directory belongs to, if there is one on this machine. */
-static const char *interpreter_of(const struct imp_case *c, const char *dir)
-{
-	const struct imp_sites *sites = imp_case_sites(c, true);
-
-	for (size_t i = 0; sites && i < sites->n; i++) {
-		const char *path;
-		bool importable = false;
-
-		if (sites->v[i].interpreter && !strcmp(sites->v[i].directory, dir) &&
-		    imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) == 1 &&
-		    importable)
-			return sites->v[i].interpreter;
 	}
-	return NULL;
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "%s%s has no %s: add it, or change what is imported",
+			imp_case_parent(c), file ? imp_arena_printf(c->a, " (%s)", file) : "", imp_case_tail(c));
 }
 
-static void remedy_tag(struct imp_case *c)
+/* Would this version of the standard library have it, were it found? */
+static bool stdlib_has(const struct imp_case *c)
 {
-	const char *slash = strrchr(c->f->path, '/'), *dir, *python;
-	char *effect = imp_arena_printf(c->a, "installs a build of it for %s", imp_case_python(c));
+	unsigned int major, minor;
+	int since, removed;
 
-	install(c, c->module, true, IMP_LIKELY, effect);
-	dir = imp_arena_strndup(c->a, c->f->path, slash ? (size_t)(slash - c->f->path) : 0);
-	python = interpreter_of(c, dir);
-	if (python)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run_with(c, python),
-				"runs the program with %s, the Python that %s belongs to", python, dir);
-	if (imp_path_origin_of(c, dir) == IMP_ORIGIN_PYTHONPATH)
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, "unset PYTHONPATH",
-				"keeps this Python from searching %s, which holds files for another one", dir);
+	return imp_package_is_stdlib(c->module, NULL) && imp_package_stdlib_range(c->module, &since, &removed) &&
+	       imp_case_version(c, &major, &minor) && major == 3 && (int)minor >= since && (!removed || (int)minor < removed);
+}
+
+static bool home_is_set(const struct imp_case *c)
+{
+	const char *home = imp_record_env(c->image, "PYTHONHOME");
+
+	return home && *home && !imp_case_flag(c, "ignore_environment") && !imp_case_flag(c, "isolated");
+}
+
+static void remedy_home(struct imp_case *c, enum imp_confidence confidence)
+{
+	imp_finding_fix(c->a, c->f, confidence, "unset PYTHONHOME", "lets this Python find its own standard library");
 }
 
 static void remedy_absent(struct imp_case *c)
 {
-	const char *parent = imp_case_parent(c), *successor;
+	const char *successor = imp_package_python2_successor(c->module);
 
-	if (parent) {
-		install(c, imp_case_top(c), true, IMP_POSSIBLE,
-			"installs the package again, in case this copy is incomplete");
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
-				"install the version of %s that has %s, or change the program to what this version offers",
-				imp_case_top(c), c->module);
+	if (imp_case_parent(c)) {
+		remedy_absent_part(c);
 		return;
 	}
-	if (!imp_package_is_stdlib(c->module, NULL) && !imp_package_python2_successor(c->module)) {
-		install(c, c->module, false, IMP_LIKELY, "installs it for this very interpreter");
+	if (!imp_package_is_stdlib(c->module, NULL) && !successor) {
+		imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL, "installs it for this very interpreter");
 		return;
 	}
-	if (!strcmp(c->module, "encodings") && imp_record_env(c->image, "PYTHONHOME")) {
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, "unset PYTHONHOME",
-				"lets this Python find its own standard library");
+	if (stdlib_has(c) && home_is_set(c)) {
+		remedy_home(c, IMP_LIKELY);
 		return;
 	}
-	install(c, c->module, false, IMP_LIKELY, "installs what this Python's standard library has not");
-	successor = imp_package_python2_successor(c->module);
+	imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL, "installs what this Python's standard library has not");
 	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
 			"%s %s", successor ? "import Python 3's name for it," :
 			"run the program with a Python that has it, or change it to do without",
@@ -140,6 +114,8 @@ static void remedy_stdlib(struct imp_case *c)
 	const char *version = c->py ? imp_case_has(c->py->base_prefix, "/.pyenv/versions/")
 					      ? strstr(c->py->base_prefix, "/versions/") + 10 : NULL : NULL;
 
+	if (home_is_set(c))
+		remedy_home(c, IMP_POSSIBLE);
 	if (debian) {
 		imp_finding_fix(c->a, c->f, IMP_LIKELY,
 				imp_arena_printf(c->a, "%sapt install %s", sudo(c), quote(c, debian)),
@@ -156,11 +132,47 @@ static void remedy_stdlib(struct imp_case *c)
 				needs ? needs : "the library that it needs");
 }
 
+/* Is what was meant there at all, once @dir no longer holds a file of its name? */
+static bool is_behind(const struct imp_case *c, const char *dir)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+	struct imp_site site = { .kind = IMP_SITE_SYSTEM };
+
+	if (!now || !c->host->enabled || imp_package_is_stdlib(c->f->module, NULL))
+		return true;
+	for (size_t i = 0; i < now->path.n; i++) {
+		const char *path;
+		bool importable;
+
+		site.directory = imp_case_directory(c, now->path.v[i]);
+		if (strcmp(site.directory, dir) &&
+		    imp_environment_holds(c->host, c->a, &site, c->f->module, &path, &importable) == 1)
+			return true;
+	}
+	return false;
+}
+
+static const char *after_renaming(const struct imp_case *c, const char *dir, const char *file)
+{
+	struct imp_install_command command;
+	struct imp_command_line line;
+	const char *script = "";
+
+	if (imp_remedy_line(c, &line) && line.how == IMP_RUN_SCRIPT &&
+	    !strcmp(imp_path_normalize(c->a, imp_case_directory(c, line.what)), file))
+		script = " (the program has a new name then)";
+	if (is_behind(c, dir))
+		return imp_arena_printf(c->a, "%s, so that %s is found again", script, c->f->module);
+	if (!c->py || imp_installer_install(c->host, c->a, c->image, c->py, c->f->module, false, &command, 1) < 1)
+		return script;
+	return imp_arena_printf(c->a, "%s; then install the package that is meant (%s)", script, command.command);
+}
+
 static void remedy_shadowed(struct imp_case *c)
 {
 	const char *file = c->f->path, *slash = file ? strrchr(file, '/') : NULL;
 	enum imp_path_origin origin;
-	const char *dir, *what;
+	const char *dir, *what, *then;
 
 	if (!slash)
 		return;
@@ -174,6 +186,7 @@ static void remedy_shadowed(struct imp_case *c)
 		dir = imp_arena_strndup(c->a, dir, (size_t)(slash - dir));
 	}
 	origin = imp_path_origin_of(c, dir);
+	then = after_renaming(c, dir, what);
 	if (origin == IMP_ORIGIN_SITE || origin == IMP_ORIGIN_USER_SITE) {
 		struct imp_distribution dist;
 
@@ -181,14 +194,13 @@ static void remedy_shadowed(struct imp_case *c)
 			imp_finding_fix(c->a, c->f, IMP_LIKELY,
 					imp_arena_printf(c->a, "%s%s -m pip uninstall %s",
 							 imp_record_env(c->image, "PYTHONPATH") ? "env -u PYTHONPATH " : "",
-							 quote(c, python_command(c)), quote(c, dist.name)),
+							 quote(c, imp_remedy_python(c)), quote(c, dist.name)),
 					"removes the distribution that took the name");
 	}
 	imp_finding_fix(c->a, c->f, IMP_LIKELY,
 			imp_arena_printf(c->a, "mv %s %s", quote(c, what),
 					 quote(c, imp_arena_printf(c->a, "%s/my_%s", dir, slash + 1))),
-			"gives it a name of its own, so that %s is found again; change what imports it under the old name",
-			c->f->module);
+			"gives it a name of its own%s; change what imports it under the old name", then);
 	if (origin == IMP_ORIGIN_PYTHONPATH)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, "unset PYTHONPATH", "takes %s from the search path", dir);
 }
@@ -209,19 +221,6 @@ static void remedy_permission(struct imp_case *c)
 			"lets every user read it");
 }
 
-static void remedy_elsewhere(struct imp_case *c)
-{
-	const char *why = c->f->summary;
-
-	if (imp_case_has(why, "PYTHONNOUSERSITE"))
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, "unset PYTHONNOUSERSITE", "switches the user's site directory on again");
-	else if (imp_case_has(why, "the option -"))
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "start %s without that option", python_command(c));
-	else if (imp_case_has(why, "the program has taken it away"))
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that takes the directory from sys.path");
-	install(c, c->module, false, IMP_LIKELY, "installs it for this very interpreter");
-}
-
 static void remedy_archive(struct imp_case *c)
 {
 	const char *path = c->f->path, *end = path ? strstr(path, ".zip/") : NULL;
@@ -238,10 +237,10 @@ static void remedy_archive(struct imp_case *c)
 		archive = imp_arena_strndup(c->a, path, (size_t)(end - path) + 4);
 	if (archive)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%s -m zipfile -e %s %s", quote(c, python_command(c)), quote(c, archive),
+				imp_arena_printf(c->a, "%s -m zipfile -e %s %s", quote(c, imp_remedy_python(c)), quote(c, archive),
 						 quote(c, imp_arena_printf(c->a, "%s.d", archive))),
 				"unpacks the archive; then put %s.d on the path in its place", archive);
-	install(c, c->module, false, IMP_POSSIBLE, "installs it as files");
+	imp_remedy_install(c, c->module, false, IMP_POSSIBLE, NULL, "installs it as files");
 }
 
 static void remedy_dangling(struct imp_case *c)
@@ -252,7 +251,7 @@ static void remedy_dangling(struct imp_case *c)
 	imp_case_path(c, &path);
 	for (size_t i = 0; i < path.n; i++)
 		if (!imp_distribution_of_file(c->host, c->a, path.v[i], c->f->path, &dist)) {
-			install(c, c->module, true, IMP_LIKELY, "installs its file again");
+			imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, "installs its file again");
 			break;
 		}
 	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "restore the link's target, or remove the link and install the module again");
@@ -268,17 +267,19 @@ void imp_remedy(struct imp_case *c)
 		remedy_absent(c);
 		break;
 	case IMP_CAUSE_INSTALLED_ELSEWHERE:
-		remedy_elsewhere(c);
+		/* judge_elsewhere.c knows why, and what helps; here is what is left */
+		if (!f->fixes.n && home_is_set(c))
+			remedy_home(c, IMP_LIKELY);
 		break;
 	case IMP_CAUSE_ABI_TAG_MISMATCH:
-		remedy_tag(c);
+		imp_remedy_tag(c);
 		break;
 	case IMP_CAUSE_BROKEN_INSTALLATION:
 		if (!f->fixes.n)
-			install(c, c->module, true, IMP_LIKELY, "puts the missing file back");
+			imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, "puts the missing file back");
 		break;
 	case IMP_CAUSE_MIXED_INSTALLATION:
-		install(c, imp_case_top(c), true, IMP_LIKELY, "installs one whole copy in place of the mixed one");
+		imp_remedy_install(c, imp_case_top(c), true, IMP_LIKELY, NULL, "installs one whole copy in place of the mixed one");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "remove the copy that is not wanted");
 		break;
 	case IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT:
@@ -289,7 +290,7 @@ void imp_remedy(struct imp_case *c)
 				c->module, c->module);
 		break;
 	case IMP_CAUSE_VERSION_MISMATCH:
-		install(c, f->module, true, IMP_LIKELY, "installs both parts anew, in versions that belong together");
+		imp_remedy_install(c, f->module, true, IMP_LIKELY, NULL, "installs both parts anew, in versions that belong together");
 		break;
 	case IMP_CAUSE_SHADOWED:
 		remedy_shadowed(c);
@@ -321,8 +322,7 @@ void imp_remedy(struct imp_case *c)
 		break;
 	case IMP_CAUSE_MISSING_ATTRIBUTE:
 		if (f->path && (imp_case_has(f->path, "/site-packages/") || imp_case_has(f->path, "/dist-packages/")))
-			install(c, imp_arena_strndup(a, f->module, strcspn(f->module, ".")), true, IMP_POSSIBLE,
-				"installs the package's current version, which may have it");
+			imp_remedy_install(c, imp_arena_strndup(a, f->module, strcspn(f->module, ".")), true, IMP_POSSIBLE, NULL, "installs the package's current version, which may have it");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "use what this version of %s offers, or install the version that the program was written for",
 				f->module);
 		break;
@@ -330,7 +330,7 @@ void imp_remedy(struct imp_case *c)
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "build the module under the name that it is imported by, or give the file the name that it was built for");
 		break;
 	case IMP_CAUSE_INIT_FAILED:
-		install(c, imp_case_top(c), true, IMP_POSSIBLE, "installs it again, in case it and what it uses do not fit");
+		imp_remedy_install(c, imp_case_top(c), true, IMP_POSSIBLE, NULL, "installs it again, in case it and what it uses do not fit");
 		break;
 	default:
 		break;

@@ -91,6 +91,7 @@ static bool is_shared(struct imp_site_search *s, const char *dir)
 static void add_near(struct imp_site_search *s, const char *dir)
 {
 	static const char *const below[] = {"src", "lib", "python"};
+	const char *child = NULL;
 	int level;
 	size_t i;
 
@@ -98,11 +99,14 @@ static void add_near(struct imp_site_search *s, const char *dir)
 		return;
 	for (level = 0; level <= PARENTS_MAX; level++) {
 		bool shared = is_shared(s, dir);
+		/* what holds a package that we come from is where the package is imported from */
+		bool holds = child &&
+			     imp_host_exists(s->h, imp_path_join(s->a, child, "__init__.py")) == 1;
 
 		imp_site_add_venv(s, dir,
 				  IMP_RANK_PROJECT_VENV); /* a script in an environment's bin */
 		add_venvs_in(s, dir, !shared);
-		if (!shared && (level <= 1 || is_project_root(s, dir))) {
+		if (holds || (!shared && (level <= 1 || is_project_root(s, dir)))) {
 			add_project(s, dir);
 			for (i = 0; i < sizeof(below) / sizeof(below[0]); i++)
 				add_project(s, imp_path_join(s->a, dir, below[i]));
@@ -112,6 +116,7 @@ static void add_near(struct imp_site_search *s, const char *dir)
 							      s->version.major, s->version.minor)));
 		if (!strcmp(dir, "/"))
 			break;
+		child = dir;
 		dir = imp_path_parent(s->a, dir);
 	}
 }

@@ -196,6 +196,7 @@ static const char *new_environment(const struct place *p)
 static void add_in_environment(struct place *p, const char *what, const char *options)
 {
 	const char *apt = "", *name = new_environment(p);
+	int first = p->n;
 
 	if (p->debian &&
 	    imp_host_exists(p->h, imp_path_join(p->a, p->stdlib, "ensurepip/__main__.py")) == 0)
@@ -209,8 +210,8 @@ static void add_in_environment(struct place *p, const char *what, const char *op
 			     apt, p->python, name, without_pythonpath(p), name, options,
 			     imp_shell_quote(p->a, what)),
 	    what, false);
-	if (p->n)
-		p->out[p->n - 1].environment = name;
+	if (p->n > first)
+		p->out[first].environment = name;
 }
 
 static void add_pip(struct place *p, const char *what, const char *options)

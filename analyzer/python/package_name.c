@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "package_name.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -119,6 +120,25 @@ static bool is_namespace(const char *module, size_t *which)
 		}
 	}
 	return false;
+}
+
+/* Runs of "-", "_" and "." count as one, and letters have no case. */
+bool imp_package_same_name(const char *one, const char *two)
+{
+	for (;; one++, two++) {
+		size_t dashes = strspn(one, "-_.");
+
+		if (!dashes != !strspn(two, "-_."))
+			return false;
+		if (dashes) {
+			one += dashes - 1;
+			two += strspn(two, "-_.") - 1;
+		} else if (tolower((unsigned char)*one) != tolower((unsigned char)*two)) {
+			return false;
+		} else if (!*one) {
+			return true;
+		}
+	}
 }
 
 bool imp_package_is_translated(const char *module)

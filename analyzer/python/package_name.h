@@ -17,6 +17,9 @@
  */
 const char *imp_package_pypi_name(struct imp_arena *a, const char *module);
 
+/* imp_package_same_name - "My.Package" and "my_package" are one distribution (PEP 503) */
+bool imp_package_same_name(const char *one, const char *two);
+
 /* imp_package_is_translated - does the table know the name, so that pypi_name() is no guess? */
 bool imp_package_is_translated(const char *module);
 

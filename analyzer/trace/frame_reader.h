@@ -30,7 +30,7 @@ struct imp_frame_reader {
 enum imp_frame_kind {
 	IMP_FRAME_END, /* of the file */
 	IMP_FRAME_DATA,
-	IMP_FRAME_SLOT, /* a journal slot: what a batch's frame would hold */
+	IMP_FRAME_SLOT,	   /* a journal slot: what a batch's frame would hold */
 	IMP_FRAME_DAMAGED, /* bytes that are no readable frame; a frame, or the end, follows */
 };
 

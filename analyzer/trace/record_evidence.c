@@ -98,8 +98,8 @@ static void take_chunks(struct imp_builder *b, const struct imp_event *ev, struc
 		chunk = imp_vec_push(&b->r->arena, &f->chunks);
 		chunk->offset = at;
 		chunk->len = bytes.len;
-		chunk->data = (const uint8_t *)imp_arena_strndup(&b->r->arena,
-								 (const char *)bytes.data, bytes.len);
+		chunk->data = (const uint8_t *)imp_arena_strndup(
+			&b->r->arena, (const char *)bytes.data, bytes.len);
 	}
 }
 

@@ -26,7 +26,7 @@ struct imp_trace_image {
 		size_t len;
 		uint64_t seq, offset;
 	} slot;
-	void *user;		 /* of the caller */
+	void *user; /* of the caller */
 };
 
 struct imp_trace_reader {
@@ -49,7 +49,7 @@ struct imp_trace_reader {
 	struct imp_cbor_in batch; /* what is left of the present one */
 	uint64_t batch_offset;
 	struct imp_trace_image *image; /* whose it is; NULL: between batches */
-	size_t slots_read;	       /* images whose slots have been looked at; the frames are all read */
+	size_t slots_read; /* images whose slots have been looked at; the frames are all read */
 };
 
 /*

@@ -8,6 +8,8 @@ import pathlib
 import re
 import subprocess
 
+import trace_decoder
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = REPO / "tests" / "fixtures" / "dl"
 BUILD = pathlib.Path(os.environ.get("IMPTRACE_BUILD") or REPO / "build")
@@ -116,7 +118,7 @@ def _item(data, at):
 
 
 def read(trace):
-    data = subprocess.run(["zstd", "-dcq", str(trace)], stdout=subprocess.PIPE, check=True).stdout
+    data = trace_decoder.whole(trace)
     at, strings, events, image = 0, {}, Events(), None
 
     def text(value):

@@ -28,12 +28,6 @@ TALES = {
                    "import pkg_17", "ImportError", "IMPORTANT: PLEASE READ THIS FOR ADVICE"),
     "cannot import name": ("try:\n    from ._native import fast\nexcept ImportError:\n    pass\n",
                            "from pkg_17 import fast", "ImportError", "cannot import name 'fast'"),
-    "attribute": ("try:\n    from . import _native\nexcept ImportError:\n    _native = None\n",
-                  "import pkg_17; pkg_17._native.fast()", "AttributeError",
-                  "'NoneType' object has no attribute 'fast'"),
-    "not defined": ("try:\n    from ._native import fast\nexcept ImportError:\n    pass\n\n\n"
-                    "def go():\n    return fast()\n",
-                    "import pkg_17; pkg_17.go()", "NameError", "name 'fast' is not defined"),
     "RuntimeError": ("class BackendError(RuntimeError):\n    pass\n\n\ntry:\n    from . import _native\n"
                      "except ImportError as err:\n    raise BackendError('no usable backend: %s' % err)\n",
                      "import pkg_17", "pkg_17.BackendError", "no usable backend"),
@@ -42,9 +36,6 @@ TALES = {
                       "    except ImportError:\n        pass\nelse:\n"
                       "    raise ImportError('none of the backends could be imported')\n",
                       "import pkg_17", "ImportError", "none of the backends could be imported"),
-    "deferred": ("error = None\ntry:\n    from . import _native\nexcept ImportError as err:\n"
-                 "    error = str(err)\n\n\ndef go():\n    raise RuntimeError('cannot go: ' + error)\n",
-                 "import pkg_17\npkg_17.go()", "RuntimeError", "cannot go: libdep17.so.1"),
 }
 
 
@@ -61,6 +52,39 @@ def test_package_tells_it_otherwise(lab, debian, tale):
     assert message in finding["surfaced"]["message"]
     files = [i["file"] for i in finding["importers"]]
     assert str(lab.site / "pkg_17/__init__.py") in files and str(script) in files, files
+
+
+# The program dies of it much later, in an error that is no import's.
+LATER = {
+    "attribute": ("try:\n    from . import _native\nexcept ImportError:\n    _native = None\n",
+                  "import pkg_17; pkg_17._native.fast()", "AttributeError",
+                  "'NoneType' object has no attribute 'fast'"),
+    "not defined": ("try:\n    from ._native import fast\nexcept ImportError:\n    pass\n\n\n"
+                    "def go():\n    return fast()\n",
+                    "import pkg_17; pkg_17.go()", "NameError", "name 'fast' is not defined"),
+    "deferred": ("error = None\ntry:\n    from . import _native\nexcept ImportError as err:\n"
+                 "    error = str(err)\n\n\ndef go():\n    raise RuntimeError('cannot go: ' + error)\n",
+                 "import pkg_17\npkg_17.go()", "RuntimeError", "cannot go: libdep17.so.1"),
+}
+
+
+@pytest.mark.parametrize("tale", list(LATER))
+def test_package_goes_on_for_a_while(lab, debian, tale):
+    """A silent degradation that ends the program: listed, whether it is tied to the end or not."""
+    init, then, kind, message = LATER[tale]
+    path = roots(lab, debian, lab.site / "pkg_17")
+    lab.module("pkg_17/__init__", init)
+    argv = [debian.path, lab.write("main.py", then + "\n")]
+    bare = lab.bare(argv)
+    seen = bare.last_error()
+    assert seen[0] == kind and message in seen[1]
+    run = lab.traced(argv, bare=bare)
+    _, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["cause"]) == ("pkg_17._native", "missing-shared-library")
+    assert (finding["library"]["name"], finding["library"]["needed_by"]) == (DEP, str(path))
+    if finding["outcome"] == "fatal":
+        assert finding["surfaced"]["type"] == kind
 
 
 @pytest.mark.parametrize("says", [None, "the backend cannot be loaded"])

@@ -64,6 +64,98 @@ def item(data, at):
         return low == 21, at
     raise ValueError("major type %d, %d" % (major, low))
 
+# ---- journal slots ----------------------------------------------------------------------------
+
+PRIMES = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
+          0x27D4EB2F165667C5)
+
+
+def xxh64(data, seed):
+    """The hash of that name, as its specification has it."""
+    p1, p2, p3, p4, p5 = PRIMES
+    mask = (1 << 64) - 1
+
+    def left(x, n):
+        return (x << n | x >> (64 - n)) & mask
+
+    def mixed(acc, lane):
+        return left((acc + lane * p2) & mask, 31) * p1 & mask
+
+    at, total = 0, len(data)
+    if total >= 32:
+        accs = [(seed + p1 + p2) & mask, (seed + p2) & mask, seed, (seed - p1) & mask]
+        while at + 32 <= total:
+            accs = [mixed(a, int.from_bytes(data[at + 8 * i:at + 8 * i + 8], "little"))
+                    for i, a in enumerate(accs)]
+            at += 32
+        acc = sum(left(a, n) for a, n in zip(accs, (1, 7, 12, 18))) & mask
+        for a in accs:
+            acc = ((acc ^ mixed(0, a)) * p1 + p4) & mask
+    else:
+        acc = (seed + p5) & mask
+    acc = (acc + total) & mask
+    for size in (8, 4, 1):
+        while at + size <= total:
+            lane = int.from_bytes(data[at:at + size], "little")
+            if size == 8:
+                acc = (left(acc ^ mixed(0, lane), 27) * p1 + p4) & mask
+            elif size == 4:
+                acc = (left(acc ^ lane * p1 & mask, 23) * p2 + p3) & mask
+            else:
+                acc = left(acc ^ lane * p5 & mask, 11) * p1 & mask
+            at += size
+    acc = (acc ^ acc >> 33) * p2 & mask
+    acc = (acc ^ acc >> 29) * p3 & mask
+    return acc ^ acc >> 32
+
+
+def frame_end(data, at):
+    """Where the frame at @at ends: RFC 8878, 3.1."""
+    if data[at + 1:at + 4] == b"\x2a\x4d\x18":
+        return at + 8 + int.from_bytes(data[at + 4:at + 8], "little")
+    flags = data[at + 4]
+    size = (1 if flags & 0x20 else 0, 2, 4, 8)[flags >> 6]
+    at += 5 + (0 if flags & 0x20 else 1) + (0, 1, 2, 4)[flags & 3] + size
+    while True:
+        head = int.from_bytes(data[at:at + 3], "little")
+        at += 3 + (1 if head >> 1 & 3 == 1 else head >> 3)
+        if head & 1:
+            return at + (4 if flags & 4 else 0)
+
+
+def slots(path):
+    """What each journal slot holds."""
+    data, at = pathlib.Path(path).read_bytes(), 0
+    while at < len(data):
+        end = frame_end(data, at)
+        if data[at] == 0x5a and data[at + 8:at + 16] == b"imp-slot":
+            rest, seed, held = data[at + 16:end], 0, b""
+            while True:
+                size = int.from_bytes(rest[:4], "little")
+                if not 0 < size <= len(rest) - 12 or \
+                        xxh64(rest[12:12 + size], seed) != int.from_bytes(rest[4:12], "little"):
+                    break
+                held, seed = held + rest[12:12 + size], int.from_bytes(rest[4:12], "little")
+                rest = rest[12 + size:]
+            if held:
+                yield held
+        at = end
+
+
+def whole(path):
+    """The decompressed trace, and behind it the slots that no batch has superseded."""
+    data, at, last = subprocess.run(["zstd", "-dcq", str(path)], stdout=subprocess.PIPE,
+                                    check=True).stdout, 0, {}
+    while at < len(data):
+        raw, at = item(data, at)
+        if KINDS[raw[0]] == "batch":
+            last[raw[3], raw[4]] = raw[5]
+    for held in slots(path):
+        raw, _ = item(held, 0)
+        if raw[5] == last.get((raw[3], raw[4]), -1) + 1:
+            data += held
+    return data
+
 
 class Image:
     def __init__(self):
@@ -114,8 +206,7 @@ class Image:
 
 def events(path):
     """Every event of the trace as a dict, in order; batches set `pid` and `image_ns` of theirs."""
-    done = subprocess.run(["zstd", "-dcq", str(path)], stdout=subprocess.PIPE, check=True)
-    data, at, images, batch, found = done.stdout, 0, {}, None, []
+    data, at, images, batch, found = whole(path), 0, {}, None, []
     while at < len(data):
         raw, at = item(data, at)
         kind = KINDS[raw[0]]

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libFuzzer target: any bytes as a whole trace. Read once as a file, and once more as the content of a
- * frame, so that the checksum does not keep the fuzzer away from what lies below it. What comes out goes
+ * libFuzzer target: any bytes as a whole trace. Read once as a file, once as the content of a
+ * frame, and once as that of a journal slot, so that the checksum does not keep the fuzzer away from what lies below it. What comes out goes
  * through both renderings of "imptrace dump".
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "frame_writer.h"
 #include "report/dump.h"
@@ -84,6 +88,24 @@ static void dump(const uint8_t *data, size_t size)
 	fclose(out);
 }
 
+/* The same bytes as what a journal slot holds, behind them as a file. Returns the length of both. */
+static size_t add_slot(const uint8_t *data, size_t size, uint8_t *file)
+{
+	uint64_t checksum = XXH64(data, size, 0);
+	uint8_t head[IMP_JOURNAL_HEAD + 8 + IMP_JOURNAL_RECORD];
+	uint32_t numbers[] = {IMP_JOURNAL_FRAME, (uint32_t)(sizeof(head) - IMP_JOURNAL_HEAD + size),
+			      (uint32_t)size};
+
+	memcpy(head, numbers, 8);
+	memcpy(head + IMP_JOURNAL_HEAD, IMP_JOURNAL_MAGIC, 8);
+	memcpy(head + IMP_JOURNAL_HEAD + 8, &numbers[2], 4);
+	memcpy(head + IMP_JOURNAL_HEAD + 12, &checksum, 8);
+	memcpy(file, data, size);
+	memcpy(file + size, head, sizeof(head));
+	memcpy(file + size + sizeof(head), data, size);
+	return 2 * size + sizeof(head);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t frame[IMP_FRAME_MAX + IMP_FRAME_OVERHEAD];
@@ -93,6 +115,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dump(data, size);
 	n = imp_frame_store(frame, sizeof(frame), data, size);
 	if (n > 0) {
+		read_record(frame, (size_t)n);
+		dump(frame, (size_t)n);
+	}
+	if (size && size < sizeof(frame) / 3) {
+		n = (ssize_t)add_slot(data, size, frame);
 		read_record(frame, (size_t)n);
 		dump(frame, (size_t)n);
 	}

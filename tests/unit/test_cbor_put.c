@@ -176,7 +176,7 @@ static void put_sample(struct imp_cbor *c)
 	imp_cbor_map_end(c);
 }
 
-static const char sample_hex[] = "a20019012c019900043901f343616263a21818f51819f4990000";
+static const char sample_hex[] = "a20019012c01843901f343616263a21818f51819f480";
 
 static void test_containers(void **state)
 {
@@ -212,7 +212,8 @@ static void test_containers(void **state)
 /* In a buffer of every size: complete or flagged, never a byte beyond its end. */
 static void test_truncated(void **state)
 {
-	const size_t whole = strlen(sample_hex) / 2;
+	/* Until they are closed, two arrays have heads of three bytes. */
+	const size_t whole = strlen(sample_hex) / 2 + 4;
 
 	(void)state;
 	for (size_t size = 0; size <= whole + 1; size++) {
@@ -337,7 +338,7 @@ static void test_array_sizes(void **state)
 		assert_int_equal(cbor_array_size(item), sizes[i]);
 		cbor_decref(&item);
 #endif
-		assert_int_equal(c.len, 3 + sizes[i]);
+		assert_int_equal(c.len, (sizes[i] < 24 ? 1 : 3) + sizes[i]);
 	}
 }
 

@@ -26,7 +26,6 @@
 #define DEPTH 40
 
 static struct imp_thread *t;
-static uint8_t window[IMP_CFI_WINDOW];
 
 /* Python is not told of objects here. */
 void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
@@ -68,10 +67,12 @@ static void __attribute__((noinline)) walk_both(struct walk *w)
 	struct imp_object o;
 
 	w->expected_n = (unsigned int)backtrace(w->expected, 128);
-	imp_cfi_here(&c, window);
+	imp_cfi_here(&c);
 	for (w->n = 0; w->n < 128;) {
 		w->pc[w->n++] = c.reg[IMP_CFI_PC];
-		w->end = imp_objects_get((void *)(c.reg[IMP_CFI_PC] - !c.exact), &o) ? imp_cfi_step(&c, &o) : -ENOENT;
+		w->end = imp_objects_get((void *)(c.reg[IMP_CFI_PC] - !c.exact), &o) ?
+				 imp_cfi_step(&c, &o) :
+				 -ENOENT;
 		if (w->end < 0)
 			break;
 	}
@@ -107,7 +108,8 @@ static void test_plain(void **state)
 }
 
 /* Frames with registers to restore, of several shapes: big, variable, with a realigned stack. */
-static unsigned int __attribute__((noinline)) deep(unsigned int left, struct walk *w, volatile unsigned int *sum)
+static unsigned int __attribute__((noinline))
+deep(unsigned int left, struct walk *w, volatile unsigned int *sum)
 {
 	volatile char block[173];
 	unsigned int a = left * 3, b = left ^ 5, c = left + 7, r;
@@ -120,7 +122,8 @@ static unsigned int __attribute__((noinline)) deep(unsigned int left, struct wal
 	return r + a + b + c + (unsigned int)block[left];
 }
 
-static unsigned int __attribute__((noinline)) variable(size_t size, struct walk *w, volatile unsigned int *sum)
+static unsigned int __attribute__((noinline))
+variable(size_t size, struct walk *w, volatile unsigned int *sum)
 {
 	char *block = __builtin_alloca(size);
 
@@ -178,7 +181,8 @@ static void handler(int number)
 static void test_signal(void **state)
 {
 	static char other_stack[65536];
-	const stack_t stack = {.ss_sp = other_stack, .ss_size = sizeof(other_stack)}, none = {.ss_flags = SS_DISABLE};
+	const stack_t stack = {.ss_sp = other_stack, .ss_size = sizeof(other_stack)},
+		      none = {.ss_flags = SS_DISABLE};
 	struct sigaction act = {.sa_handler = handler};
 	int i;
 
@@ -220,7 +224,8 @@ static void test_lost(void **state)
 	struct imp_cfi_cursor c;
 	struct imp_object o;
 	void *page = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t bad[] = {0, 8, (uintptr_t)page, (uintptr_t)page + 4, UINT64_MAX - 7, (uint64_t)1 << 63};
+	uint64_t bad[] = {
+		0, 8, (uintptr_t)page, (uintptr_t)page + 4, UINT64_MAX - 7, (uint64_t)1 << 63};
 	size_t i;
 
 	(void)state;
@@ -229,7 +234,7 @@ static void test_lost(void **state)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		unsigned int steps = 0;
 
-		imp_cfi_here(&c, window);
+		imp_cfi_here(&c);
 		c.reg[IMP_CFI_SP] = bad[i];
 #if defined __x86_64__
 		c.reg[6] = bad[i];
@@ -281,10 +286,11 @@ static void test_noise(void **state)
 			seed = seed * 1103515245 + 12345;
 			copy[seed / 3 % len] = (uint8_t)(seed >> 16);
 		}
-		imp_cfi_here(&c, window);
+		imp_cfi_here(&c);
 		seed = seed * 1103515245 + 12345;
 		/* Functions are as far from the copy as from the original. */
-		c.reg[IMP_CFI_PC] = (uint64_t)copy + ((uintptr_t)walk_both - (uintptr_t)table) + seed / 5 % 4096;
+		c.reg[IMP_CFI_PC] = (uint64_t)copy + ((uintptr_t)walk_both - (uintptr_t)table) +
+				    seed / 5 % 4096;
 		done += imp_cfi_step(&c, &o) == 0;
 	}
 	assert_in_range(done, 1, i);
@@ -308,9 +314,10 @@ static void __attribute__((noinline)) timed(unsigned int left, uint64_t *ns, uns
 		return;
 	}
 	*ns = imp_now_ns();
-	imp_cfi_here(&c, window);
+	imp_cfi_here(&c);
 	for (*frames = 1; *frames < 64; ++*frames) {
-		if (!imp_objects_get((void *)(c.reg[IMP_CFI_PC] - !c.exact), &o) || imp_cfi_step(&c, &o) < 0)
+		if (!imp_objects_get((void *)(c.reg[IMP_CFI_PC] - !c.exact), &o) ||
+		    imp_cfi_step(&c, &o) < 0)
 			break;
 	}
 	*ns = imp_now_ns() - *ns;
@@ -326,8 +333,8 @@ static void test_time(void **state)
 		timed(80, &ns[i], &frames);
 	assert_int_equal(frames, 64);
 	qsort(ns, i, sizeof(ns[0]), by_value);
-	print_message("a stack of %u frames: %.1f us at the median, %.1f at most\n", frames, (double)ns[i / 2] / 1e3,
-		      (double)ns[i - 1] / 1e3);
+	print_message("a stack of %u frames: %.1f us at the median, %.1f at most\n", frames,
+		      (double)ns[i / 2] / 1e3, (double)ns[i - 1] / 1e3);
 #if !defined __SANITIZE_ADDRESS__ && defined __OPTIMIZE__
 	assert_in_range(ns[i / 2], 0, 50000);
 #endif
@@ -336,8 +343,9 @@ static void test_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_deep), cmocka_unit_test(test_thread),
-		cmocka_unit_test(test_signal),	 cmocka_unit_test(test_callback), cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_thread),	 cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_callback), cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_noise),	 cmocka_unit_test(test_time),
 	};
 

@@ -397,7 +397,7 @@ static void test_error_texts(void **state)
 	temp_tree_write(&tree, "needs (it).so", "needs");
 	/* A soname that is mapped nowhere has no file. */
 	assert_false(load_failed("libnone.so.3", "libnone.so.3: cannot open shared object file: "
-					  "No such file or directory"));
+						 "No such file or directory"));
 	assert_false(load_failed(NULL, "invalid mode for dlopen(): Invalid argument"));
 	/* The one asked for and the one named are the same. */
 	assert_true(load_failed("./plug.so", "./plug.so: file too short"));
@@ -406,11 +406,13 @@ static void test_error_texts(void **state)
 	assert_true(load_failed("odd: name.so", "./odd: name.so: invalid ELF header"));
 	assert_int_equal(size_in_stat(), 3);
 	/* The one that requires it. */
-	assert_true(load_failed(NULL, "libnone.so.3: version `V_2' not found (required by ./needs (it).so)"));
+	assert_true(load_failed(
+		NULL, "libnone.so.3: version `V_2' not found (required by ./needs (it).so)"));
 	assert_int_equal(size_in_stat(), 5);
 	/* A soname that is mapped. */
-	assert_true(load_failed(NULL, "./plug.so: symbol f, version V not defined in file libc.so.6 with "
-			       "link time reference"));
+	assert_true(load_failed(NULL,
+				"./plug.so: symbol f, version V not defined in file libc.so.6 with "
+				"link time reference"));
 	assert_string_equal(name_of(imp_event_get(&event, IMP_KEY_TEXT)), "libc.so.6");
 	/* $ORIGIN is ld.so's to replace. */
 	assert_false(load_failed("$ORIGIN/plug.so", NULL));
@@ -420,7 +422,8 @@ static void test_error_texts(void **state)
 	assert_false(load_failed(NULL, " (required by "));
 	assert_false(load_failed(NULL, " (required by )"));
 	assert_false(load_failed(NULL, " not defined in file  with link time reference"));
-	snprintf(error, sizeof(error), "%s: file too short", temp_tree_write(&tree, "asked.so", "asked!"));
+	snprintf(error, sizeof(error), "%s: file too short",
+		 temp_tree_write(&tree, "asked.so", "asked!"));
 	assert_true(load_failed("asked.so", error));
 	assert_int_equal(size_in_stat(), 6);
 }
@@ -456,7 +459,8 @@ static void compare(const char *path, bool whole)
 	assert_int_equal(kept->version_needs.n, disk.version_needs.n);
 	for (i = 0; i < disk.version_needs.n; i++) {
 		assert_string_equal(kept->version_needs.v[i].file, disk.version_needs.v[i].file);
-		assert_string_equal(kept->version_needs.v[i].version, disk.version_needs.v[i].version);
+		assert_string_equal(kept->version_needs.v[i].version,
+				    disk.version_needs.v[i].version);
 	}
 	assert_int_equal(kept->version_defs.n, disk.version_defs.n);
 	if (!whole)
@@ -585,7 +589,10 @@ static void test_headers_that_lie(void **state)
 
 	(void)state;
 	for (i = 0; i < 4096; i++)
-		phdr[i] = (Elf64_Phdr){.p_type = i % 5 == 0 ? PT_NOTE : i % 5 == 1 ? PT_INTERP : i % 5 == 2 ? PT_DYNAMIC : PT_LOAD,
+		phdr[i] = (Elf64_Phdr){.p_type = i % 5 == 0 ? PT_NOTE :
+						 i % 5 == 1 ? PT_INTERP :
+						 i % 5 == 2 ? PT_DYNAMIC :
+							      PT_LOAD,
 				       .p_offset = i % 2 ? UINT64_MAX - i : i * 100,
 				       .p_vaddr = i,
 				       .p_filesz = i % 3 ? UINT64_MAX : 100000,
@@ -630,7 +637,8 @@ static void test_time(void **state)
 		assert_true(mapped(files[i], path, sizeof(path)));
 		copy_file(path, "timed.so");
 		for (j = 0; j < sizeof(ns) / sizeof(ns[0]); j++) {
-			const struct timespec times[2] = {{.tv_sec = (time_t)(j + 1)}, {.tv_sec = (time_t)(j + 1)}};
+			const struct timespec times[2] = {{.tv_sec = (time_t)(j + 1)},
+							  {.tv_sec = (time_t)(j + 1)}};
 
 			assert_int_equal(utimensat(AT_FDCWD, "timed.so", times, 0), 0);
 			ns[j] = imp_now_ns();
@@ -638,8 +646,9 @@ static void test_time(void **state)
 			ns[j] = imp_now_ns() - ns[j];
 		}
 		qsort(ns, j, sizeof(ns[0]), by_value);
-		print_message("facts of %s: %.1f us at the median, %.1f at most, %zu bytes\n", files[i],
-			      (double)ns[j / 2] / 1e3, (double)ns[j - 1] / 1e3, t->cbor.len);
+		print_message("facts of %s: %.1f us at the median, %.1f at most, %zu bytes\n",
+			      files[i], (double)ns[j / 2] / 1e3, (double)ns[j - 1] / 1e3,
+			      t->cbor.len);
 		assert_in_range(ns[j / 2], 0, 1000000);
 	}
 }
@@ -647,13 +656,13 @@ static void test_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain_file),	 cmocka_unit_test(test_recorded_once),
-		cmocka_unit_test(test_links),		 cmocka_unit_test(test_link_loop),
-		cmocka_unit_test(test_magic_link),	 cmocka_unit_test(test_closed_directory),
-		cmocka_unit_test(test_not_regular),	 cmocka_unit_test(test_hostile_paths),
-		cmocka_unit_test(test_limit),		 cmocka_unit_test(test_error_texts),
-		cmocka_unit_test(test_elf_files),	 cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_garbage),		 cmocka_unit_test(test_headers_that_lie),
+		cmocka_unit_test(test_plain_file),  cmocka_unit_test(test_recorded_once),
+		cmocka_unit_test(test_links),	    cmocka_unit_test(test_link_loop),
+		cmocka_unit_test(test_magic_link),  cmocka_unit_test(test_closed_directory),
+		cmocka_unit_test(test_not_regular), cmocka_unit_test(test_hostile_paths),
+		cmocka_unit_test(test_limit),	    cmocka_unit_test(test_error_texts),
+		cmocka_unit_test(test_elf_files),   cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_garbage),	    cmocka_unit_test(test_headers_that_lie),
 		cmocka_unit_test(test_time),
 	};
 

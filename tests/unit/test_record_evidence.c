@@ -140,8 +140,8 @@ static void test_file(void **state)
 /* What is absent, or of another shape than this version expects. */
 static void test_odd_files(void **state)
 {
-	static const enum imp_key lists[] = {IMP_KEY_LINKS, IMP_KEY_STAT, IMP_KEY_MOUNT, IMP_KEY_DIRECTORIES,
-					     IMP_KEY_CHUNKS};
+	static const enum imp_key lists[] = {IMP_KEY_LINKS, IMP_KEY_STAT, IMP_KEY_MOUNT,
+					     IMP_KEY_DIRECTORIES, IMP_KEY_CHUNKS};
 	struct maker *m = begin();
 	const struct imp_image *i;
 	size_t k, j;

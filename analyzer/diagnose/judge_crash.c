@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The process died while a native module was being loaded: nothing was raised, the signal is all that is left. */
+#include <signal.h>
+#include <string.h>
+
+#include "judge.h"
+
+/* Was the loader still at work on it (a constructor runs within dlopen), or was it the init function? */
+static const struct imp_dlopen *open_load(const struct imp_case *c)
+{
+	for (size_t i = c->image->dlopens.n; i-- > 0;) {
+		const struct imp_dlopen *d = c->image->dlopens.v[i];
+
+		if (!d->ended && d->thread == c->extension->thread && d->begin_ns >= c->extension->begin_ns)
+			return d;
+	}
+	return NULL;
+}
+
+/* Instruction sets that builds for newer processors use, by their names in /proc/cpuinfo. */
+static void say_processor(struct imp_case *c)
+{
+	static const char *const sets[] = { "sse4_2", "avx", "avx2", "fma", "bmi2", "avx512f" };
+	const char *flags, *has = NULL, *lacks = NULL;
+	char *data;
+	size_t len;
+
+	if (imp_host_read(c->host, c->a, "/proc/cpuinfo", 1 << 20, &data, &len))
+		return;
+	flags = strstr(data, "\nflags");
+	if (!flags)
+		return;
+	flags = imp_arena_printf(c->a, "%.*s ", (int)strcspn(flags + 1, "\n"), flags + 1);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		bool there = imp_case_has(flags, imp_arena_printf(c->a, " %s ", sets[i]));
+		const char **list = there ? &has : &lacks;
+
+		*list = *list ? imp_arena_printf(c->a, "%s, %s", *list, sets[i]) : sets[i];
+	}
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this processor has %s, and lacks %s", has ? has : "none of them",
+			     lacks ? lacks : "none of the usual ones");
+}
+
+void imp_judge_crash(struct imp_case *c)
+{
+	const struct imp_dlopen *load = open_load(c);
+	struct imp_finding *f = c->f;
+	const char *doing = load ? "it was being loaded (a constructor, within dlopen)"
+				 : c->extension->step == IMP_STEP_EXEC ? "its Py_mod_exec slot ran" : "its init function ran";
+
+	f->path = c->extension->path;
+	f->cause = c->image->signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
+	if (f->cause == IMP_CAUSE_ILLEGAL_INSTRUCTION) {
+		f->summary = imp_arena_printf(c->a, "%s uses an instruction that this processor does not know", c->module);
+		say_processor(c);
+		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
+				c->module);
+	} else {
+		f->summary = imp_arena_printf(c->a, "The process died of signal %d (%s) while %s was loaded", c->image->signal,
+					      strsignal(c->image->signal), c->module);
+	}
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "signal %d (%s) ended the process while %s", c->image->signal,
+			     strsignal(c->image->signal), doing);
+	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
+}

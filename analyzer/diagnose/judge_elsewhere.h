@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_DIAGNOSE_JUDGE_ELSEWHERE_H
+#define IMP_DIAGNOSE_JUDGE_ELSEWHERE_H
+
+#include "case.h"
+
+/* The two halves of installed-elsewhere share these. */
+
+/* imp_elsewhere_held - the module's file in a directory, if this interpreter could take it; else NULL */
+const char *imp_elsewhere_held(const struct imp_case *c, const char *dir);
+
+/*
+ * imp_elsewhere_tell - the finding: @path is there, in @dir, which is not searched
+ * @why: a clause without a full stop
+ */
+void imp_elsewhere_tell(struct imp_case *c, const char *path, const char *dir, const char *why);
+
+/*
+ * imp_judge_lost_entry - the module lies in a directory that would be on sys.path, had not an option, a
+ * variable, the program itself or the process that started it taken the directory away
+ */
+bool imp_judge_lost_entry(struct imp_case *c);
+
+#endif

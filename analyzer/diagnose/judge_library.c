@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A library that is not found: where it is, if it is anywhere; and one of another C library. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../python/distribution.h"
+#include "../python/installer.h"
+#include "../python/package_name.h"
+#include "judge_loader.h"
+
+#define ANCESTORS 6		/* directories above the extension that are looked into */
+#define PACKAGES_MAX 4000	/* names of one directory of sys.path */
+#define SHOWN_MAX 4		/* copies that one piece of evidence names */
+
+/* ---- where it might lie ----------------------------------------------------------------------------------- */
+
+static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir, const char *package)
+{
+	for (size_t i = 0; i < out->n; i++)
+		if (!strcmp(out->v[i].dir, dir))
+			return;
+	if (*dir == '/' && imp_host_is_directory(l->c->host, dir))
+		*imp_vec_push(l->c->a, out) = (struct imp_load_place){ dir, package };
+}
+
+static const char *parent_of(struct imp_arena *a, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash > path ? imp_arena_strndup(a, path, (size_t)(slash - path)) : NULL;
+}
+
+/* The directory of an extension, and those above it: PREFIX/lib of an environment that has libraries of its own. */
+static void add_above(struct imp_load *l, struct imp_load_places *out, const char *file)
+{
+	struct imp_arena *a = l->c->a;
+	const char *dir = file ? parent_of(a, file) : NULL;
+
+	for (unsigned int i = 0; dir && i < ANCESTORS; i++, dir = parent_of(a, dir)) {
+		add_place(l, out, dir, NULL);
+		add_place(l, out, imp_arena_printf(a, "%s/lib", dir), NULL);
+		add_place(l, out, imp_arena_printf(a, "%s/lib64", dir), NULL);
+	}
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
+static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
+{
+	static const char *const below[] = { "lib", "lib64", "libs", ".libs", "core/lib" };
+	const char *top = imp_case_top(l->c);
+	struct imp_arena *a = l->c->a;
+	struct imp_strings names = { 0 };
+
+	if (!entry || *entry != '/' || imp_host_list(l->c->host, a, entry, &names))
+		return;
+	for (size_t i = 0; i < names.n && i < PACKAGES_MAX; i++) {
+		const char *name = names.v[i], *package = name;
+		const char *dir = imp_arena_printf(a, "%s/%s", entry, name);
+		bool libs = ends_with(name, ".libs");
+
+		if (libs)
+			package = imp_arena_strndup(a, name, strlen(name) - 5);
+		else if (strchr(name, '.') || name[0] == '_')
+			continue;
+		if (*top && !strcmp(package, top))
+			package = NULL;
+		add_place(l, out, dir, package);
+		for (size_t k = 0; !libs && k < sizeof(below) / sizeof(below[0]); k++)
+			add_place(l, out, imp_arena_printf(a, "%s/%s", dir, below[k]), package);
+	}
+}
+
+void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(l->c);
+	const struct imp_interpreter *py = l->c->py;
+	const char *conda = imp_record_env(l->c->image, "CONDA_PREFIX");
+	struct imp_arena *a = l->c->a;
+
+	*out = (struct imp_load_places){ 0 };
+	if (!l->c->host->enabled)
+		return;
+	if (l->search && l->search->requester)
+		add_above(l, out, l->search->requester->file);
+	add_above(l, out, l->root);
+	for (size_t i = 0; path && i < path->path.n; i++)
+		if (!imp_case_has(path->path.v[i], "/lib-dynload"))
+			add_packages(l, out, path->path.v[i]);
+	if (py && py->prefix)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", py->prefix), NULL);
+	if (py && py->base_prefix)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", py->base_prefix), NULL);
+	if (conda)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", conda), NULL);
+	add_place(l, out, "/usr/local/lib", NULL);
+	add_place(l, out, "/usr/local/lib64", NULL);
+}
+
+/* ---- the variants --------------------------------------------------------------------------------------------- */
+
+static const char *export_path(struct imp_load *l, const char *dir)
+{
+	return imp_arena_printf(l->c->a, "export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
+				imp_shell_quote(l->c->a, dir));
+}
+
+/* An earlier program of the run, this one's parent or the one that became it. */
+static const struct imp_image *came_from(const struct imp_load *l, const struct imp_image *image)
+{
+	const struct imp_image *before = NULL;
+
+	for (size_t i = 0; i < l->c->record->images.n; i++) {
+		const struct imp_image *other = l->c->record->images.v[i];
+
+		if (other != image && other->pid == image->pid && other->image_ns < image->image_ns &&
+		    (!before || other->image_ns > before->image_ns))
+			before = other;
+	}
+	return before ? before : image->parent;
+}
+
+/* LD_LIBRARY_PATH was there, and was dropped on the way. */
+static bool say_dropped(struct imp_load *l, const char *name)
+{
+	const char *now = imp_record_env(l->c->image, "LD_LIBRARY_PATH");
+	const struct imp_image *image = l->c->image;
+	struct imp_case *c = l->c;
+	struct imp_finding *f = c->f;
+	unsigned int n = 0;
+
+	while ((image = came_from(l, image)) && n++ < 1000) {
+		const char *was = imp_record_env(image, "LD_LIBRARY_PATH");
+		char *rest, *dir;
+
+		if (!was || !*was || (now && !strcmp(now, was)))
+			continue;
+		rest = imp_arena_strndup(c->a, was, strlen(was));
+		while ((dir = strsep(&rest, ":;"))) {
+			const char *path = imp_arena_printf(c->a, "%s/%s", dir, name);
+
+			if (*dir != '/' || (c->host->enabled && !imp_load_fits(l, path)))
+				continue;
+			if (!c->host->enabled && now && imp_case_has(now, dir))
+				continue;
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "process %d (%s), from which this one came, had LD_LIBRARY_PATH=%s; this one had %s%s",
+					     image->pid, image->exe ? image->exe : "?", was, now ? "LD_LIBRARY_PATH=" : "none", now ? now : "");
+			if (c->host->enabled) {
+				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there: with that LD_LIBRARY_PATH it would have been found", path);
+				f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s; the LD_LIBRARY_PATH that leads there was dropped on the way to this process",
+							      f->path ? f->path : "the program", name, dir);
+			}
+			imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, dir),
+					"sets the variable again; what starts the program (sudo, env, a service) must pass it on as well");
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_package(const struct imp_load *l, const struct imp_load_place *p)
+{
+	return p->package && *p->package;
+}
+
+/* It was mapped later: the trace shows who brought it. */
+static bool say_mapped_later(struct imp_load *l, const char *name)
+{
+	const struct imp_object *o = imp_load_mapped(l, name);
+	struct imp_case *c = l->c;
+	const struct imp_attempt *by = NULL;
+
+	if (!o || o->mapped_ns <= c->time_ns)
+		return false;
+	for (size_t i = 0; i < c->image->attempts.n; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->begin_ns <= o->mapped_ns && at->ended && at->end_ns >= o->mapped_ns)
+			by = by && by->begin_ns > at->begin_ns ? by : at;
+	}
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was mapped later%s%s: it is only there once another module has been imported",
+			     o->path, by ? ", during the import of " : "", by ? by->name : "");
+	if (by)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "import %s before %s", by->name, c->module);
+	return true;
+}
+
+static bool say_places(struct imp_load *l, const struct imp_load_places *places, const char *name)
+{
+	struct imp_case *c = l->c;
+	struct imp_finding *f = c->f;
+	const struct imp_load_place *own = NULL, *foreign = NULL;
+
+	for (size_t i = 0; i < places->n && (!own || !foreign); i++) {
+		if (!imp_load_fits(l, imp_arena_printf(c->a, "%s/%s", places->v[i].dir, name)))
+			continue;
+		if (is_package(l, &places->v[i]))
+			foreign = foreign ? foreign : &places->v[i];
+		else
+			own = own ? own : &places->v[i];
+	}
+	if (own) {
+		const char *target = f->library && f->library->needed_by ? f->library->needed_by : f->path;
+
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s is there, in a directory that no rule of the loader leads to", own->dir, name);
+		f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
+					      target ? target : "the program", name, own->dir);
+		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir), "makes the loader look there");
+		if (target)
+			imp_finding_fix(c->a, f, IMP_POSSIBLE,
+					imp_arena_printf(c->a, "patchelf --add-rpath %s %s", imp_shell_quote(c->a, own->dir),
+							 imp_shell_quote(c->a, target)),
+					"writes the directory into the file, so that it works without the variable");
+	}
+	if (foreign) {
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s comes with the package %s: it is only there once %s has been imported",
+				     foreign->dir, name, foreign->package, foreign->package);
+		if (!own) {
+			f->summary = imp_arena_printf(c->a, "%s needs %s, which the package %s brings: importing %s first loads it",
+						      f->path ? f->path : "the program", name, foreign->package, foreign->package);
+			imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "import %s before %s: it loads the library",
+					foreign->package, *c->module ? c->module : "this library is opened");
+			imp_finding_fix(c->a, f, IMP_POSSIBLE, export_path(l, foreign->dir), "makes the loader look there");
+		}
+	}
+	return own || foreign;
+}
+
+/* "libffi.so" of "libffi.so.7"; 0: it has no such form */
+static size_t stem_length(const char *name)
+{
+	const char *so = strstr(name, ".so");
+
+	return so && so > name && (so[3] == '.' || !so[3]) ? (size_t)(so - name) + 3 : 0;
+}
+
+static const char *other_soname_in(struct imp_load *l, const char *dir, const char *name)
+{
+	size_t stem = stem_length(name);
+	struct imp_strings names = { 0 };
+	const char *best = NULL;
+
+	if (!stem || imp_host_list(l->c->host, l->c->a, dir, &names))
+		return NULL;
+	for (size_t i = 0; i < names.n; i++)
+		if (!strncmp(names.v[i], name, stem) && (names.v[i][stem] == '.' || !names.v[i][stem]) &&
+		    strcmp(names.v[i], name) &&
+		    imp_load_fits(l, imp_arena_printf(l->c->a, "%s/%s", dir, names.v[i])) &&
+		    (!best || strlen(names.v[i]) < strlen(best) || !best[stem]))
+			best = names.v[i];
+	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir, ends_with(dir, "/") ? "" : "/", best) : NULL;
+}
+
+static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places, const char *name)
+{
+	struct imp_strings seen = { 0 };
+	struct imp_case *c = l->c;
+	struct imp_finding *f = c->f;
+	const char *found = NULL;
+	size_t n = 0;
+
+	if (strchr(name, '/'))
+		return false;
+	for (size_t i = 0; l->search && i < l->search->tried.n; i++) {
+		const char *dir = imp_ld_process_absolute(&l->replay.process, l->search->tried.v[i].path);
+
+		dir = dir ? parent_of(c->a, dir) : NULL;
+		if (dir)
+			*imp_vec_push(c->a, &seen) = dir;
+	}
+	for (size_t i = 0; i < l->replay.system.default_dirs.n; i++)
+		*imp_vec_push(c->a, &seen) = l->replay.system.default_dirs.v[i];
+	for (size_t i = 0; i < places->n; i++)
+		*imp_vec_push(c->a, &seen) = places->v[i].dir;
+	for (size_t i = 0; i < seen.n && n < SHOWN_MAX; i++) {
+		const char *other = other_soname_in(l, seen.v[i], name);
+		struct imp_elf_image *img;
+		bool twice = false;
+
+		for (size_t k = 0; other && k < f->evidence.n; k++)
+			twice |= imp_case_has(f->evidence.v[k].fact, other);
+		if (!other || twice)
+			continue;
+		n++;
+		found = found ? found : other;
+		img = imp_load_image(l, other);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there, under another soname%s%s: that version's interface is another one",
+				     other, img && img->soname ? ", " : "", img && img->soname ? img->soname : "");
+	}
+	if (found)
+		f->summary = imp_arena_printf(c->a, "%s needs %s; this machine has another version of it, %s",
+					      f->path ? f->path : "the program", name, strrchr(found, '/') + 1);
+	return found;
+}
+
+/* The distribution that brought a path that was tried; the loader's paths are not normal ("a/../b"). */
+static void say_recorded(struct imp_load *l)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(l->c);
+	struct imp_case *c = l->c;
+
+	for (size_t i = 0; l->search && path && i < l->search->tried.n; i++) {
+		const struct imp_ld_candidate *t = &l->search->tried.v[i];
+		const char *dir, *real, *file;
+
+		if (*t->path != '/' || !(dir = parent_of(c->a, t->path)) ||
+		    (imp_host_realpath(c->host, c->a, dir, &real) && !(real = dir)))
+			continue;
+		file = imp_arena_printf(c->a, "%s%s", real, strrchr(t->path, '/'));
+		for (size_t k = 0; k < path->path.n; k++) {
+			struct imp_distribution dist;
+			size_t len = strlen(path->path.v[k]);
+
+			if (!len || strncmp(file, path->path.v[k], len) ||
+			    imp_distribution_of_file(c->host, c->a, path->path.v[k], file, &dist))
+				continue;
+			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the RECORD of %s %s lists %s, and it is gone",
+					     dist.name, dist.version ? dist.version : "", file);
+			imp_remedy_repair(c, &dist, file, "puts the library back");
+			return;
+		}
+	}
+}
+
+bool imp_judge_missing_library(struct imp_load *l)
+{
+	const char *name = l->text.object ? l->text.object : l->d->name;
+	const char *needed_by = imp_load_needed_by(l, l->search);
+	struct imp_load_places places;
+	struct imp_case *c = l->c;
+	struct imp_finding *f = c->f;
+	bool elsewhere;
+
+	f->cause = IMP_CAUSE_MISSING_SHARED_LIBRARY;
+	if (!needed_by && l->root && strcmp(name, l->d->name))
+		needed_by = imp_load_image(l, l->root) && !imp_load_image(l, l->root)->partial ? NULL : l->root;
+	f->path = l->root && strcmp(name, l->d->name) ? l->root : NULL;
+	imp_load_library(l, name, needed_by, l->search);
+	f->summary = imp_arena_printf(c->a, "The library %s is not found%s%s", name, needed_by ? "; it is needed by " : "",
+				      needed_by ? needed_by : "");
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	imp_load_say_chain(l, name, l->search);
+	imp_load_places_find(l, &places);
+	elsewhere = say_dropped(l, name);
+	if (!strchr(name, '/')) {
+		say_recorded(l);
+		elsewhere |= say_mapped_later(l, name);
+		elsewhere |= say_places(l, &places, name);
+		elsewhere |= say_other_soname(l, &places, name);
+		if (!elsewhere && c->host->enabled)
+			imp_finding_evidence(c->a, f, IMP_DERIVED, "no file of that name was found on this machine: not in the loader's directories, "
+					     "not beside the packages, not in the prefix");
+	} else if (imp_host_exists(c->host, name) == 0) {
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "there is no file %s", name);
+	}
+	return true;
+}
+
+/* ---- another C library ---------------------------------------------------------------------------------------- */
+
+static bool musl_name(const char *name)
+{
+	return name && (!strncmp(name, "libc.musl-", 10) || !strncmp(name, "ld-musl-", 8));
+}
+
+bool imp_judge_wrong_libc(struct imp_load *l)
+{
+	const char *name = l->text.object ? l->text.object : "", *slash = strrchr(name, '/');
+	const char *base = slash ? slash + 1 : name, *needed_by = imp_load_needed_by(l, l->search);
+	const struct imp_ld_object *who = needed_by ? l->search->requester : NULL;
+	struct imp_case *c = l->c;
+	bool plain = !strcmp(base, "libc.so");
+
+	if (!musl_name(base) && !plain)
+		return false;
+	if (l->root && (!strcmp(name, l->root) || !strcmp(name, l->d->name)))
+		return false;	/* the program asked for it by its path */
+	c->f->cause = IMP_CAUSE_WRONG_LIBC;
+	if (!needed_by)
+		needed_by = l->root;
+	c->f->path = needed_by;
+	imp_load_library(l, l->search ? l->search->name : base, needed_by, l->search);
+	c->f->summary = imp_arena_printf(c->a, "%s was built for another C library (musl); this program runs with glibc%s%s",
+					 needed_by ? needed_by : l->d->name, c->image->libc ? " " : "", c->image->libc ? c->image->libc : "");
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, plain ? "it needs %s: that is the name of musl's C library; glibc's is libc.so.6"
+							    : "it needs %s: that is musl's C library", base);
+	if (who && who->image && who->image->interpreter)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the loader that it names is %s", who->image->interpreter);
+	imp_load_say_chain(l, base, l->search);
+	return true;
+}

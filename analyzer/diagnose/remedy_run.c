@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Remedies that run the same program in another way. */
+#include "remedy.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "../python/command_line.h"
+#include "../python/installer.h"
+#include "../python/module_file.h"
+
+#define COMMAND_MAX 300		/* bytes of a command line that a person would still type */
+
+bool imp_remedy_line(const struct imp_case *c, struct imp_command_line *line)
+{
+	const char *exe = c->image->exe ? c->image->exe : c->image->argv.n ? c->image->argv.v[0] : "";
+	const char *name = imp_path_name(exe);
+
+	if (!c->image->argv.n || (!imp_starts_with(name, "python") && !imp_starts_with(name, "pypy")))
+		return false;
+	imp_command_line_parse(&c->image->argv, line);
+	return true;
+}
+
+static const char *append(const struct imp_case *c, const char *line, const char *word)
+{
+	return imp_arena_printf(c->a, "%s %s", line, imp_shell_quote(c->a, word));
+}
+
+const char *imp_remedy_run(const struct imp_case *c, const struct imp_run_change *change)
+{
+	const struct imp_strings *argv = &c->image->argv;
+	struct imp_command_line line;
+	struct imp_strings options;
+	const char *text;
+
+	if (!imp_remedy_line(c, &line) || line.how == IMP_RUN_NOTHING)
+		return NULL;
+	for (size_t i = 1; i < argv->n; i++)
+		if (strchr(argv->v[i], '\n'))
+			return NULL;	/* a program given with -c: nobody types that again */
+	text = imp_shell_quote(c->a, change->interpreter ? change->interpreter : imp_remedy_python(c));
+	if (change->before)
+		text = imp_arena_printf(c->a, "%s %s", change->before, text);
+	imp_command_line_without(c->a, argv, change->without ? change->without : "", &options);
+	for (size_t i = 0; i < options.n; i++)
+		text = append(c, text, options.v[i]);
+	if (change->module)
+		text = append(c, append(c, text, "-m"), change->module);
+	else if (line.how == IMP_RUN_SCRIPT)
+		text = append(c, text, line.what);
+	else
+		text = append(c, append(c, text, line.how == IMP_RUN_CODE ? "-c" : "-m"), line.what);
+	for (size_t i = line.args; i < argv->n; i++)
+		text = append(c, text, argv->v[i]);
+	return strlen(text) <= COMMAND_MAX ? text : NULL;
+}
+
+const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter)
+{
+	struct imp_run_change change = { .interpreter = interpreter };
+
+	return imp_remedy_run(c, &change);
+}
+
+void imp_remedy_run_path(struct imp_case *c, const char *dirs, const char *effect)
+{
+	const char *now = imp_record_env(c->image, "PYTHONPATH"), *set, *command;
+	struct imp_run_change change = { .without = "EI" };	/* they ignore PYTHONPATH */
+	bool ignored = imp_case_flag(c, "ignore_environment") || imp_case_flag(c, "isolated");
+
+	set = imp_arena_printf(c->a, "PYTHONPATH=%s",
+			       imp_shell_quote(c->a, now && *now ? imp_arena_printf(c->a, "%s:%s", dirs, now) : dirs));
+	change.before = set;
+	command = imp_remedy_run(c, &change);
+	if (command)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "%s", effect);
+	else if (!ignored)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_arena_printf(c->a, "export %s", set),
+				"%s; then run it again", effect);
+}
+
+/* "pkg/sub/run.py" -> "pkg.sub.run"; NULL: no import statement could name it. */
+static const char *dotted(const struct imp_case *c, const char *relative)
+{
+	size_t len = strlen(relative);
+	char *name;
+
+	if (len < 4 || strcmp(relative + len - 3, ".py"))
+		return NULL;
+	len -= 3;
+	if (len > 9 && !strncmp(relative + len - 9, "/__main__", 9))
+		len -= 9;
+	name = imp_arena_strndup(c->a, relative, len);
+	for (size_t i = 0; i < len; i++) {
+		bool first = !i || name[i - 1] == '.';
+
+		if (name[i] == '/' && !first)
+			name[i] = '.';
+		else if (!isalpha((unsigned char)name[i]) && name[i] != '_' &&
+			 (first || !isdigit((unsigned char)name[i])))
+			return NULL;
+	}
+	return name;
+}
+
+/* A module that lies beside the script was imported by its bare name: with -m it would not be found. */
+static bool uses_siblings(const struct imp_case *c, const char *script)
+{
+	const char *dir = imp_path_parent(c->a, script);
+
+	for (size_t i = 0; i < c->image->attempts.n; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+		const char *real;
+
+		if (at->exception || !at->origin || strchr(at->name, '.') ||
+		    imp_host_realpath(c->host, c->a, at->origin, &real))
+			continue;
+		if (!strcmp(imp_path_name(real), "__init__.py"))
+			real = imp_path_parent(c->a, real);
+		if (!strcmp(imp_path_parent(c->a, real), dir))
+			return true;
+	}
+	return false;
+}
+
+bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *package)
+{
+	struct imp_run_change change = { 0 };
+	const char *script, *relative, *cwd;
+	struct imp_command_line line;
+	size_t len;
+
+	if (!imp_remedy_line(c, &line) || line.how != IMP_RUN_SCRIPT || !c->image->cwd ||
+	    imp_host_realpath(c->host, c->a, imp_path_join(c->a, c->image->cwd, line.what), &script) ||
+	    imp_host_realpath(c->host, c->a, root, &root) ||
+	    imp_host_realpath(c->host, c->a, c->image->cwd, &cwd))
+		return false;
+	len = strlen(root);
+	if (strncmp(script, root, len) || script[len] != '/')
+		return false;
+	relative = script + len + 1;
+	len = strlen(package);
+	if (strncmp(relative, package, len) || relative[len] != '/' || uses_siblings(c, script))
+		return false;
+	change.module = dotted(c, relative);
+	if (!change.module || !imp_remedy_run(c, &change))
+		return false;
+	if (!strcmp(cwd, root) && !imp_case_flag(c, "safe_path") && !imp_case_flag(c, "isolated")) {
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run(c, &change),
+				"runs the script as the module %s of its package, from the directory that holds the package",
+				change.module);
+		return true;
+	}
+	change.before = imp_arena_printf(c->a, "PYTHONPATH=%s", imp_shell_quote(c->a, root));
+	change.without = "EI";
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run(c, &change),
+			"runs the script as the module %s of its package", change.module);
+	return true;
+}
+
+void imp_remedy_drop_option(struct imp_case *c, char letter, const char *effect)
+{
+	const char letters[] = { letter, '\0' };
+	struct imp_run_change change = { .without = letters };
+	const char *command = NULL;
+
+	if (imp_command_line_has(&c->image->argv, letter))
+		command = imp_remedy_run(c, &change);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "%s: start %s without the option -%c", effect,
+			imp_remedy_python(c), letter);
+}

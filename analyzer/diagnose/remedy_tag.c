@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What mends abi-tag-mismatch: a build for this Python, or the Python that the build is for. */
+#include "remedy.h"
+
+#include <string.h>
+
+#include "../python/environment.h"
+#include "../python/installer.h"
+#include "../python/module_file.h"
+#include "../python/package_name.h"
+#include "path_origin.h"
+
+/* The Python that a directory belongs to, if there is one on this machine. */
+static const char *interpreter_of(const struct imp_case *c, const char *dir)
+{
+	const struct imp_sites *sites = imp_case_sites(c, true);
+
+	for (size_t i = 0; sites && i < sites->n; i++) {
+		const char *path;
+		bool importable = false;
+
+		if (sites->v[i].interpreter && !strcmp(sites->v[i].directory, dir) &&
+		    imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) == 1 &&
+		    importable)
+			return sites->v[i].interpreter;
+	}
+	return NULL;
+}
+
+/* The entry of the search path that a file of the module lies under: "pkg._native" is one directory below. */
+static const char *entry_of(const struct imp_case *c, const char *file)
+{
+	const char *dir = imp_path_parent(c->a, file);
+
+	for (const char *dot = c->module; (dot = strchr(dot, '.')); dot++)
+		dir = imp_path_parent(c->a, dir);
+	return dir;
+}
+
+/* Is there, behind @entry on sys.path, a copy of the module that this interpreter would take? */
+static const char *good_copy(const struct imp_case *c, const char *entry)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+	struct imp_site site = { .kind = IMP_SITE_PROJECT };
+	unsigned int major, minor;
+
+	if (!now || !imp_case_version(c, &major, &minor))
+		return NULL;
+	site.major = (int)major;
+	site.minor = (int)minor;
+	for (size_t i = 0; i < now->path.n; i++) {
+		const char *path = NULL;
+		bool importable = false;
+
+		site.directory = imp_case_directory(c, now->path.v[i]);
+		if (strcmp(site.directory, entry) && !imp_path_env_has(c, now->path.v[i]) &&
+		    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) == 1 && importable)
+			return path;
+	}
+	return NULL;
+}
+
+/* PYTHONPATH without one entry, as a command. */
+static const char *drop_entry(const struct imp_case *c, const char *entry)
+{
+	const char *left = imp_path_env_without(c, entry);
+
+	return *left ? imp_arena_printf(c->a, "export PYTHONPATH=%s", imp_shell_quote(c->a, left)) : "unset PYTHONPATH";
+}
+
+/*
+ * A package that PYTHONPATH leads to is taken before any that is installed, and its parts come from there: only
+ * without that entry does another copy count. A module that is a single file of another Python's is passed over.
+ */
+static void remedy_tag_in_package(struct imp_case *c, const char *entry, const char *effect)
+{
+	const char *drop = drop_entry(c, entry), *copy = good_copy(c, entry);
+
+	if (copy) {
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, drop, "takes %s from the search path: %s, which is for this Python, is then found",
+				entry, copy);
+		return;
+	}
+	imp_remedy_install(c, c->module, true, IMP_LIKELY, drop,
+			   imp_arena_printf(c->a, "takes %s, which would come first, from the search path, and %s", entry, effect));
+}
+
+void imp_remedy_tag(struct imp_case *c)
+{
+	const char *entry = entry_of(c, c->f->path), *python;
+	bool from_env = imp_path_env_has(c, entry);
+	char *effect = imp_arena_printf(c->a, "installs a build of it for %s", imp_case_python(c));
+
+	if (!imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path))
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build it again from its sources, for %s", imp_case_python(c));
+	else if (from_env && imp_case_parent(c))
+		remedy_tag_in_package(c, entry, effect);
+	else
+		imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, effect);
+	python = interpreter_of(c, entry);
+	if (python)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run_with(c, python),
+				"runs the program with %s, the Python that %s belongs to", python, entry);
+	if (from_env)
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, drop_entry(c, entry),
+				"keeps this Python from searching %s, which holds files for another one", entry);
+}
