@@ -276,8 +276,8 @@ static ssize_t make_frame(bool last)
 	bool store = on_signal_stack() ||
 		     (last && !rec.writer.context && batch.len <= STORED_AT_END_MAX);
 	uint8_t head[IMP_BATCH_HEAD];
-	size_t len,
-		head_len = make_head(head, atomic_load_explicit(&rec.lost, memory_order_relaxed));
+	uint32_t lost = atomic_load_explicit(&rec.lost, memory_order_relaxed);
+	size_t len, head_len = make_head(head, lost);
 	const uint8_t *data = imp_batch_finish(&batch, head, head_len, &len);
 
 	if (store)

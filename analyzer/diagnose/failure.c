@@ -435,7 +435,7 @@ static struct node *root_of(struct search *s, struct node *n, struct path_up *up
 			    up, depth);
 	if (is_exit(e))
 		return n;
-	m = imp_case_has(e->message, "cannot import name") ? left_out(s, n) : swallowed(s, n);
+	m = imp_from_clause_name(&n->c) ? left_out(s, n) : swallowed(s, n);
 	if (m)
 		return down(s, n, m, "raised by the package's own code after that failure had been caught",
 			    up, depth);
@@ -582,6 +582,8 @@ static void follow_exit_status(struct search *s)
 		if (!imp_case_has(image->sys_exits.v[i]->frame.file, "/multiprocessing/"))
 			return;		/* it left on purpose, and said what it was handling */
 	last = s->nodes.v[s->nodes.n - 1];
+	for (size_t i = s->nodes.n; i-- > 0 && is_exit(last->c.exception);)
+		last = s->nodes.v[i];	/* the import around it, which the SystemExit passed through */
 	/* No Python comes up without it; what fails afterwards is the attempt to tell so. */
 	for (size_t i = 0; i < s->nodes.n; i++)
 		if (!strcmp(s->nodes.v[i]->c.module, "encodings"))

@@ -12,32 +12,52 @@ static bool blank(const char *line)
 	return !*line || *line == '\n' || *line == '\r' || *line == '#';
 }
 
-static bool leaves(const char *line)
+/* Does a statement leave the program, whatever happens? */
+static bool leaves(const char *statement)
 {
-	size_t len = strcspn(line, "\n");
+	static const char *const ways[] = { "raise SystemExit", "sys.exit(", "exit(", "quit(", "os._exit(", "_exit(" };
 
-	return memmem(line, len, "SystemExit", 10) || memmem(line, len, "exit(", 5) ||
-	       memmem(line, len, "quit(", 5);
+	statement += strspn(statement, " \t");
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strncmp(statement, ways[i], strlen(ways[i])))
+			return true;
+	return false;
+}
+
+/* "except ImportError: exit(1)": what stands behind the colon; NULL: nothing. */
+static const char *behind_colon(const char *line)
+{
+	const char *colon = memchr(line, ':', strcspn(line, "\n"));
+
+	return colon && !blank(colon + 1) ? colon + 1 : NULL;
+}
+
+static const char *line_at(char *p, unsigned int number)
+{
+	for (unsigned int line = 1; line < number && p; line++) {
+		p = strchr(p, '\n');
+		p = p ? p + 1 : NULL;
+	}
+	return p;
 }
 
 bool imp_handler_leaves(const struct imp_case *c)
 {
 	const struct imp_frame *asker = &c->attempt->frame;
-	size_t import_indent, except_indent = 0, len;
+	size_t import_indent, except_indent = 0, body_indent = 0, len;
 	bool in_handler = false;
-	char *p;
+	const char *p;
+	char *data;
 
-	if (!asker->file || !asker->line || imp_host_read(c->host, c->a, asker->file, SOURCE_MAX, &p, &len))
+	if (!asker->file || !asker->line || imp_host_read(c->host, c->a, asker->file, SOURCE_MAX, &data, &len))
 		return false;
-	for (unsigned int line = 1; line < asker->line && p; line++) {
-		p = strchr(p, '\n');
-		p = p ? p + 1 : NULL;
-	}
+	p = line_at(data, asker->line);
 	if (!p)
 		return false;
 	import_indent = strspn(p, " \t");
 	for (int n = 0; n < BLOCK_MAX; n++) {
 		size_t indent;
+		bool clause;
 
 		p = strchr(p, '\n');
 		if (!p)
@@ -45,19 +65,21 @@ bool imp_handler_leaves(const struct imp_case *c)
 		if (blank(++p))
 			continue;
 		indent = strspn(p, " \t");
-		if (in_handler) {
-			if (indent <= except_indent)
+		clause = !strncmp(p + indent, "except", 6);
+		if (in_handler ? indent <= except_indent : indent < import_indent) {
+			if (!clause || (in_handler && indent < except_indent))
 				return false;
-			if (leaves(p))
-				return true;
-		} else if (indent < import_indent) {
-			if (strncmp(p + indent, "except", 6))
-				return false;
-			/* "except ImportError: exit(1)", on one line */
-			if (leaves(p))
+			if (behind_colon(p) && leaves(behind_colon(p)))
 				return true;
 			in_handler = true;
 			except_indent = indent;
+			body_indent = 0;
+		} else if (in_handler) {
+			/* Only what stands in the handler itself: in a branch of it, it may not have run. */
+			if (!body_indent)
+				body_indent = indent;
+			if (indent == body_indent && leaves(p))
+				return true;
 		}
 	}
 	return false;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "path_origin.h"
+#include "native_stack.h"
 
 const char *imp_judge_runpy_module(const struct imp_case *c)
 {
@@ -169,30 +169,6 @@ void imp_judge_unknown(struct imp_case *c)
 					      e->message ? e->message : "");
 }
 
-/*
- * The native modules that were being initialized when the import was asked for, innermost first: known
- * without a stack, since each call into one is recorded.
- */
-static void fill_native_stack(struct imp_case *c)
-{
-	for (const struct imp_attempt *at = c->attempt ? c->attempt->parent : NULL; at; at = at->parent)
-		for (size_t i = 0; i < c->image->extensions.n; i++) {
-			const struct imp_extension_call *ext = c->image->extensions.v[i];
-			const char *dot = strrchr(at->name, '.');
-			struct imp_native_frame *frame;
-
-			if (ext->attempt != at || ext->begin_ns > c->attempt->begin_ns ||
-			    (ext->ended && ext->end_ns < c->attempt->begin_ns) || !ext->path)
-				continue;
-			frame = imp_vec_push(c->a, &c->f->native_stack);
-			frame->object = ext->path;
-			if (ext->step == IMP_STEP_CREATE)
-				frame->symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for while %s was being initialized (%s)",
-					     at->name, ext->path);
-		}
-}
-
 /* What is true of every finding: which interpreter, and through which errors it came to be raised. */
 static void common_evidence(struct imp_case *c)
 {
@@ -252,7 +228,7 @@ void imp_judge(struct imp_case *c)
 		f->error.message = c->exception->message;
 	}
 	fill_importers(c);
-	fill_native_stack(c);
+	imp_native_stack_fill(c);
 	imp_judge_searched(c);
 	if (!c->exception)
 		imp_judge_crash(c);

@@ -29,6 +29,14 @@ bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c);
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_extension(struct imp_case *c);
+
+/*
+ * imp_judge_dlopen_error - why ld.so refused: @d of this image has failed
+ * For an extension, and for what ctypes or cffi opened (c->module is "", c->attempt NULL). imp_remedy() and
+ * imp_rule_out() are for the caller.
+ */
+bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d);
+
 void imp_judge_unknown(struct imp_case *c);
 
 /* imp_judge_crash - the process died (image->signal) within the loading of c->extension */
@@ -49,5 +57,6 @@ const char *imp_judge_runpy_module(const struct imp_case *c);
 /* imp_remedy, imp_rule_out - the last two parts of a finding, by its cause and evidence */
 void imp_remedy(struct imp_case *c);
 void imp_rule_out(struct imp_case *c);
+void imp_remedy_loader(struct imp_case *c);	/* of the causes below dlopen */
 
 #endif

@@ -75,6 +75,7 @@ bool imp_judge_extension(struct imp_case *c)
 	const struct imp_extension_call *ext = c->extension;
 	const char *message = c->exception->message;
 	const char *tail = imp_case_tail(c);
+	const struct imp_dlopen *load;
 	struct imp_finding *f = c->f;
 
 	if (!ext)
@@ -94,19 +95,12 @@ bool imp_judge_extension(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
 		return true;
 	}
-	if (failed_load(c)) {
-		if (!imp_case_has(message, "cannot open shared object file: Permission denied") || !ext->path ||
-		    strncmp(message, ext->path, strlen(ext->path))) {
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s", ext->path, message);
-			return false;
-		}
-		f->cause = IMP_CAUSE_PERMISSION_DENIED;
-		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", ext->path);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", message);
-		if (c->image->ids_known)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u",
-					     c->image->euid, c->image->egid);
+	load = failed_load(c);
+	if (load && imp_judge_dlopen_error(c, load))
 		return true;
+	if (load) {
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s", ext->path, message);
+		return false;
 	}
 	if (imp_judge_version(c))
 		return true;

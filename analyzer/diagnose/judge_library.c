@@ -5,8 +5,8 @@
 
 #include "../python/distribution.h"
 #include "../python/installer.h"
-#include "../python/package_name.h"
 #include "judge_loader.h"
+#include "remedy.h"
 
 #define ANCESTORS 6		/* directories above the extension that are looked into */
 #define PACKAGES_MAX 4000	/* names of one directory of sys.path */
@@ -164,11 +164,6 @@ static bool say_dropped(struct imp_load *l, const char *name)
 	return false;
 }
 
-static bool is_package(const struct imp_load *l, const struct imp_load_place *p)
-{
-	return p->package && *p->package;
-}
-
 /* It was mapped later: the trace shows who brought it. */
 static bool say_mapped_later(struct imp_load *l, const char *name)
 {
@@ -200,7 +195,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 	for (size_t i = 0; i < places->n && (!own || !foreign); i++) {
 		if (!imp_load_fits(l, imp_arena_printf(c->a, "%s/%s", places->v[i].dir, name)))
 			continue;
-		if (is_package(l, &places->v[i]))
+		if (places->v[i].package)
 			foreign = foreign ? foreign : &places->v[i];
 		else
 			own = own ? own : &places->v[i];

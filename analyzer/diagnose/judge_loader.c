@@ -234,6 +234,7 @@ static bool judge_denied(struct imp_load *l)
 					     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
 	}
 	say_process_ids(c);
+	imp_remedy_loader(c);
 	return true;
 }
 
@@ -458,6 +459,7 @@ static bool judge_protect(struct imp_load *l)
 					 name_of(l));
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	say_process_ids(c);
+	imp_remedy_loader(c);
 	return true;
 }
 
@@ -507,9 +509,4 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	}
 	imp_ld_replay_clear(&l.replay);
 	return known;
-}
-
-bool imp_judge_loader(struct imp_case *c, const struct imp_dlopen *d)
-{
-	return imp_judge_dlopen_error(c, d);
 }

@@ -35,7 +35,7 @@ bool imp_load_fits(struct imp_load *l, const char *path);
 struct imp_elf_image *imp_load_image(struct imp_load *l, const char *path);
 const struct imp_file_facts *imp_load_facts(const struct imp_load *l, const char *path);
 
-/* imp_load_object - the loaded or tried object of a path or soname; NULL: unknown */
+/* imp_load_search - what led to a path or soname, found or not; NULL: unknown */
 const struct imp_ld_search *imp_load_search(const struct imp_load *l, const char *name);
 
 /* imp_load_library - fill the finding's "library"; @s: may be NULL */
@@ -48,7 +48,7 @@ const char *imp_load_needed_by(const struct imp_load *l, const struct imp_ld_sea
 /* imp_load_say_chain - evidence: "A is needed by B, which is needed by C" */
 void imp_load_say_chain(struct imp_load *l, const char *name, const struct imp_ld_search *s);
 
-/* imp_load_dlopen_of - the dlopen that mapped the object with this name (part of its base name); NULL: none */
+/* imp_load_mapped - an object of that base name, mapped at any time; NULL: none */
 const struct imp_object *imp_load_mapped(const struct imp_load *l, const char *base);
 
 /* The causes. Each fills the finding and returns true, or leaves it alone. */

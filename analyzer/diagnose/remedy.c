@@ -312,7 +312,8 @@ void imp_remedy(struct imp_case *c)
 		remedy_dangling(c);
 		break;
 	case IMP_CAUSE_PERMISSION_DENIED:
-		remedy_permission(c);
+		if (!f->fixes.n)	/* else the dynamic loader refused it: judge_loader.c */
+			remedy_permission(c);
 		break;
 	case IMP_CAUSE_REINITIALIZATION_REFUSED:
 		imp_finding_fix(a, f, IMP_LIKELY, NULL, "import it once, in the main interpreter, and keep it; or use a process of its own for each use");
@@ -333,6 +334,7 @@ void imp_remedy(struct imp_case *c)
 		imp_remedy_install(c, imp_case_top(c), true, IMP_POSSIBLE, NULL, "installs it again, in case it and what it uses do not fit");
 		break;
 	default:
+		imp_remedy_loader(c);
 		break;
 	}
 }

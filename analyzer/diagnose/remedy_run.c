@@ -91,6 +91,8 @@ static const char *dotted(const struct imp_case *c, const char *relative)
 	len -= 3;
 	if (len > 9 && !strncmp(relative + len - 9, "/__main__", 9))
 		len -= 9;
+	if (!len)
+		return NULL;
 	name = imp_arena_strndup(c->a, relative, len);
 	for (size_t i = 0; i < len; i++) {
 		bool first = !i || name[i - 1] == '.';
@@ -101,7 +103,7 @@ static const char *dotted(const struct imp_case *c, const char *relative)
 			 (first || !isdigit((unsigned char)name[i])))
 			return NULL;
 	}
-	return name;
+	return name[len - 1] == '.' ? NULL : name;
 }
 
 /* A module that lies beside the script was imported by its bare name: with -m it would not be found. */

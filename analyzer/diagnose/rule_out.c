@@ -42,6 +42,21 @@ static void not_blocked(struct imp_case *c)
 		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_BLOCKED, "sys.modules has no entry of that name");
 }
 
+/* The loader was asked: all that comes before it went well. */
+static void was_opened(struct imp_case *c)
+{
+	if (!c->extension || !c->extension->path)
+		return;
+	imp_finding_rule_out(c->a, c->f, IMP_CAUSE_NOT_INSTALLED, "%s was found, and the dynamic loader was asked to load it",
+			     c->extension->path);
+	imp_finding_rule_out(c->a, c->f, IMP_CAUSE_ABI_TAG_MISMATCH, "its name's tag was accepted");
+	if (c->f->cause == IMP_CAUSE_UNDEFINED_SYMBOL || c->f->cause == IMP_CAUSE_SYMBOL_VERSION_MISSING ||
+	    c->f->cause == IMP_CAUSE_WRONG_LIBRARY || c->f->cause == IMP_CAUSE_LIBPYTHON_NOT_GLOBAL)
+		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_MISSING_SHARED_LIBRARY, "every library that it needs was found");
+	if (c->f->cause == IMP_CAUSE_MISSING_SHARED_LIBRARY)
+		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_CORRUPT_FILE, "the loader could read the file and what it needs");
+}
+
 void imp_rule_out(struct imp_case *c)
 {
 	struct imp_arena *a = c->a;
@@ -87,6 +102,22 @@ void imp_rule_out(struct imp_case *c)
 		imp_finding_rule_out(a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found and loaded", f->path ? f->path : "it");
 		imp_finding_rule_out(a, f, IMP_CAUSE_MISSING_SHARED_LIBRARY, "dlopen succeeded: every library that it needs was found");
 		imp_finding_rule_out(a, f, IMP_CAUSE_ABI_TAG_MISMATCH, "its name's tag was accepted");
+		break;
+	case IMP_CAUSE_MISSING_SHARED_LIBRARY:
+	case IMP_CAUSE_UNDEFINED_SYMBOL:
+	case IMP_CAUSE_SYMBOL_VERSION_MISSING:
+	case IMP_CAUSE_WRONG_LIBRARY:
+	case IMP_CAUSE_LIBPYTHON_NOT_GLOBAL:
+	case IMP_CAUSE_WRONG_ELF_MACHINE:
+	case IMP_CAUSE_WRONG_LIBC:
+	case IMP_CAUSE_CORRUPT_FILE:
+	case IMP_CAUSE_STATIC_TLS_EXHAUSTED:
+	case IMP_CAUSE_EXECUTABLE_STACK:
+	case IMP_CAUSE_PAGE_SIZE_MISMATCH:
+	case IMP_CAUSE_MEMORY_LIMIT:
+	case IMP_CAUSE_NOEXEC_MOUNT:
+	case IMP_CAUSE_PERMISSION_DENIED:
+		was_opened(c);
 		break;
 	default:
 		break;

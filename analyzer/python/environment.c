@@ -108,7 +108,7 @@ static void add_near(struct imp_site_search *s, const char *dir)
 		add_venvs_in(s, dir, !shared);
 		if (holds || (!shared && (level <= 1 || is_project_root(s, dir)))) {
 			add_project(s, dir);
-			for (i = 0; i < sizeof(below) / sizeof(below[0]); i++)
+			for (i = 0; !shared && i < sizeof(below) / sizeof(below[0]); i++)
 				add_project(s, imp_path_join(s->a, dir, below[i]));
 		}
 		add_project(s, imp_path_join(s->a, dir,

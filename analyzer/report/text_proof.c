@@ -79,12 +79,28 @@ void imp_text_names(struct imp_text *t, const struct imp_finding *f)
 		     imp_page_format(&t->page, "%s%s", tail(f->module), py->suffixes.v[i]));
 }
 
+/* Frames of the interpreter and of libc say nothing: the modules between them do. JSON has them all. */
+static bool tells(const struct imp_finding *f, const struct imp_native_frame *frame)
+{
+	const struct imp_interpreter *py =
+		f->image && f->image->interpreters.n ? f->image->interpreters.v[0] : NULL;
+	const struct imp_object *holder = py ? imp_record_object(f->image, py->object) : NULL;
+
+	if (!frame->object || (f->image && f->image->exe && !strcmp(f->image->exe, frame->object)))
+		return false;
+	return !(holder && holder->path && !strcmp(holder->path, frame->object)) &&
+	       !strstr(frame->object, "/libc.so.") && !strstr(frame->object, "/ld-linux");
+}
+
 /* Innermost first in the finding; shown below the Python frames, so the other way round. */
 static void print_native_stack(struct imp_text *t, const struct imp_finding *f)
 {
 	for (size_t i = f->native_stack.n; i-- > 0;) {
 		const struct imp_native_frame *frame = &f->native_stack.v[i];
-		const char *what = frame->object ? frame->object : "(unknown object)";
+		const char *what = frame->object;
+
+		if (!tells(f, frame))
+			continue;
 
 		if (frame->symbol)
 			what = imp_page_format(&t->page, "%s: %s", what, frame->symbol);

@@ -336,6 +336,22 @@ static void test_project(void **state)
 	assert_int_equal(place(w, "home/work/app/a"), -1);
 }
 
+/* A script deep inside a package: what holds the package is where it is imported from. */
+static void test_script_in_a_package(void **state)
+{
+	struct world *w = *state;
+
+	temp_tree_write(&w->tree, "home/work/app/top/pkg/__init__.py", "");
+	temp_tree_write(&w->tree, "home/work/app/top/pkg/sub/__init__.py", "");
+	temp_tree_write(&w->tree, "home/work/app/top/pkg/sub/run.py", "");
+	w->image.argv.v[3] = in_world(w, "@/home/work/app/top/pkg/sub/run.py");
+	w->image.cwd = "/";
+	w->searched.v[0] = in_world(w, "@/home/work/app/top/pkg/sub");
+	find(w);
+	assert_true(place(w, "home/work/app/top") >= 0);
+	assert_int_equal(place(w, "home/work/app"), -1);
+}
+
 static void test_no_clues(void **state)
 {
 	struct world *w = *state;
@@ -499,6 +515,7 @@ int main(void)
 		world_test(test_managers),
 		world_test(test_base_of_a_venv),
 		world_test(test_project),
+		world_test(test_script_in_a_package),
 		world_test(test_no_clues),
 		world_test(test_at_most_256),
 		world_test(test_holds),

@@ -262,6 +262,90 @@ static void test_venv(void **state)
 	assert_command(w, 0, "@/v/bin/python -m pip install PyYAML", "PyYAML", true);
 }
 
+/*
+ * Before CPython 3.14 the prefix is the base's until site has run: what the interpreter said of itself at the
+ * start is not yet that of the virtual environment.
+ */
+static void test_venv_that_site_tells(void **state)
+{
+	struct world *w = *state;
+	struct imp_sys_path *path;
+
+	temp_tree_write(&w->tree, "py/lib/python3.12/EXTERNALLY-MANAGED", "");
+	temp_tree_write(&w->tree, "v/bin/python", "");
+	temp_tree_write(&w->tree, "v/lib/python3.12/site-packages/pip/__main__.py", "");
+	w->py.executable = in_world(w, "v/bin/python");
+	path = imp_vec_push(&w->arena, &w->py.paths);
+	path->phase = IMP_PHASE_START;
+	path->prefix = w->py.prefix;
+	path = imp_vec_push(&w->arena, &w->py.paths);
+	path->phase = IMP_PHASE_SITE;
+	path->prefix = in_world(w, "v");
+	assert_string_equal(imp_installer_prefix(&off, &w->arena, &w->py), in_world(w, "v"));
+	install(w, &on, "yaml", false);
+	assert_int_equal(w->n, 1);
+	assert_command(w, 0, "@/v/bin/python -m pip install PyYAML", "PyYAML", true);
+	assert_null(w->out[0].environment);
+	/* with -S, site never ran: pyvenv.cfg beside the interpreter tells */
+	w->py.paths.n = 0;
+	assert_string_equal(imp_installer_prefix(&on, &w->arena, &w->py), in_world(w, "py"));
+	temp_tree_write(&w->tree, "v/pyvenv.cfg", "home = x\n");
+	assert_string_equal(imp_installer_prefix(&on, &w->arena, &w->py), in_world(w, "v"));
+	install(w, &on, "yaml", false);
+	assert_command(w, 0, "@/v/bin/python -m pip install PyYAML", "PyYAML", true);
+	w->py.prefix = w->py.base_prefix = NULL;
+	w->py.executable = NULL;
+	assert_string_equal(imp_installer_prefix(&on, &w->arena, &w->py), "");
+}
+
+/* "-m pip" has not what the program itself put on sys.path. */
+static void test_pip_that_the_program_added(void **state)
+{
+	struct world *w = *state;
+	struct imp_sys_path *path;
+
+	remove(temp_tree_path(&w->tree, "py/lib/python3.12/site-packages/pip/__main__.py"));
+	temp_tree_write(&w->tree, "mine/pip/__main__.py", "");
+	path = imp_vec_push(&w->arena, &w->py.paths);
+	path->phase = IMP_PHASE_SITE;
+	path = imp_vec_push(&w->arena, &w->py.paths);
+	path->phase = IMP_PHASE_RUN;
+	*imp_vec_push(&w->arena, &path->path) = in_world(w, "mine");
+	install(w, &on, "yaml", false);
+	assert_non_null(strstr(w->out[0].command, "-m ensurepip"));
+}
+
+static void test_guess(void **state)
+{
+	struct world *w = *state;
+
+	install(w, &on, "helpr_17", false);
+	assert_command(w, 0, "@/py/bin/python3.12 -m pip install helpr-17", "helpr-17", true);
+	assert_true(w->out[0].guessed);
+	install(w, &on, "yaml", false);
+	assert_false(w->out[0].guessed);
+	install(w, &on, "distutils", false);
+	assert_int_equal(w->n, 1);
+	assert_false(w->out[0].guessed);
+}
+
+static void test_editable(void **state)
+{
+	struct world *w = *state;
+
+	w->n = imp_installer_editable(&on, &w->arena, &w->image, &w->py, ".", w->out, 4);
+	assert_int_equal(w->n, 1);
+	assert_command(w, 0, "@/py/bin/python3.12 -m pip install -e .", ".", true);
+	w->n = imp_installer_editable(&on, &w->arena, &w->image, &w->py, "/my src", w->out, 4);
+	assert_command(w, 0, "@/py/bin/python3.12 -m pip install -e '/my src'", "/my src", true);
+	temp_tree_write(&w->tree, "py/lib/python3.12/EXTERNALLY-MANAGED", "");
+	w->n = imp_installer_editable(&on, &w->arena, &w->image, &w->py, ".", w->out, 4);
+	assert_command(w, 0,
+		       "@/py/bin/python3.12 -m venv --system-site-packages .venv && "
+		       ".venv/bin/python -m pip install -e .",
+		       ".", false);
+}
+
 /* PEP 668, and no package of the system's that could be offered. */
 static void test_externally_managed(void **state)
 {
@@ -274,6 +358,18 @@ static void test_externally_managed(void **state)
 		       "@/py/bin/python3.12 -m venv --system-site-packages .venv && "
 		       ".venv/bin/python -m pip install PyYAML",
 		       "PyYAML", false);
+	assert_string_equal(w->out[0].environment, ".venv");
+	/* the name is taken: somebody's own environment is left alone */
+	temp_tree_write(&w->tree, "work/.venv/pyvenv.cfg", "");
+	w->image.cwd = in_world(w, "work");
+	install(w, &on, "yaml", false);
+	assert_command(w, 0,
+		       "@/py/bin/python3.12 -m venv --system-site-packages .venv-3.12 && "
+		       ".venv-3.12/bin/python -m pip install PyYAML",
+		       "PyYAML", false);
+	assert_string_equal(w->out[0].environment, ".venv-3.12");
+	w->n = imp_installer_install(&on, &w->arena, &w->image, &w->py, "yaml", false, w->out, 0);
+	assert_int_equal(w->n, 0);
 	w->py.stdlib = "/nonexistent";
 	install(w, &on, "yaml", false);
 	assert_command(w, 0, "@/py/bin/python3.12 -m pip install PyYAML", "PyYAML", true);
@@ -483,6 +579,10 @@ int main(void)
 		world_test(test_pythonpath_is_kept_from_pip),
 		world_test(test_without_pip),
 		world_test(test_venv),
+		world_test(test_venv_that_site_tells),
+		world_test(test_pip_that_the_program_added),
+		world_test(test_guess),
+		world_test(test_editable),
 		world_test(test_externally_managed),
 		world_test(test_embedded),
 		world_test(test_conda),

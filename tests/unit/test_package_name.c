@@ -129,6 +129,24 @@ static void test_pypi_name(void **state)
 }
 
 /* The tables themselves: sorted where they say so, nothing twice, names that can be typed. */
+static void test_same_name(void **state)
+{
+	static const struct {
+		const char *one, *two;
+		bool same;
+	} cases[] = {
+		{"my_pkg", "My-Pkg", true},   {"a.b", "a-_-b", true},	{"pkg", "pkg", true},
+		{"a--b", "a.b", true},	      {"ab", "a-b", false},	{"a-", "a", false},
+		{"a", "a-", false},	      {"pkg", "pkg2", false},	{"", "", true},
+		{"-", "_", true},	      {"-a", "_b", false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(imp_package_same_name(cases[i].one, cases[i].two), cases[i].same);
+}
+
 static void test_tables(void **state)
 {
 	static const char *const names[][3] = {
@@ -371,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pypi_name),
+		cmocka_unit_test(test_same_name),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_stdlib),
 		cmocka_unit_test(test_stdlib_range),

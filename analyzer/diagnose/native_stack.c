@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "native_stack.h"
+
+#include <string.h>
+
+#include "../elf/elf_symbol.h"
+
+/* The object that the last frame lay in: the next one mostly lies there too. */
+struct opened {
+	const struct imp_object *object;
+	struct imp_elf_image image;
+	bool readable;
+};
+
+static void add_frame(struct imp_case *c, struct opened *o, const struct imp_code_place *code)
+{
+	const struct imp_object *object = imp_record_object(c->image, code->object);
+	struct imp_native_frame *frame = imp_vec_push(c->a, &c->f->native_stack);
+	struct imp_elf_symbol symbol;
+
+	frame->object = object ? object->path : NULL;
+	frame->offset = code->offset;
+	frame->offset_known = true;
+	if (!object || !object->path)
+		return;
+	if (o->object != object) {
+		o->object = object;
+		o->readable = !imp_elf_image_open(&o->image, c->a, c->host, object->path, NULL);
+	}
+	/* A return address: the call before it is what was executed. */
+	if (!o->readable || !code->offset || imp_elf_symbol_at(&o->image, code->offset - 1, &symbol) != 1)
+		return;
+	frame->symbol = symbol.name;
+	frame->offset = code->offset - symbol.value;
+}
+
+static bool fill_recorded(struct imp_case *c)
+{
+	const struct imp_native_stack *found = NULL;
+	struct opened o = { 0 };
+
+	for (size_t i = 0; c->attempt && i < c->image->native_stacks.n && !found; i++)
+		if (c->image->native_stacks.v[i]->attempt == c->attempt)
+			found = c->image->native_stacks.v[i];
+	for (size_t i = 0; found && i < found->frames.n; i++)
+		add_frame(c, &o, &found->frames.v[i]);
+	return found && found->frames.n;
+}
+
+void imp_native_stack_fill(struct imp_case *c)
+{
+	bool recorded = fill_recorded(c);
+
+	for (const struct imp_attempt *at = c->attempt ? c->attempt->parent : NULL; at; at = at->parent)
+		for (size_t i = 0; i < c->image->extensions.n; i++) {
+			const struct imp_extension_call *ext = c->image->extensions.v[i];
+			const char *dot = strrchr(at->name, '.');
+			struct imp_native_frame *frame;
+
+			if (ext->attempt != at || ext->begin_ns > c->attempt->begin_ns ||
+			    (ext->ended && ext->end_ns < c->attempt->begin_ns) || !ext->path)
+				continue;
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for while %s was being initialized (%s)",
+					     at->name, ext->path);
+			if (recorded)
+				continue;
+			frame = imp_vec_push(c->a, &c->f->native_stack);
+			frame->object = ext->path;
+			if (ext->step == IMP_STEP_CREATE)
+				frame->symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
+		}
+}
