@@ -14,7 +14,7 @@ static PyObject *archive_members(struct imp_look *l, const struct imp_python_tex
 				 struct imp_python_text *inside)
 {
 	const struct imp_python_api *py = l->in->py;
-	PyObject *module = imp_python_dict_get(py, py->PyImport_GetModuleDict(), "zipimport");
+	PyObject *module = imp_python_dict_get(py, imp_python_modules(py), "zipimport");
 	PyObject *all = NULL, *members = NULL, *key;
 	size_t len = entry->len;
 

@@ -122,6 +122,7 @@ struct imp_python_types {
 #define IMP_PYTHON_NAMES 128
 struct imp_python_names {
 	PyObject *kept; /* borrowed */
+	PyObject *modules; /* sys.modules, borrowed from @kept */
 	struct {
 		const char *name;
 		PyObject *str; /* borrowed from @kept */
@@ -161,6 +162,17 @@ struct imp_python_error {
 };
 void imp_python_error_save(const struct imp_python_api *py, struct imp_python_error *error);
 void imp_python_error_restore(const struct imp_python_api *py, struct imp_python_error *error);
+
+/*
+ * imp_python_modules - sys.modules, borrowed
+ *
+ * PyImport_GetModuleDict() ends the process where the interpreter has given its modules up already; what
+ * the program left to be destroyed after that may still import.
+ */
+static inline PyObject *imp_python_modules(const struct imp_python_api *py)
+{
+	return py->names ? py->names->modules : py->PyImport_GetModuleDict();
+}
 
 /* imp_python_name - a new reference to the str of a string literal, or NULL with no exception set */
 PyObject *imp_python_name(const struct imp_python_api *py, const char *literal);

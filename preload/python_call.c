@@ -22,7 +22,8 @@ PyObject *imp_call_arg(const struct imp_call *call, ssize_t i)
 
 static bool has_keywords(const struct imp_call *call)
 {
-	return call->flags & IMP_METH_KEYWORDS && (call->flags & IMP_METH_FASTCALL ? !!call->c : !!call->b);
+	return call->flags & IMP_METH_KEYWORDS &&
+	       (call->flags & IMP_METH_FASTCALL ? !!call->c : !!call->b);
 }
 
 /* The keywords of METH_FASTCALL as a dict: a new reference, or NULL with an exception set. */

@@ -23,8 +23,8 @@ enum {
 };
 
 /* Include/object.h. Where a version does not know one, the bit means nothing. */
-#define TPFLAGS_DISALLOW_INSTANTIATION (1U << 7)  /* 3.10 */
-#define TPFLAGS_IMMUTABLETYPE	       (1U << 8)  /* 3.10 */
+#define TPFLAGS_DISALLOW_INSTANTIATION (1U << 7) /* 3.10 */
+#define TPFLAGS_IMMUTABLETYPE	       (1U << 8) /* 3.10 */
 #define TPFLAGS_HEAPTYPE	       (1U << 9)
 #define TPFLAGS_HAVE_VECTORCALL	       (1U << 11) /* 3.8; we ask for it from 3.9 on */
 #define TPFLAGS_HAVE_GC		       (1U << 14)
@@ -106,7 +106,8 @@ static PyObject *run(PyObject *self, int flags, const void *a, ssize_t b, PyObje
 
 static PyObject *vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-	return run(self, IMP_METH_FASTCALL, args, (ssize_t)(nargsf & ~VECTORCALL_OFFSET_FLAG), names);
+	return run(self, IMP_METH_FASTCALL, args, (ssize_t)(nargsf & ~VECTORCALL_OFFSET_FLAG),
+		   names);
 }
 
 static PyObject *call_with_tuple(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -212,8 +213,9 @@ static void shorten_name(const struct imp_python_api *py, PyObject *type, const 
 
 	/* In a type the itemsize and the size of its objects follow: if that is so, this is tp_name. */
 	memcpy(&tp_name, at, sizeof(tp_name));
-	if (basicsize && py->PyLong_AsLongLongAndOverflow(basicsize, &overflow) ==
-				 *(ssize_t *)(at + sizeof(tp_name)) &&
+	if (basicsize &&
+	    py->PyLong_AsLongLongAndOverflow(basicsize, &overflow) ==
+		    *(ssize_t *)(at + sizeof(tp_name)) &&
 	    strcmp(tp_name, name) == 0) {
 		tp_name += strcspn(tp_name, ".") + 1;
 		memcpy(at, &tp_name, sizeof(tp_name));

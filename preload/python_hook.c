@@ -61,7 +61,7 @@ static PyObject *enter(struct python *p, enum entrance entrance);
 static int enter_again(struct python *p);
 
 /* Functions without an argument that says which CPython calls: so each has its own. */
-#define HOOK_FUNCTION(n, function, hook)                                                  \
+#define HOOK_FUNCTION(n, function, hook)                                                       \
 	static PyObject *function##_##n(PyObject *self, const void *a, ssize_t b, PyObject *c) \
 	{                                                                                      \
 		return imp_hooks_call(&pythons[n].hooks, hook, self, a, b, c);                 \
@@ -71,28 +71,28 @@ static int enter_again(struct python *p);
 	{                                            \
 		return enter(&pythons[n], entrance); \
 	}
-#define PYTHON_FUNCTIONS(n)                                             \
-	ENTRANCE_FUNCTION(n, posix, ENTRANCE_POSIX)                     \
-	ENTRANCE_FUNCTION(n, weakref, ENTRANCE_WEAKREF)                 \
-	ENTRANCE_FUNCTION(n, io, ENTRANCE_IO)                           \
-	ENTRANCE_FUNCTION(n, marshal, ENTRANCE_MARSHAL)                 \
-	static int exec_##n(PyObject *module)                           \
-	{                                                               \
-		(void)module;                                           \
-		return enter_again(&pythons[n]);                        \
-	}                                                               \
-	HOOK_FUNCTION(n, create_dynamic, IMP_HOOK_CREATE_DYNAMIC)       \
-	HOOK_FUNCTION(n, exec_dynamic, IMP_HOOK_EXEC_DYNAMIC)           \
-	HOOK_FUNCTION(n, excepthook, IMP_HOOK_EXCEPTHOOK)               \
-	HOOK_FUNCTION(n, sys_exit, IMP_HOOK_EXIT)                       \
+#define PYTHON_FUNCTIONS(n)                                       \
+	ENTRANCE_FUNCTION(n, posix, ENTRANCE_POSIX)               \
+	ENTRANCE_FUNCTION(n, weakref, ENTRANCE_WEAKREF)           \
+	ENTRANCE_FUNCTION(n, io, ENTRANCE_IO)                     \
+	ENTRANCE_FUNCTION(n, marshal, ENTRANCE_MARSHAL)           \
+	static int exec_##n(PyObject *module)                     \
+	{                                                         \
+		(void)module;                                     \
+		return enter_again(&pythons[n]);                  \
+	}                                                         \
+	HOOK_FUNCTION(n, create_dynamic, IMP_HOOK_CREATE_DYNAMIC) \
+	HOOK_FUNCTION(n, exec_dynamic, IMP_HOOK_EXEC_DYNAMIC)     \
+	HOOK_FUNCTION(n, excepthook, IMP_HOOK_EXCEPTHOOK)         \
+	HOOK_FUNCTION(n, sys_exit, IMP_HOOK_EXIT)                 \
 	HOOK_FUNCTION(n, thread_excepthook, IMP_HOOK_THREAD_EXCEPTHOOK)
-#define PYTHON_FUNCTION_TABLE(n)                                                                 \
-	{                                                                                        \
-		{posix_##n, weakref_##n, io_##n, marshal_##n}, exec_##n,                         \
-		{                                                                                \
-			create_dynamic_##n, exec_dynamic_##n, excepthook_##n, sys_exit_##n,      \
-				thread_excepthook_##n                                            \
-		}                                                                                \
+#define PYTHON_FUNCTION_TABLE(n)                                                            \
+	{                                                                                   \
+		{posix_##n, weakref_##n, io_##n, marshal_##n}, exec_##n,                    \
+		{                                                                           \
+			create_dynamic_##n, exec_dynamic_##n, excepthook_##n, sys_exit_##n, \
+				thread_excepthook_##n                                       \
+		}                                                                           \
 	}
 
 PYTHON_FUNCTIONS(0)

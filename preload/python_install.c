@@ -32,8 +32,7 @@ static _Atomic uint32_t next_number; /* IMP_KEY_INTERP */
 /* The __dict__ of a module in sys.modules: borrowed, NULL where it is none. */
 static PyObject *module_dict(const struct imp_python_api *py, const char *name)
 {
-	PyObject *modules = py->PyImport_GetModuleDict();
-	PyObject *module = imp_python_dict_get(py, modules, name);
+	PyObject *module = imp_python_dict_get(py, imp_python_modules(py), name);
 	PyObject *dict = imp_python_is_module(py, module) ? py->PyModule_GetDict(module) : NULL;
 
 	imp_python_drop(py, module);
@@ -184,6 +183,7 @@ static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObjec
 {
 	const struct imp_python_api *py = &p->api;
 	struct imp_interp *in = imp_interp_new(&p->interps, imp_interp_key(py));
+	PyObject *modules = imp_python_modules(py);
 	PyObject *function = NULL, *type = NULL, *kept = NULL;
 	bool done = false;
 
@@ -197,12 +197,13 @@ static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObjec
 	in->phase = IMP_PHASE_START;
 	kept = py->PyList_New(0);
 	if (kept && in->sys_dict && in->imp_dict && py->PyList_Append(kept, in->sys_dict) == 0 &&
-	    py->PyList_Append(kept, in->imp_dict) == 0)
+	    py->PyList_Append(kept, in->imp_dict) == 0 && py->PyList_Append(kept, modules) == 0)
 		type = imp_function_type(py);
 	if (type)
 		function = imp_function_new(py, type, original, kept, in, find_and_load);
 	if (function) {
 		in->names.kept = kept;
+		in->names.modules = modules;
 		in->api.names = &in->names;
 		in->function_type = type;
 		in->number = atomic_fetch_add(&next_number, 1);

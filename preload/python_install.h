@@ -36,7 +36,8 @@ struct imp_method_def {
  */
 struct imp_hooks {
 	struct imp_python_api api;
-	imp_c_function *const *functions; /* IMP_HOOKS of them, that call imp_hooks_call() with this struct */
+	imp_c_function *const
+		*functions; /* IMP_HOOKS of them, that call imp_hooks_call() with this struct */
 	struct {
 		imp_c_function *function; /* NULL: not hooked */
 		int flags;

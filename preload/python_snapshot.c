@@ -36,7 +36,7 @@ static PyObject *parent_value(struct imp_interp *in, PyObject *name, const char 
 
 	if (!parent)
 		return NULL;
-	module = imp_python_dict_find(py, py->PyImport_GetModuleDict(), parent);
+	module = imp_python_dict_find(py, imp_python_modules(py), parent);
 	if (imp_python_is_module(py, module))
 		value = imp_python_dict_get(py, py->PyModule_GetDict(module), key);
 	imp_python_drop(py, module);
@@ -62,7 +62,7 @@ PyObject *imp_snapshot_parent_path(struct imp_interp *in, PyObject *name)
 
 static enum imp_module_state module_state(struct imp_interp *in, PyObject *name)
 {
-	PyObject *module = imp_python_dict_find(in->py, in->py->PyImport_GetModuleDict(), name);
+	PyObject *module = imp_python_dict_find(in->py, imp_python_modules(in->py), name);
 	enum imp_module_state state = IMP_MODULE_PRESENT;
 
 	if (!module)

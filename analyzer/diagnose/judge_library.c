@@ -8,102 +8,8 @@
 #include "judge_loader.h"
 #include "remedy.h"
 
-#define ANCESTORS 6		/* directories above the extension that are looked into */
-#define PACKAGES_MAX 4000	/* names of one directory of sys.path */
 #define SHOWN_MAX 4		/* copies that one piece of evidence names */
 
-/* ---- where it might lie ----------------------------------------------------------------------------------- */
-
-static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir, const char *package)
-{
-	for (size_t i = 0; i < out->n; i++)
-		if (!strcmp(out->v[i].dir, dir))
-			return;
-	if (*dir == '/' && imp_host_is_directory(l->c->host, dir))
-		*imp_vec_push(l->c->a, out) = (struct imp_load_place){ dir, package };
-}
-
-static const char *parent_of(struct imp_arena *a, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash > path ? imp_arena_strndup(a, path, (size_t)(slash - path)) : NULL;
-}
-
-/* The directory of an extension, and those above it: PREFIX/lib of an environment that has libraries of its own. */
-static void add_above(struct imp_load *l, struct imp_load_places *out, const char *file)
-{
-	struct imp_arena *a = l->c->a;
-	const char *dir = file ? parent_of(a, file) : NULL;
-
-	for (unsigned int i = 0; dir && i < ANCESTORS; i++, dir = parent_of(a, dir)) {
-		add_place(l, out, dir, NULL);
-		add_place(l, out, imp_arena_printf(a, "%s/lib", dir), NULL);
-		add_place(l, out, imp_arena_printf(a, "%s/lib64", dir), NULL);
-	}
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && !strcmp(s + n - m, end);
-}
-
-/* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
-static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
-{
-	static const char *const below[] = { "lib", "lib64", "libs", ".libs", "core/lib" };
-	const char *top = imp_case_top(l->c);
-	struct imp_arena *a = l->c->a;
-	struct imp_strings names = { 0 };
-
-	if (!entry || *entry != '/' || imp_host_list(l->c->host, a, entry, &names))
-		return;
-	for (size_t i = 0; i < names.n && i < PACKAGES_MAX; i++) {
-		const char *name = names.v[i], *package = name;
-		const char *dir = imp_arena_printf(a, "%s/%s", entry, name);
-		bool libs = ends_with(name, ".libs");
-
-		if (libs)
-			package = imp_arena_strndup(a, name, strlen(name) - 5);
-		else if (strchr(name, '.') || name[0] == '_')
-			continue;
-		if (*top && !strcmp(package, top))
-			package = NULL;
-		add_place(l, out, dir, package);
-		for (size_t k = 0; !libs && k < sizeof(below) / sizeof(below[0]); k++)
-			add_place(l, out, imp_arena_printf(a, "%s/%s", dir, below[k]), package);
-	}
-}
-
-void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
-{
-	const struct imp_sys_path *path = imp_case_sys_path(l->c);
-	const struct imp_interpreter *py = l->c->py;
-	const char *conda = imp_record_env(l->c->image, "CONDA_PREFIX");
-	struct imp_arena *a = l->c->a;
-
-	*out = (struct imp_load_places){ 0 };
-	if (!l->c->host->enabled)
-		return;
-	if (l->search && l->search->requester)
-		add_above(l, out, l->search->requester->file);
-	add_above(l, out, l->root);
-	for (size_t i = 0; path && i < path->path.n; i++)
-		if (!imp_case_has(path->path.v[i], "/lib-dynload"))
-			add_packages(l, out, path->path.v[i]);
-	if (py && py->prefix)
-		add_place(l, out, imp_arena_printf(a, "%s/lib", py->prefix), NULL);
-	if (py && py->base_prefix)
-		add_place(l, out, imp_arena_printf(a, "%s/lib", py->base_prefix), NULL);
-	if (conda)
-		add_place(l, out, imp_arena_printf(a, "%s/lib", conda), NULL);
-	add_place(l, out, "/usr/local/lib", NULL);
-	add_place(l, out, "/usr/local/lib64", NULL);
-}
-
-/* ---- the variants --------------------------------------------------------------------------------------------- */
 
 static const char *export_path(struct imp_load *l, const char *dir)
 {
@@ -123,7 +29,16 @@ static const struct imp_image *came_from(const struct imp_load *l, const struct 
 		    (!before || other->image_ns > before->image_ns))
 			before = other;
 	}
-	return before ? before : image->parent;
+	if (before || image->parent)
+		return before ? before : image->parent;
+	for (size_t i = 0; i < l->c->record->images.n; i++) {	/* vfork(2) and posix_spawn(3) leave no image in between */
+		const struct imp_image *other = l->c->record->images.v[i];
+
+		if (other->pid == image->ppid && other->image_ns < image->image_ns &&
+		    (!before || other->image_ns > before->image_ns))
+			before = other;
+	}
+	return before;
 }
 
 /* LD_LIBRARY_PATH was there, and was dropped on the way. */
@@ -249,7 +164,7 @@ static const char *other_soname_in(struct imp_load *l, const char *dir, const ch
 		    imp_load_fits(l, imp_arena_printf(l->c->a, "%s/%s", dir, names.v[i])) &&
 		    (!best || strlen(names.v[i]) < strlen(best) || !best[stem]))
 			best = names.v[i];
-	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir, ends_with(dir, "/") ? "" : "/", best) : NULL;
+	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir, imp_load_ends_with(dir, "/") ? "" : "/", best) : NULL;
 }
 
 static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places, const char *name)
@@ -265,7 +180,7 @@ static bool say_other_soname(struct imp_load *l, const struct imp_load_places *p
 	for (size_t i = 0; l->search && i < l->search->tried.n; i++) {
 		const char *dir = imp_ld_process_absolute(&l->replay.process, l->search->tried.v[i].path);
 
-		dir = dir ? parent_of(c->a, dir) : NULL;
+		dir = dir ? imp_load_parent(c->a, dir) : NULL;
 		if (dir)
 			*imp_vec_push(c->a, &seen) = dir;
 	}
@@ -304,7 +219,7 @@ static void say_recorded(struct imp_load *l)
 		const struct imp_ld_candidate *t = &l->search->tried.v[i];
 		const char *dir, *real, *file;
 
-		if (*t->path != '/' || !(dir = parent_of(c->a, t->path)) ||
+		if (*t->path != '/' || !(dir = imp_load_parent(c->a, t->path)) ||
 		    (imp_host_realpath(c->host, c->a, dir, &real) && !(real = dir)))
 			continue;
 		file = imp_arena_printf(c->a, "%s%s", real, strrchr(t->path, '/'));

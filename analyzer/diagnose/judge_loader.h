@@ -51,7 +51,52 @@ void imp_load_say_chain(struct imp_load *l, const char *name, const struct imp_l
 /* imp_load_mapped - an object of that base name, mapped at any time; NULL: none */
 const struct imp_object *imp_load_mapped(const struct imp_load *l, const char *base);
 
+/* imp_load_parent - the directory of a path; NULL: it is in the topmost, or has none */
+const char *imp_load_parent(struct imp_arena *a, const char *path);
+bool imp_load_ends_with(const char *s, const char *end);
+const char *imp_load_base_name(const char *path);
+
+/* What is missing: a symbol, or (@symbol NULL) a version of a library's symbols. */
+struct imp_load_wanted {
+	const char *symbol, *version;
+};
+
+/* imp_load_offers - has the file what is wanted? 1, 0, or less: not known */
+int imp_load_offers(struct imp_elf_image *img, const struct imp_load_wanted *w);
+
+/* imp_load_readable - the name of a symbol as its source has it, where it is mangled */
+const char *imp_load_readable(const struct imp_load *l, const char *symbol);
+
+/* imp_load_object_at - the object that was, or would be, loaded from a file; NULL: none */
+const struct imp_ld_object *imp_load_object_at(const struct imp_load *l, const char *file);
+
+/* imp_load_exporter - a file of this machine that has it, loaded or not; NULL: none was found */
+const char *imp_load_exporter(struct imp_load *l, const struct imp_load_wanted *w);
+
+/* imp_load_name - what the text names, as a person would call it */
+const char *imp_load_name(const struct imp_load *l);
+
+/* imp_load_at_fault - fill the finding's path, library and chain: @l->file is at fault */
+void imp_load_at_fault(struct imp_load *l);
+
+/* imp_load_say_ids - evidence: as which user the process ran */
+void imp_load_say_ids(struct imp_case *c);
+
 /* The causes. Each fills the finding and returns true, or leaves it alone. */
+bool imp_judge_open(struct imp_load *l);	/* "cannot open shared object file" */
+bool imp_judge_machine(struct imp_load *l);
+bool imp_judge_bad_file(struct imp_load *l);
+bool imp_judge_page_size(struct imp_load *l);
+bool imp_judge_static_tls(struct imp_load *l);
+bool imp_judge_stack(struct imp_load *l);
+bool imp_judge_memory(struct imp_load *l);
+bool imp_judge_mapping(struct imp_load *l);	/* "failed to map segment from shared object" */
+bool imp_judge_protection(struct imp_load *l);
+bool imp_judge_wrong_library(struct imp_load *l, const struct imp_load_wanted *w,
+			     const struct imp_ld_object *who);
+bool imp_load_is_python_symbol(const char *symbol);
+bool imp_judge_libpython(struct imp_load *l);
+void imp_judge_python_symbol(struct imp_load *l, const char *who);
 bool imp_judge_missing_library(struct imp_load *l);
 bool imp_judge_wrong_libc(struct imp_load *l);
 bool imp_judge_symbol(struct imp_load *l);

@@ -189,13 +189,12 @@ static bool lost_variable(struct imp_case *c)
 static const char *own_directory(const struct imp_case *c)
 {
 	struct imp_command_line line;
-	const char *path;
+	const char *path, *real;
 
 	if (!imp_remedy_line(c, &line) || line.how != IMP_RUN_SCRIPT)
 		return imp_case_directory(c, "");
 	path = imp_case_directory(c, line.what);
-	imp_host_realpath(c->host, c->a, path, &path);
-	return imp_path_parent(c->a, path);
+	return imp_path_parent(c->a, imp_host_realpath(c->host, c->a, path, &real) ? path : real);
 }
 
 /* With -S, the interpreter's own site-packages is not searched; with -P or -I, nor is the script's directory. */

@@ -9,6 +9,7 @@ static const struct {
 } complaints[] = {
 	{ IMP_LOADER_OPEN, "cannot open shared object file" },
 	{ IMP_LOADER_SYMBOL, "undefined symbol: " },
+	{ IMP_LOADER_SYMBOL, "symbol " },	/* "symbol S, version V not defined in file F with link time reference" */
 	{ IMP_LOADER_VERSION, "version `" },
 	{ IMP_LOADER_MACHINE, "wrong ELF class: " },
 	{ IMP_LOADER_MACHINE, "ELF file data encoding not " },
@@ -59,7 +60,8 @@ static const char *last_message(const char *text, const char *part)
 	const char *found = NULL;
 
 	for (const char *p = strstr(text, part); p; p = strstr(p + 1, part))
-		if (p == text || (p - text >= 2 && p[-1] == ' ' && p[-2] == ':'))
+		if ((p == text || (p - text >= 2 && p[-1] == ' ' && p[-2] == ':')) &&
+		    (strcmp(part, "symbol ") || strstr(p, " not defined in file ")))
 			found = p;
 	return found;
 }

@@ -114,8 +114,6 @@ static void remedy_stdlib(struct imp_case *c)
 	const char *version = c->py ? imp_case_has(c->py->base_prefix, "/.pyenv/versions/")
 					      ? strstr(c->py->base_prefix, "/versions/") + 10 : NULL : NULL;
 
-	if (home_is_set(c))
-		remedy_home(c, IMP_POSSIBLE);
 	if (debian) {
 		imp_finding_fix(c->a, c->f, IMP_LIKELY,
 				imp_arena_printf(c->a, "%sapt install %s", sudo(c), quote(c, debian)),
@@ -130,6 +128,8 @@ static void remedy_stdlib(struct imp_case *c)
 	else
 		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "build this Python again with %s installed, or use another build of it",
 				needs ? needs : "the library that it needs");
+	if (home_is_set(c))
+		remedy_home(c, IMP_POSSIBLE);
 }
 
 /* Is what was meant there at all, once @dir no longer holds a file of its name? */

@@ -101,8 +101,33 @@ static void remedy_denied(struct imp_case *c)
 				"lets every user read it");
 }
 
+/* The topmost directory on the file system of @path; NULL: not known */
+static const char *mount_point(const struct imp_case *c, const char *path)
+{
+	const char *dir, *top = NULL;
+	struct stat st, up;
+
+	if (!path || imp_host_realpath(c->host, c->a, path, &dir) || imp_host_stat(c->host, dir, &st))
+		return NULL;
+	for (const char *slash = strrchr(dir, '/'); slash; slash = strrchr(dir, '/')) {
+		dir = slash > dir ? imp_arena_strndup(c->a, dir, (size_t)(slash - dir)) : "/";
+		if (imp_host_stat(c->host, dir, &up) || up.st_dev != st.st_dev)
+			break;
+		top = dir;
+		if (!dir[1])
+			break;
+	}
+	return top;
+}
+
 static void remedy_noexec(struct imp_case *c)
 {
+	const char *mount = mount_point(c, c->f->path);
+
+	if (mount)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY,
+				imp_arena_printf(c->a, "%smount -o remount,exec %s", sudo(c), imp_shell_quote(c->a, mount)),
+				"mounts the file system again, without noexec, until it is mounted anew");
 	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mount that file system without noexec (mount -o remount,exec), or move the files to a directory of another one");
 }
 

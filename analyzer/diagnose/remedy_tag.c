@@ -91,7 +91,7 @@ void imp_remedy_tag(struct imp_case *c)
 	bool from_env = imp_path_env_has(c, entry);
 	char *effect = imp_arena_printf(c->a, "installs a build of it for %s", imp_case_python(c));
 
-	if (!imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path))
+	if (c->host->enabled && !imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path))
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build it again from its sources, for %s", imp_case_python(c));
 	else if (from_env && imp_case_parent(c))
 		remedy_tag_in_package(c, entry, effect);

@@ -44,6 +44,8 @@ def ask(lab, argv, *, cause="installed-elsewhere", env=None, cwd=None, module=No
     run = lab.traced(argv, env, bare=bare, cwd=cwd)
     finding = lab.analyze(run.trace)[1]["findings"][0]
     assert finding["cause"] == cause, (finding["cause"], finding["summary"])
+    for alone in lab.analyze(run.trace, "--no-host")[1]["findings"]:	# less is known, and no command is worse
+        assert not any("\n" in (f["command"] or "") for f in alone["fixes"])
     if module:
         assert finding["module"] == module
     again = " ".join(shlex.quote(str(a)) for a in argv)

@@ -500,8 +500,10 @@ static void test_two_processes(void **state)
 	for (int i = 0; i < 2; i++) {
 		imp_recorder_fork_prepare();
 		child[i] = fork();
-		if (child[i])
+		if (child[i]) {
+			imp_recorder_fork_parent();
 			continue;
+		}
 		imp_recorder_fork_child();
 		for (uint64_t value = 1; value <= 200; value++) {
 			record(value, value % 7 * 100);

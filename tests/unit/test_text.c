@@ -381,6 +381,12 @@ static void test_optional_failures(void **state)
 	sample_headline(&s);
 	s.finding.fatal = false;
 	s.finding.optional = true;
+	s.finding.importers.v[0].module = "__main__";
+	text = render(&s, &opt);
+	has(text, "The program ended with status 1.");
+	has(text, "_cffi_backend (imptrace analyze -m MODULE");
+	free(text);
+	s.image.code_known = false;
 	text = render(&s, &opt);
 	has(text, "No import failed fatally.\n");
 	has(text,

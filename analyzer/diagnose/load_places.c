@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where a library might lie that no rule of the loader leads to. */
+#include <string.h>
+
+#include "judge_loader.h"
+
+#define ANCESTORS 6		/* directories above the extension that are looked into */
+#define PACKAGES_MAX 4000	/* names of one directory of sys.path */
+
+static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir, const char *package)
+{
+	for (size_t i = 0; i < out->n; i++)
+		if (!strcmp(out->v[i].dir, dir))
+			return;
+	if (*dir == '/' && imp_host_is_directory(l->c->host, dir))
+		*imp_vec_push(l->c->a, out) = (struct imp_load_place){ dir, package };
+}
+
+const char *imp_load_parent(struct imp_arena *a, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash > path ? imp_arena_strndup(a, path, (size_t)(slash - path)) : NULL;
+}
+
+/* The directory of an extension, and those above it: PREFIX/lib of an environment that has libraries of its own. */
+static void add_above(struct imp_load *l, struct imp_load_places *out, const char *file)
+{
+	struct imp_arena *a = l->c->a;
+	const char *dir = file ? imp_load_parent(a, file) : NULL;
+
+	for (unsigned int i = 0; dir && i < ANCESTORS; i++, dir = imp_load_parent(a, dir)) {
+		add_place(l, out, dir, NULL);
+		add_place(l, out, imp_arena_printf(a, "%s/lib", dir), NULL);
+		add_place(l, out, imp_arena_printf(a, "%s/lib64", dir), NULL);
+	}
+}
+
+bool imp_load_ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
+static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
+{
+	static const char *const below[] = { "lib", "lib64", "libs", ".libs", "core/lib" };
+	const char *top = imp_case_top(l->c);
+	struct imp_arena *a = l->c->a;
+	struct imp_strings names = { 0 };
+
+	if (!entry || *entry != '/' || imp_host_list(l->c->host, a, entry, &names))
+		return;
+	for (size_t i = 0; i < names.n && i < PACKAGES_MAX; i++) {
+		const char *name = names.v[i], *package = name;
+		const char *dir = imp_arena_printf(a, "%s/%s", entry, name);
+		bool libs = imp_load_ends_with(name, ".libs");
+
+		if (libs)
+			package = imp_arena_strndup(a, name, strlen(name) - 5);
+		else if (strchr(name, '.') || name[0] == '_')
+			continue;
+		if (*top && !strcmp(package, top))
+			package = NULL;
+		add_place(l, out, dir, package);
+		for (size_t k = 0; !libs && k < sizeof(below) / sizeof(below[0]); k++)
+			add_place(l, out, imp_arena_printf(a, "%s/%s", dir, below[k]), package);
+	}
+}
+
+void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
+{
+	const struct imp_sys_path *path = imp_case_sys_path(l->c);
+	const struct imp_interpreter *py = l->c->py;
+	const char *conda = imp_record_env(l->c->image, "CONDA_PREFIX");
+	struct imp_arena *a = l->c->a;
+
+	*out = (struct imp_load_places){ 0 };
+	if (!l->c->host->enabled)
+		return;
+	if (l->search && l->search->requester)
+		add_above(l, out, l->search->requester->file);
+	add_above(l, out, l->root);
+	for (size_t i = 0; path && i < path->path.n; i++)
+		if (!imp_case_has(path->path.v[i], "/lib-dynload"))
+			add_packages(l, out, path->path.v[i]);
+	if (py && py->prefix)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", py->prefix), NULL);
+	if (py && py->base_prefix)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", py->base_prefix), NULL);
+	if (conda)
+		add_place(l, out, imp_arena_printf(a, "%s/lib", conda), NULL);
+	add_place(l, out, "/usr/local/lib", NULL);
+	add_place(l, out, "/usr/local/lib64", NULL);
+}
