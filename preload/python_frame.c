@@ -145,6 +145,18 @@ void imp_python_put_stack(struct imp_cbor *c, const struct imp_python_api *py, u
 	imp_cbor_array_end(c);
 }
 
+/* The next entry of a traceback, a new reference; NULL after the last. */
+static PyObject *traceback_next(const struct imp_python_api *py, PyObject *traceback)
+{
+	PyObject *next = imp_python_attr(py, traceback, "tb_next");
+
+	if (next == py->types.none) {
+		py->Py_DecRef(next);
+		next = NULL;
+	}
+	return next;
+}
+
 /* The innermost entry outside the machinery: a new reference to the traceback object, or NULL. */
 static PyObject *where(const struct imp_python_api *py, PyObject *traceback)
 {
@@ -162,16 +174,46 @@ static PyObject *where(const struct imp_python_api *py, PyObject *traceback)
 			found = traceback;
 		}
 		imp_python_drop(py, frame);
-		next = imp_python_attr(py, traceback, "tb_next");
+		next = traceback_next(py, traceback);
 		py->Py_DecRef(traceback);
-		if (next == py->types.none) {
-			py->Py_DecRef(next);
-			next = NULL;
-		}
 		traceback = next;
 	}
 	imp_python_drop(py, traceback);
 	return found;
+}
+
+static void value_entry(struct imp_cbor *c, const struct imp_python_api *py, PyObject *entry)
+{
+	PyObject *frame = imp_python_attr(py, entry, "tb_frame");
+	PyObject *line = imp_python_attr(py, entry, "tb_lineno");
+	long long number = 0;
+	int overflow;
+
+	if (imp_python_is(py, line, py->types.int_))
+		number = py->PyLong_AsLongLongAndOverflow(line, &overflow);
+	if (frame && !is_machinery(py, frame))
+		value_frame(c, py, frame, (int)number);
+	imp_python_drop(py, line);
+	imp_python_drop(py, frame);
+}
+
+void imp_python_put_traceback(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
+			      PyObject *traceback)
+{
+	PyObject *next;
+
+	if (!traceback || traceback == py->types.none)
+		return;
+	imp_put_array(c, key);
+	py->Py_IncRef(traceback);
+	for (unsigned int n = 0; traceback && n < IMP_STACK_MAX; n++) {
+		value_entry(c, py, traceback);
+		next = traceback_next(py, traceback);
+		py->Py_DecRef(traceback);
+		traceback = next;
+	}
+	imp_python_drop(py, traceback);
+	imp_cbor_array_end(c);
 }
 
 void imp_python_put_where(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,

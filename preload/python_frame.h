@@ -21,6 +21,13 @@ void imp_python_put_frame(struct imp_cbor *c, const struct imp_python_api *py, u
  */
 void imp_python_put_stack(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key);
 
+/*
+ * imp_python_put_traceback - the frames of a traceback, outermost first
+ * Of more than IMP_STACK_MAX entries the outermost ones. Nothing where there is no traceback.
+ */
+void imp_python_put_traceback(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
+			      PyObject *traceback);
+
 /* imp_python_put_where - the innermost frame of a traceback outside the machinery, if any */
 void imp_python_put_where(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
 			  PyObject *traceback);

@@ -13,8 +13,9 @@ struct imp_interp;
  * asked of it (its class, name, code, signature, repr(), also what is set) is asked of the function. Of a
  * type of its own, since profilers and tracers are told of each call of one of CPython's own.
  *
- * What is left to tell them apart: type(), which says another "function"; and sys.monitoring, which
- * reports the end of a call (C_RETURN) of what is no function of Python's.
+ * What is left to tell them apart: type(), which says another "function", one more among
+ * object.__subclasses__(); sys.monitoring, which reports the end of a call (C_RETURN) of what is no function
+ * of Python's; before 3.9, no weak references, and a level of recursion for each import that is under way.
  */
 typedef PyObject *imp_function_fn(struct imp_interp *in, const struct imp_call *call);
 

@@ -12,6 +12,7 @@
 
 #define PATH_ITEMS_MAX 512
 #define HOOKS_MAX      64
+#define SEEN_PLACES    8 /* in imp_interp.seen, for one directory */
 
 static struct imp_interp *take_unused(struct imp_interp *const *first)
 {
@@ -375,14 +376,23 @@ bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t 
 				int64_t mtime_ns)
 {
 	uint64_t print = mix(0xcbf29ce484222325ULL, (uint64_t)mtime_ns);
-	size_t i;
+	size_t home, i;
 
 	for (i = 0; i < len; i++)
 		print = mix(print, (unsigned char)path[i]);
-	i = (print ^ print >> 32) % IMP_SEEN_DIRECTORIES;
-	if (in->seen[i] == print)
-		return false;
-	in->seen[i] = print;
+	/* A few places for each, or else two directories of one place would take turns in it. */
+	home = (print ^ print >> 32) % IMP_SEEN_DIRECTORIES;
+	for (i = 0; i < SEEN_PLACES; i++) {
+		uint64_t *place = &in->seen[(home + i) % IMP_SEEN_DIRECTORIES];
+
+		if (*place == print)
+			return false;
+		if (*place)
+			continue;
+		*place = print;
+		return true;
+	}
+	in->seen[home] = print;
 	return true;
 }
 

@@ -16,6 +16,8 @@ static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp
 
 	imp_put_uint(c, IMP_KEY_HOW, how);
 	imp_python_put_exception(c, t, in->py, IMP_KEY_EXCEPTION, type, value, traceback);
+	if (imp_options.stacks != IMP_NONE)
+		imp_python_put_traceback(c, in->py, IMP_KEY_STACK, traceback);
 	imp_interpreter_put(c, in);
 	imp_record_end(t);
 	imp_claims_of_chain(t, in, value);

@@ -101,7 +101,7 @@
 	X(SNAPSHOT,     37, "what is there after a failed import: IMPORT TEXT(full name) SYS_MODULES ENTRIES "	\
 			    "META_PATH FROZEN? MODULE_FILE?")					\
 	X(CLAIMS,       38, "distributions that claim a failed module: TEXT(full name) CLAIMS")	\
-	X(UNCAUGHT,     39, "HOW EXCEPTION INTERP?")					\
+	X(UNCAUGHT,     39, "HOW EXCEPTION STACK? INTERP?")					\
 	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME") \
 	/* evidence that a later reader can't get */						\
 	X(FILE,         41, "a file that a failed load concerns: CALL TEXT(path) LINKS REALPATH? ERRNO? "	\

@@ -29,7 +29,9 @@ struct imp_case {
 	const struct imp_exception *exception;	/* NULL: it never ended */
 	const struct imp_snapshot *snapshot;	/* NULL: none was taken */
 	const struct imp_extension_call *extension;	/* the failed call of this attempt, or NULL */
-	const char *module;			/* full name */
+	const struct imp_dlopen *load;		/* a dlopen of the program's own (ctypes, cffi) that failed, or NULL */
+	const struct imp_frames *traceback;	/* of the uncaught exception, where no attempt is known; or NULL */
+	const char *module;			/* full name; "": none */
 	uint64_t time_ns;			/* when it failed */
 	uint64_t thread;
 	struct imp_case_memo **memos;		/* of the whole diagnosis */

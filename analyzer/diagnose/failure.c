@@ -59,6 +59,25 @@ static bool is_exit(const struct imp_exception *e)
 }
 
 
+/*
+ * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
+ * cffi puts it into its own.
+ */
+static const struct imp_dlopen *own_load(const struct search *s, const struct imp_exception *e,
+					 uint64_t before)
+{
+	if (!e || !e->message || !e->type || strcmp(e->type, "OSError"))
+		return NULL;
+	for (size_t i = s->image->dlopens.n; i-- > 0;) {
+		const struct imp_dlopen *d = s->image->dlopens.v[i];
+
+		if (d->error && d->ended && d->end_ns <= before && strlen(d->error) > 8 &&
+		    strstr(e->message, d->error))
+			return d;
+	}
+	return NULL;
+}
+
 static struct node *new_node(struct search *s, const struct imp_attempt *at,
 			     const struct imp_exception *e, uint64_t thread, uint64_t interp,
 			     uint64_t time_ns)
@@ -75,6 +94,7 @@ static struct node *new_node(struct search *s, const struct imp_attempt *at,
 	n->c.attempt = at;
 	n->c.exception = e;
 	n->c.snapshot = at ? at->snapshot : NULL;
+	n->c.load = own_load(s, e, time_ns);
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
 	n->c.module = at ? at->name : e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
@@ -512,6 +532,8 @@ static bool concerns_import(struct search *s, struct node *n)
 		return true;
 	if (is_exit(n->c.exception))
 		return false;
+	if (n->c.load)
+		return true;
 	if (imp_judge_not_found(&n->c))
 		return true;	/* "python -m nosuch": runpy looked for it without importing it */
 	judge(n);
@@ -527,6 +549,7 @@ static void follow_uncaught(struct search *s)
 		if (!u->exception)
 			continue;
 		n = new_node(s, NULL, u->exception, u->thread, u->interp, u->time_ns);
+		n->c.traceback = &u->stack;
 		if (concerns_import(s, n))
 			follow(s, n, u->how == IMP_UNCAUGHT_THREAD ? IMP_FATE_THREAD : IMP_FATE_UNCAUGHT,
 			       u->exception);

@@ -103,7 +103,9 @@ static void fill_importers(struct imp_case *c)
 	size_t n = 0;
 
 	if (!c->attempt) {
-		if (c->exception && c->exception->where.file)
+		for (size_t i = 0; c->traceback && i < c->traceback->n; i++)
+			*imp_vec_push(c->a, &c->f->importers) = c->traceback->v[i];
+		if (!c->f->importers.n && c->exception && c->exception->where.file)
 			*imp_vec_push(c->a, &c->f->importers) = c->exception->where;
 		return;
 	}
@@ -232,6 +234,8 @@ void imp_judge(struct imp_case *c)
 	imp_judge_searched(c);
 	if (!c->exception)
 		imp_judge_crash(c);
+	else if (c->load && imp_judge_dlopen_error(c, c->load))
+		c->f->module = c->attempt ? c->f->module : NULL;
 	else if (imp_judge_not_found(c))
 		judge_absent(c);
 	else if (!judge_present(c))

@@ -37,6 +37,9 @@ bool imp_judge_extension(struct imp_case *c);
  */
 bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d);
 
+/* imp_judge_init_functions - evidence: which PyInit_* the file exports */
+void imp_judge_init_functions(struct imp_case *c, const char *path);
+
 void imp_judge_unknown(struct imp_case *c);
 
 /* imp_judge_crash - the process died (image->signal) within the loading of c->extension */

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "../elf/elf_image.h"
 #include "judge.h"
 
 /* Was the loader still at work on it (a constructor runs within dlopen), or was it the init function? */
@@ -41,6 +42,21 @@ static void say_processor(struct imp_case *c)
 			     lacks ? lacks : "none of the usual ones");
 }
 
+/* A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. */
+static bool cut_short(struct imp_case *c)
+{
+	struct imp_elf_image image;
+	struct imp_finding *f = c->f;
+
+	if (c->image->signal != SIGBUS || !f->path || imp_elf_image_open(&image, c->a, c->host, f->path, NULL) ||
+	    !image.damage)
+		return false;
+	f->cause = IMP_CAUSE_CORRUPT_FILE;
+	f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", f->path, image.damage);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s %s", f->path, image.damage);
+	return true;
+}
+
 void imp_judge_crash(struct imp_case *c)
 {
 	const struct imp_dlopen *load = open_load(c);
@@ -49,6 +65,11 @@ void imp_judge_crash(struct imp_case *c)
 				 : c->extension->step == IMP_STEP_EXEC ? "its Py_mod_exec slot ran" : "its init function ran";
 
 	f->path = c->extension->path;
+	if (cut_short(c)) {
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "signal %d (%s) ended the process while %s", c->image->signal,
+				     strsignal(c->image->signal), doing);
+		return;
+	}
 	f->cause = c->image->signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
 	if (f->cause == IMP_CAUSE_ILLEGAL_INSTRUCTION) {
 		f->summary = imp_arena_printf(c->a, "%s uses an instruction that this processor does not know", c->module);

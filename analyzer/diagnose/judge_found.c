@@ -93,6 +93,8 @@ bool imp_judge_extension(struct imp_case *c)
 		f->cause = IMP_CAUSE_MISSING_INIT_FUNCTION;
 		f->summary = imp_arena_printf(c->a, "%s was loaded, but it has no function PyInit_%s", ext->path, tail);
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
+		if (ext->path)
+			imp_judge_init_functions(c, ext->path);
 		return true;
 	}
 	load = failed_load(c);
@@ -102,7 +104,7 @@ bool imp_judge_extension(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s", ext->path, message);
 		return false;
 	}
-	if (imp_judge_version(c))
+	if (imp_judge_version(c) || imp_judge_circular(c))
 		return true;
 	f->cause = IMP_CAUSE_INIT_FAILED;
 	f->summary = imp_arena_printf(c->a, "%s was found and loaded, and its init function failed: %s: %s", c->module,
@@ -147,17 +149,20 @@ bool imp_judge_denied(struct imp_case *c)
  */
 static const struct {
 	const char *text, *part, *other;
+	bool loaded;	/* only where the other one was imported well: else it is what failed */
 } disagreements[] = {
-	{ "Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi" },
-	{ "extension was built for another version of Pillow", NULL, "PIL" },
-	{ "module compiled against API version", NULL, "numpy" },
-	{ "module compiled against ABI version", NULL, "numpy" },
-	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy" },
-	{ "may indicate binary incompatibility", NULL, NULL },
-	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic" },
-	{ "Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf" },
-	{ "Descriptors cannot be created directly", NULL, "google.protobuf" },
-	{ "Descriptors cannot not be created directly", NULL, "google.protobuf" },
+	{ "numpy.core.multiarray failed to import", NULL, "numpy", true },
+	{ "numpy._core.multiarray failed to import", NULL, "numpy", true },
+	{ "Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi", false },
+	{ "extension was built for another version of Pillow", NULL, "PIL", false },
+	{ "module compiled against API version", NULL, "numpy", false },
+	{ "module compiled against ABI version", NULL, "numpy", false },
+	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy", false },
+	{ "may indicate binary incompatibility", NULL, NULL, false },
+	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic", false },
+	{ "Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf", false },
+	{ "Descriptors cannot be created directly", NULL, "google.protobuf", false },
+	{ "Descriptors cannot not be created directly", NULL, "google.protobuf", false },
 };
 
 static const char *origin_of(const struct imp_case *c, const char *module)
@@ -176,7 +181,8 @@ bool imp_judge_version(struct imp_case *c)
 		const char *part = disagreements[i].part, *other = disagreements[i].other;
 		const char *file;
 
-		if (!imp_case_has(message, disagreements[i].text))
+		if (!imp_case_has(message, disagreements[i].text) ||
+		    (disagreements[i].loaded && !imp_case_loaded(c, other)))
 			continue;
 		f->cause = IMP_CAUSE_VERSION_MISMATCH;
 		if (part)
@@ -262,6 +268,8 @@ bool imp_judge_circular(struct imp_case *c)
 		if (c->image->attempts.v[i]->frame.module && !strcmp(c->image->attempts.v[i]->frame.module, module))
 			f->path = c->image->attempts.v[i]->frame.file;
 	f->summary = imp_arena_printf(c->a, "%s was used while it was still being imported: the imports form a circle", module);
+	if (c->extension)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the init function of %s ended with: %s", c->extension->path, message);
 	if (at)
 		say_cycle(c, at);
 	return true;

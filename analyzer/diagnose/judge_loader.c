@@ -6,6 +6,7 @@
 #include "judge_loader.h"
 
 #define CHAIN_MAX 32
+#define INIT_FUNCTIONS_MAX 8
 
 /* ---- what is known of a file ------------------------------------------------------------------------- */
 
@@ -183,4 +184,29 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	}
 	imp_ld_replay_clear(&l.replay);
 	return known;
+}
+
+void imp_judge_init_functions(struct imp_case *c, const char *path)
+{
+	struct imp_elf_symbol_list all = { 0 };
+	struct imp_ld_replay replay;
+	const char *text = NULL, *file;
+	struct imp_elf_image *img;
+	bool known = false;
+
+	imp_ld_replay_init(&replay, c->a, c->image, c->host);
+	file = imp_ld_process_absolute(&replay.process, path);
+	img = file ? imp_ld_disk_image(&replay.disk, file) : NULL;
+	if (img && img->header) {
+		known = !imp_elf_symbol_exported(img, "PyInit", INIT_FUNCTIONS_MAX, &all);
+		if (!all.n)	/* Python 2's */
+			known &= !imp_elf_symbol_exported(img, "init", INIT_FUNCTIONS_MAX, &all);
+	}
+	for (size_t i = 0; i < all.n; i++)
+		text = text ? imp_arena_printf(c->a, "%s, %s", text, all.v[i].name) : all.v[i].name;
+	if (text)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the init functions that it does export: %s", text);
+	else if (known)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it exports no init function at all: it is no extension module");
+	imp_ld_replay_clear(&replay);
 }

@@ -62,6 +62,49 @@ bool imp_judge_memory(struct imp_load *l)
 	return true;
 }
 
+/* The only path that a rule of the object itself or of the environment leads to; NULL: there are more, or none. */
+static const char *only_path(struct imp_load *l)
+{
+	const struct imp_ld_search *s = l->search;
+	const char *path = NULL;
+
+	for (size_t i = 0; s && i < s->tried.n; i++) {
+		enum imp_ld_origin origin = s->tried.v[i].origin;
+
+		if (origin == IMP_LD_CACHE || origin == IMP_LD_DEFAULT || s->tried.v[i].in_subdir)
+			continue;
+		if (path)
+			return NULL;
+		path = imp_ld_process_absolute(&l->replay.process, s->tried.v[i].path);
+	}
+	return path;
+}
+
+/*
+ * A library that is named without its path, and is not to be seen from here: its mount was not recorded. The kernel
+ * refuses to map a file for want of address space, or of permission.
+ */
+static bool judge_by_exclusion(struct imp_load *l)
+{
+	struct imp_case *c = l->c;
+	bool recorded = false;
+
+	for (size_t i = 0; i < c->image->files.n; i++)
+		recorded |= c->image->files.v[i]->call == l->d->call;
+	if (!recorded)
+		return false;
+	if (!l->file)
+		l->file = only_path(l);
+	c->f->cause = IMP_CAUSE_NOEXEC_MOUNT;
+	imp_load_at_fault(l);
+	c->f->summary = imp_arena_printf(c->a, "The kernel would not map %s for execution: its file system seems to be mounted noexec",
+					 imp_load_name(l));
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the address space of the process was not limited (RLIMIT_AS), so room was not what it lacked: "
+			     "what is left is a mount with the flag noexec, or a security policy");
+	return true;
+}
+
 bool imp_judge_mapping(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -91,11 +134,12 @@ bool imp_judge_mapping(struct imp_load *l)
 		if (!mount)
 			imp_finding_evidence(c->a, c->f, observed ? IMP_OBSERVED : IMP_DERIVED, "its file system is not mounted noexec");
 		imp_load_say_ids(c);
+		imp_remedy_loader(c);
 		return true;
 	}
 	if (!why && (limit_of(l) || !mount))
 		return imp_judge_memory(l);
-	return false;
+	return !why && judge_by_exclusion(l);
 }
 
 bool imp_judge_protection(struct imp_load *l)

@@ -47,8 +47,18 @@ static bool parent_is_installed(const struct imp_case *c)
 /* The parent is there, and lacks a part. What pip would bring has to do with it only if pip brought the parent. */
 static void remedy_absent_part(struct imp_case *c)
 {
-	const char *file = parent_file(c), *top = imp_case_top(c);
+	const char *file = parent_file(c), *top = imp_case_top(c), *parent = imp_case_parent(c);
+	struct imp_run_change change = { .module = parent };
+	struct imp_command_line line;
 
+	/* "plug.py" is the file's name, not the module's */
+	if (!strcmp(imp_case_tail(c), "py") && file && imp_ends_with(file, imp_arena_printf(c->a, "/%s.py", imp_path_name(imp_module_path(c->a, parent))))) {
+		bool named = imp_remedy_line(c, &line) && line.how == IMP_RUN_MODULE && !strcmp(line.what, c->module);
+
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, named ? imp_remedy_run(c, &change) : NULL,
+				"%s is the name of the file, and %s that of the module: leave .py out", c->module, parent);
+		return;
+	}
 	if (parent_is_installed(c)) {
 		imp_remedy_install(c, top, true, IMP_POSSIBLE, NULL,
 				   "installs the package again, in case this copy is incomplete");
@@ -57,8 +67,8 @@ static void remedy_absent_part(struct imp_case *c)
 				top, c->module);
 		return;
 	}
-	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "%s%s has no %s: add it, or change what is imported",
-			imp_case_parent(c), file ? imp_arena_printf(c->a, " (%s)", file) : "", imp_case_tail(c));
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "%s%s has no %s: add it, or change what is imported", parent,
+			 file ? imp_arena_printf(c->a, " (%s)", file) : "", imp_case_tail(c));
 }
 
 /* Would this version of the standard library have it, were it found? */
@@ -197,12 +207,16 @@ static void remedy_shadowed(struct imp_case *c)
 							 quote(c, imp_remedy_python(c)), quote(c, dist.name)),
 					"removes the distribution that took the name");
 	}
-	imp_finding_fix(c->a, c->f, IMP_LIKELY,
+	/* A whole standard library, of another Python: nobody may take that apart. */
+	if (imp_host_exists(c->host, imp_path_join(c->a, dir, "os.py")) != 1)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY,
 			imp_arena_printf(c->a, "mv %s %s", quote(c, what),
 					 quote(c, imp_arena_printf(c->a, "%s/my_%s", dir, slash + 1))),
 			"gives it a name of its own%s; change what imports it under the old name", then);
 	if (origin == IMP_ORIGIN_PYTHONPATH)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, "unset PYTHONPATH", "takes %s from the search path", dir);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_drop_entry(c, dir), "takes %s from the search path", dir);
+	if (!c->f->fixes.n)
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "take %s from the search path", dir);
 }
 
 static void remedy_permission(struct imp_case *c)

@@ -42,6 +42,12 @@ void imp_remedy_run_path(struct imp_case *c, const char *dirs, const char *effec
  */
 bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *package);
 
+/* imp_remedy_run_script_as_module - the same of the package that the script lies in (directories with __init__.py) */
+bool imp_remedy_run_script_as_module(struct imp_case *c);
+
+/* imp_remedy_drop_entry - the command that takes one directory out of PYTHONPATH */
+const char *imp_remedy_drop_entry(const struct imp_case *c, const char *entry);
+
 /* imp_remedy_drop_option - add: start the program without one of the interpreter's options */
 void imp_remedy_drop_option(struct imp_case *c, char letter, const char *effect);
 

@@ -8,6 +8,7 @@
 #include "../python/command_line.h"
 #include "../python/installer.h"
 #include "../python/module_file.h"
+#include "path_origin.h"
 
 #define COMMAND_MAX 300		/* bytes of a command line that a person would still type */
 
@@ -159,6 +160,27 @@ bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *
 	imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run(c, &change),
 			"runs the script as the module %s of its package", change.module);
 	return true;
+}
+
+bool imp_remedy_run_script_as_module(struct imp_case *c)
+{
+	struct imp_command_line line;
+	const char *dir, *package = NULL;
+
+	if (!imp_remedy_line(c, &line) || line.how != IMP_RUN_SCRIPT || !c->image->cwd)
+		return false;
+	dir = imp_path_normalize(c->a, imp_path_join(c->a, c->image->cwd, line.what));
+	for (dir = imp_path_parent(c->a, dir); imp_host_exists(c->host, imp_path_join(c->a, dir, "__init__.py")) == 1;
+	     dir = imp_path_parent(c->a, dir))
+		package = imp_path_name(dir);
+	return package && imp_remedy_run_as_module(c, dir, package);
+}
+
+const char *imp_remedy_drop_entry(const struct imp_case *c, const char *entry)
+{
+	const char *left = imp_path_env_without(c, entry);
+
+	return *left ? imp_arena_printf(c->a, "export PYTHONPATH=%s", imp_shell_quote(c->a, left)) : "unset PYTHONPATH";
 }
 
 void imp_remedy_drop_option(struct imp_case *c, char letter, const char *effect)

@@ -60,21 +60,13 @@ static const char *good_copy(const struct imp_case *c, const char *entry)
 	return NULL;
 }
 
-/* PYTHONPATH without one entry, as a command. */
-static const char *drop_entry(const struct imp_case *c, const char *entry)
-{
-	const char *left = imp_path_env_without(c, entry);
-
-	return *left ? imp_arena_printf(c->a, "export PYTHONPATH=%s", imp_shell_quote(c->a, left)) : "unset PYTHONPATH";
-}
-
 /*
  * A package that PYTHONPATH leads to is taken before any that is installed, and its parts come from there: only
  * without that entry does another copy count. A module that is a single file of another Python's is passed over.
  */
 static void remedy_tag_in_package(struct imp_case *c, const char *entry, const char *effect)
 {
-	const char *drop = drop_entry(c, entry), *copy = good_copy(c, entry);
+	const char *drop = imp_remedy_drop_entry(c, entry), *copy = good_copy(c, entry);
 
 	if (copy) {
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, drop, "takes %s from the search path: %s, which is for this Python, is then found",
@@ -102,6 +94,6 @@ void imp_remedy_tag(struct imp_case *c)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run_with(c, python),
 				"runs the program with %s, the Python that %s belongs to", python, entry);
 	if (from_env)
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, drop_entry(c, entry),
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, imp_remedy_drop_entry(c, entry),
 				"keeps this Python from searching %s, which holds files for another one", entry);
 }

@@ -57,7 +57,8 @@ struct imp_install_command {
  *
  * Debian's own interpreter: "apt install python3-cffi-backend" (sudo where the process was not
  * root) where such a package exists; else a venv ("python3 -m venv --system-site-packages .venv &&
- * .venv/bin/python -m pip install NAME") since PEP 668 forbids pip there.
+ * .venv/bin/python -m pip install NAME"; another name where that one is taken) since PEP 668 forbids
+ * pip there. A virtual environment is never managed, whatever its base is.
  * Others: "EXECUTABLE -m pip install NAME"; where pip is not there: "EXECUTABLE -m ensurepip
  * --upgrade && ...". Where PYTHONPATH was set, "env -u PYTHONPATH" stands before pip: outside of a
  * venv, pip would take what lies there for its own, call it "already satisfied", or uninstall it.

@@ -31,6 +31,8 @@ struct imp_frame {		/* a Python frame */
 	const char *module;	/* __name__ of its globals */
 };
 
+IMP_VEC_TYPE(imp_frames, struct imp_frame);
+
 struct imp_stat {
 	bool known;
 	uint32_t mode, uid, gid;
@@ -111,7 +113,7 @@ struct imp_attempt {		/* one import that sys.modules did not answer */
 	uint64_t begin_ns, end_ns;
 	bool ended;		/* false: under way when the record ends */
 	struct imp_frame frame;	/* who asked; file NULL: no Python frame */
-	IMP_VEC(struct imp_frame) stack;	/* outermost first, ends with @frame; empty: not recorded */
+	struct imp_frames stack;	/* outermost first, ends with @frame; empty: not recorded */
 	const char *origin, *loader;
 	IMP_VEC(struct imp_searched) searched;
 	struct imp_strings submodule_path;
@@ -190,6 +192,7 @@ struct imp_interpreter {
 struct imp_uncaught_event {
 	enum imp_uncaught how;
 	struct imp_exception *exception;
+	struct imp_frames stack;	/* its traceback, outermost first; empty: not recorded */
 	uint64_t thread, interp, time_ns;
 };
 

@@ -158,13 +158,23 @@ static void take_searched(struct imp_builder *b, struct imp_attempt *a, const st
 	}
 }
 
+static void take_stack(struct imp_builder *b, const struct imp_event *ev, struct imp_frames *out)
+{
+	const struct imp_cbor_item *stack = imp_event_get(ev, IMP_KEY_STACK);
+	struct imp_cbor_item one;
+	struct imp_cbor_in in;
+
+	if (!stack || stack->type != IMP_CBOR_ARRAY)
+		return;
+	in = imp_cbor_enter(stack);
+	while (imp_cbor_get(&in, &one))
+		imp_build_frame(b, ev, &one, imp_vec_push(&b->r->arena, out));
+}
+
 static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 			    const struct imp_event *ev)
 {
-	const struct imp_cbor_item *stack = imp_event_get(ev, IMP_KEY_STACK);
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
-	struct imp_cbor_item one;
-	struct imp_cbor_in in;
 
 	if (!a || a->ended)
 		return;
@@ -175,11 +185,7 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 	a->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUBMODULE_PATH), &a->submodule_path);
 	take_searched(b, a, ev);
-	if (!stack || stack->type != IMP_CBOR_ARRAY)
-		return;
-	in = imp_cbor_enter(stack);
-	while (imp_cbor_get(&in, &one))
-		imp_build_frame(b, ev, &one, imp_vec_push(&b->r->arena, &a->stack));
+	take_stack(b, ev, &a->stack);
 }
 
 static void take_extension_begin(struct imp_builder *b, struct imp_image_state *s,
@@ -259,6 +265,7 @@ static void take_uncaught(struct imp_builder *b, struct imp_image *image, const 
 	u->how = imp_event_uint(ev, IMP_KEY_HOW, 0) == IMP_UNCAUGHT_THREAD ? IMP_UNCAUGHT_THREAD :
 									     IMP_UNCAUGHT_MAIN;
 	u->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
+	take_stack(b, ev, &u->stack);
 	u->interp = imp_event_uint(ev, IMP_KEY_INTERP, 0);
 	u->thread = ev->thread;
 	u->time_ns = ev->time_ns;

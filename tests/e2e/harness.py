@@ -41,15 +41,13 @@ class Run:
 
     def last_error(self):
         """(type, message) of the last traceback on stderr, as the user read it."""
-        lines = self.text.splitlines()
-        found = None
-        for i, line in enumerate(lines):
-            match = re.match(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", line)
-            if match and any(x.startswith("Traceback") for x in lines[:i]):
-                # The hint is the traceback's, and no part of the exception's message.
-                message = re.sub(r"\. Did you mean: '[^']*'\?$", "", match.group(2) or "")
-                found = (match.group(1), message)
-        return found
+        tail = ("\n" + self.text).rpartition("\nTraceback (most recent call last):\n")
+        # Frames are indented; what follows them is the exception, to the very end.
+        match = re.search(r"^([A-Za-z_][\w.]*)(?:: (.*))?\Z", tail[2][:-1], re.M | re.S)
+        if not tail[1] or not match:
+            return None
+        # The hint is the traceback's, and no part of the exception's message.
+        return match.group(1), re.sub(r"\. Did you mean: '[^']*'\?$", "", match.group(2) or "")
 
 
 def same(bare, traced):

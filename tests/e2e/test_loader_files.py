@@ -120,7 +120,7 @@ def test_library_needs_musl(lab, debian):
 
 # -- corrupt-file ---------------------------------------------------------------------------
 CONTENTS = {
-    "empty": (lambda good: b"", r"\b0 bytes|(?i)empty", "file too short"),
+    "empty": (lambda good: b"", r"(?i)\b0 bytes|empty", "file too short"),
     "cut in the header": (lambda good: good[:40], r"\b40\b", "file too short"),
     "cut behind the header": (lambda good: good[:64], r"\b64\b", "cannot read file data"),
     "cut in the program headers": (lambda good: good[:200], r"\b200\b", "cannot read file data"),

@@ -442,3 +442,37 @@ def test_editable_installation_that_is_whole(lab, debian):
         module="absent_17")
     shutil.rmtree(lab.root / "src")
     ask(lab, [venv_python, script(lab, "import absent_17\n")], cause="not-installed", module="absent_17")
+
+
+# -- files that took a name -----------------------------------------------------------------
+def test_standard_library_of_another_python(lab, debian):
+    """PYTHONPATH leads to it: its files stay where they are."""
+    others = [p for p in interpreters.every()[1:] if p.version[:2] != debian.version[:2]]
+    if not others:
+        pytest.skip("needs another Python's standard library")
+    lab.module("needed_17")
+    env = lab.env(PYTHONPATH="%s:%s" % (others[-1].stdlib, lab.site))
+    argv = [debian.path, "-c", "import needed_17, ssl, subprocess, typing; print('mended 17')"]
+    bare = lab.bare(argv, env)
+    if bare.returncode == 0:
+        pytest.skip("that one serves")
+    run = lab.traced(argv, env, bare=bare)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert not any(c.startswith("mv ") for c in commands(finding)), finding["fixes"]
+    if finding["cause"] == "shadowed":
+        assert commands(finding)[0] == "export PYTHONPATH=%s" % lab.site
+        type_in(lab, commands(finding)[0], again=argv, env=env)
+
+
+@pytest.mark.parametrize("how", ["-m", "import"])
+def test_file_name_in_place_of_the_module_s(lab, debian, how):
+    lab.write("plug_17.py", DONE)
+    argv = [debian.path, "-m", "plug_17.py"]
+    if how == "import":
+        argv = [debian.path, lab.write("a.py", "__import__('plug_17.py')\n")]
+    bare = lab.bare(argv, lab.env(PYTHONPATH=None))
+    run = lab.traced(argv, lab.env(PYTHONPATH=None), bare=bare)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert "leave .py out" in finding["fixes"][0]["effect"], finding["fixes"]
+    if how == "-m":
+        type_in(lab, commands(finding)[0])
