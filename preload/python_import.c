@@ -257,7 +257,7 @@ static void end(struct imp_thread *t, struct imp_interp *in, const struct runnin
 			imp_python_put_stack(c, py, IMP_KEY_STACK);
 	}
 	imp_record_end(t);
-	imp_stack_record_import(t, run->id, error.type && !passing);
+	imp_stack_record_import(t, run->id, error.type && !passing, !py->PyEval_GetFrame());
 	if (search_failure)
 		imp_snapshot_write(t, in, run->id, run->name, path);
 	if (run->id == in->site_attempt)

@@ -113,9 +113,9 @@ void imp_stack_record_load(struct imp_thread *t, uint32_t call, bool failed)
 		record(t, IMP_KEY_CALL, call);
 }
 
-void imp_stack_record_import(struct imp_thread *t, uint32_t import, bool failed)
+void imp_stack_record_import(struct imp_thread *t, uint32_t import, bool failed, bool from_c)
 {
 	if (imp_options.stacks == IMP_ALL ||
-	    (failed && t->extension_depth && imp_options.stacks == IMP_FAILURES))
+	    (failed && (from_c || t->extension_depth) && imp_options.stacks == IMP_FAILURES))
 		record(t, IMP_KEY_IMPORT, import);
 }

@@ -25,9 +25,10 @@ void imp_stack_record_load(struct imp_thread *t, uint32_t call, bool failed);
 
 /*
  * imp_stack_record_import - at the end of an import
- * Of failed ones, those that the code of an extension module asked for: in others, the native stack holds
- * nothing but CPython's own frames.
+ * @from_c: no Python frame asked: a host program did, through the C API
+ * Of failed ones, those that native code asked for (an extension module's or the host's): in others, the
+ * stack holds nothing but CPython's own frames.
  */
-void imp_stack_record_import(struct imp_thread *t, uint32_t import, bool failed);
+void imp_stack_record_import(struct imp_thread *t, uint32_t import, bool failed, bool from_c);
 
 #endif

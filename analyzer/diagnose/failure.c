@@ -230,6 +230,8 @@ static struct node *first_initialization(const struct search *s, const struct no
 {
 	const struct imp_extension_call *ext = n->c.extension;
 
+	if (!imp_judge_refusal(n->c.exception->message))
+		return NULL;
 	for (size_t i = 0; ext && i < s->image->extensions.n; i++) {
 		const struct imp_extension_call *e = s->image->extensions.v[i];
 		struct node *first;
@@ -540,13 +542,35 @@ static bool concerns_import(struct search *s, struct node *n)
 	return is_import_error(n->c.exception) || n->c.f->cause != IMP_CAUSE_UNKNOWN;
 }
 
+/*
+ * PyErr_Print() goes the same way as the end of a program: a library that prints an error and goes on
+ * (numpy's import_array) is told by what the thread did afterwards.
+ */
+static bool went_on(const struct search *s, const struct imp_uncaught_event *u)
+{
+	for (size_t i = 0; i < s->image->uncaught.n; i++) {
+		const struct imp_uncaught_event *later = s->image->uncaught.v[i];
+
+		if (later->time_ns > u->time_ns && later->thread == u->thread && later->how == u->how)
+			return true;
+	}
+	for (size_t i = 0; i < s->image->attempts.n; i++) {
+		const struct imp_attempt *at = s->image->attempts.v[i];
+
+		/* An import around it came to an end afterwards: it was no end of the program. */
+		if (at->thread == u->thread && at->begin_ns < u->time_ns && at->ended && at->end_ns > u->time_ns)
+			return true;
+	}
+	return false;
+}
+
 static void follow_uncaught(struct search *s)
 {
 	for (size_t i = 0; i < s->image->uncaught.n; i++) {
 		const struct imp_uncaught_event *u = s->image->uncaught.v[i];
 		struct node *n;
 
-		if (!u->exception)
+		if (!u->exception || went_on(s, u))
 			continue;
 		n = new_node(s, NULL, u->exception, u->thread, u->interp, u->time_ns);
 		n->c.traceback = &u->stack;
@@ -638,6 +662,9 @@ static void follow_death(struct search *s)
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		known |= image->signal == own[i];
+	/* Nobody saw how it ended: but it has ended, and not as a process does that comes so far as to exit. */
+	if (!image->ended && !image->waited && image->started)
+		known |= imp_host_exists(s->host, imp_arena_printf(&s->d->arena, "/proc/%d", image->pid)) == 0;
 	for (size_t i = known ? image->extensions.n : 0; i-- > 0;) {
 		const struct imp_extension_call *ext = image->extensions.v[i];
 		struct node *n;
@@ -670,6 +697,47 @@ static void follow_handled(struct search *s)
 	}
 }
 
+/* Is it the load of an extension module, which its import tells of? */
+static bool of_extension(const struct search *s, const struct imp_dlopen *d)
+{
+	for (size_t i = 0; i < s->image->extensions.n; i++) {
+		const struct imp_extension_call *ext = s->image->extensions.v[i];
+
+		if (ext->thread == d->thread && ext->begin_ns <= d->begin_ns &&
+		    (!ext->ended || ext->end_ns >= d->end_ns) && d->name && !strcmp(text(ext->path), d->name))
+			return true;
+	}
+	return false;
+}
+
+/* A library that the program itself opened, or tried to (ctypes, cffi): told with --all. */
+static void follow_loads(struct search *s)
+{
+	for (size_t i = 0; i < s->image->dlopens.n && s->out->n < HANDLED_MAX; i++) {
+		const struct imp_dlopen *d = s->image->dlopens.v[i];
+		struct imp_exception *e;
+		struct node *n;
+		bool known = !d->error || !d->ended || !d->name || of_extension(s, d);
+
+		for (size_t k = 0; k < s->nodes.n && !known; k++)
+			known = s->nodes.v[k]->c.load == d;
+		for (size_t k = 0; k < s->out->n && !known; k++)
+			known = s->out->v[k]->root.load &&
+				!strcmp(text(s->out->v[k]->root.load->name), d->name);
+		if (known)
+			continue;
+		e = imp_arena_alloc(&s->d->arena, sizeof(*e));
+		e->type = "OSError";
+		e->message = d->error;
+		n = new_node(s, NULL, e, d->thread, 0, d->end_ns);
+		n->c.load = d;
+		judge(n);
+		n->c.f->optional = true;
+		n->c.f->error.type = NULL;	/* what the program made of it was not seen */
+		failure_of(s, n);
+	}
+}
+
 static int compare_time(const void *a, const void *b)
 {
 	const struct imp_failure *const *x = a, *const *y = b;
@@ -689,6 +757,7 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	follow_exit_status(&s);
 	follow_death(&s);
 	follow_handled(&s);
+	follow_loads(&s);
 	if (out->n)
 		qsort(out->v, out->n, sizeof(*out->v), compare_time);
 }

@@ -157,6 +157,7 @@ void imp_judge_unknown(struct imp_case *c)
 			f->path = source_in(c, c->attempt->searched.v[i].entry);
 	if (imp_case_has(e->message, "attempted relative import")) {
 		f->summary = imp_arena_printf(c->a, "A relative import was used outside of its package: %s", e->message);
+		imp_remedy_run_script_as_module(c);
 		imp_finding_fix(c->a, f, IMP_LIKELY, NULL,
 				"run the file as a part of its package (python -m PACKAGE.MODULE), from the directory that holds the package");
 		return;
@@ -180,6 +181,15 @@ static void common_evidence(struct imp_case *c)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was raised at %s:%u, in %s",
 				     e->type ? e->type : "the exception", e->where.file, e->where.line,
 				     e->where.function ? e->where.function : "?");
+	/* PyErr_Print() within the import: a library told its own reason, and raised another one. */
+	for (size_t i = 0; c->attempt && i < c->image->uncaught.n; i++) {
+		const struct imp_uncaught_event *u = c->image->uncaught.v[i];
+
+		if (u->exception && u->thread == c->thread && u->time_ns > c->attempt->begin_ns && u->time_ns < c->time_ns)
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "before that it printed %s: %s",
+					     u->exception->type ? u->exception->type : "an exception",
+					     u->exception->message ? u->exception->message : "");
+	}
 	if (c->py && c->py->executable && *c->py->executable)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the interpreter is %s, %s",
 				     imp_case_python(c), c->py->executable);

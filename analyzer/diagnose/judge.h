@@ -42,6 +42,9 @@ void imp_judge_init_functions(struct imp_case *c, const char *path);
 
 void imp_judge_unknown(struct imp_case *c);
 
+/* imp_judge_refusal - is this the text of an extension that refuses to be initialized again? */
+bool imp_judge_refusal(const char *message);
+
 /* imp_judge_crash - the process died (image->signal) within the loading of c->extension */
 void imp_judge_crash(struct imp_case *c);
 

@@ -64,10 +64,14 @@ void imp_judge_crash(struct imp_case *c)
 	const char *doing = load ? "it was being loaded (a constructor, within dlopen)"
 				 : c->extension->step == IMP_STEP_EXEC ? "its Py_mod_exec slot ran" : "its init function ran";
 
+	const char *how = c->image->signal
+				  ? imp_arena_printf(c->a, "signal %d, SIG%s: %s", c->image->signal,
+						     sigabbrev_np(c->image->signal), strsignal(c->image->signal))
+				  : "something that nobody saw";
+
 	f->path = c->extension->path;
 	if (cut_short(c)) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "signal %d (%s) ended the process while %s", c->image->signal,
-				     strsignal(c->image->signal), doing);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
 		return;
 	}
 	f->cause = c->image->signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
@@ -77,10 +81,8 @@ void imp_judge_crash(struct imp_case *c)
 		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
 				c->module);
 	} else {
-		f->summary = imp_arena_printf(c->a, "The process died of signal %d (%s) while %s was loaded", c->image->signal,
-					      strsignal(c->image->signal), c->module);
+		f->summary = imp_arena_printf(c->a, "The process died (%s) while %s was loaded", how, c->module);
 	}
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "signal %d (%s) ended the process while %s", c->image->signal,
-			     strsignal(c->image->signal), doing);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
 	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
 }

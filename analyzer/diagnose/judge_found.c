@@ -21,7 +21,7 @@ static const char *const refusals[] = {
 	"does not support per-interpreter GIL",
 };
 
-static bool refuses(const char *message)
+bool imp_judge_refusal(const char *message)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		if (imp_case_has(message, refusals[i]))
@@ -81,7 +81,7 @@ bool imp_judge_extension(struct imp_case *c)
 	if (!ext)
 		return false;
 	f->path = ext->path;
-	if (refuses(message)) {
+	if (imp_judge_refusal(message)) {
 		f->cause = IMP_CAUSE_REINITIALIZATION_REFUSED;
 		f->summary = imp_arena_printf(c->a, "%s may be initialized once in a process, and this was not the first time",
 					      c->module);

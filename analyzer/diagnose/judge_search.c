@@ -511,7 +511,7 @@ bool imp_judge_blocked(struct imp_case *c)
 /* PYTHONHOME sends an interpreter to a standard library that is not its own, or is none. */
 bool imp_judge_home(struct imp_case *c)
 {
-	const char *home = imp_record_env(c->image, "PYTHONHOME"), *exe = c->image->exe, *own;
+	const char *home = imp_record_env(c->image, "PYTHONHOME"), *exe = c->image->exe, *own, *real;
 	struct imp_finding *f = c->f;
 	unsigned int major, minor;
 	const char *slash = exe ? strrchr(exe, '/') : NULL;
@@ -520,7 +520,8 @@ bool imp_judge_home(struct imp_case *c)
 	    imp_case_flag(c, "ignore_environment") || !slash || !imp_case_version(c, &major, &minor))
 		return false;
 	own = imp_arena_printf(c->a, "%.*s/../lib/python%u.%u", (int)(slash - exe), exe, major, minor);
-	imp_host_realpath(c->host, c->a, own, &own);
+	if (!imp_host_realpath(c->host, c->a, own, &real))
+		own = real;
 	f->cause = IMP_CAUSE_INSTALLED_ELSEWHERE;
 	f->path = imp_case_join(c, own, imp_arena_printf(c->a, "%s/__init__.py", c->module));
 	if (imp_host_exists(c->host, f->path) != 1)

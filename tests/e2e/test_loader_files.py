@@ -57,6 +57,7 @@ def test_library_for_another_processor(lab, debian):
     Elf(dep).machine(EM_AARCH64).save()
     explain(lab, debian, shapes.thread(lab, "import native_17"), cause="wrong-elf-machine",
             module="native_17", path=dep, library=DEP, needed_by=path,
+            no_host=("wrong-elf-machine", "missing-shared-library"),	# only its soname is told
             tried=[(dep, "runpath", "wrong-elf")], says=["(?i)aarch64|arm"])
 
 
@@ -181,7 +182,7 @@ def test_cut_so_that_the_process_dies(lab, debian, shape, part):
     keep = promised // part if part > 1 else 12288
     path.write_bytes(path.read_bytes()[:keep])
     died(lab, debian, shape(lab, "import native_17"), signal=7, cause="corrupt-file",
-         module="native_17", path=path, says=["SIGBUS|bus error", r"\b%d\b" % keep])
+         module="native_17", path=path, says=["(?i)SIGBUS|bus error", r"\b%d\b" % keep])
 
 
 def test_corrupt_and_recorded(lab, debian):

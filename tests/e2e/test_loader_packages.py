@@ -158,7 +158,7 @@ def test_cryptography_cut_short(lab, debian):
     path.write_bytes(b"")
     explain(lab, debian, shapes.script(lab, "import cryptography.fernet"), cause="corrupt-file",
             module="cryptography.hazmat.bindings._rust", path=path, importer=False,
-            error=("ImportError", "file too short"))
+            bare_says="file too short")
 
 
 # -- bcrypt ---------------------------------------------------------------------------------
