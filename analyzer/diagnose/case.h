@@ -86,6 +86,12 @@ const char *imp_case_join(const struct imp_case *c, const char *entry, const cha
 /* imp_case_stdlib - is @path below this interpreter's standard library (site- and dist-packages excluded)? */
 bool imp_case_stdlib(const struct imp_case *c, const char *path);
 
+/* imp_case_text - "" for what was not recorded */
+static inline const char *imp_case_text(const char *s)
+{
+	return s ? s : "";
+}
+
 /* imp_case_has - does @text hold @part? (NULL: no) */
 bool imp_case_has(const char *text, const char *part);
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "failure_graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "from_clause.h"
+#include "judge.h"
+
+static bool same_exception(const struct imp_exception *a, const struct imp_exception *b)
+{
+	return a && b && a->id == b->id && !strcmp(imp_case_text(a->type), imp_case_text(b->type)) &&
+	       !strcmp(imp_case_text(a->message), imp_case_text(b->message));
+}
+
+bool imp_exception_is_import_error(const struct imp_exception *e)
+{
+	return e && e->type && (!strcmp(e->type, "ImportError") || !strcmp(e->type, "ModuleNotFoundError"));
+}
+
+/* Leaving a program is no failure of an import, even if it happens within one. */
+bool imp_exception_is_exit(const struct imp_exception *e)
+{
+	return e->type && (!strcmp(e->type, "SystemExit") || !strcmp(e->type, "KeyboardInterrupt") ||
+			   !strcmp(e->type, "GeneratorExit"));
+}
+
+
+/*
+ * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
+ * cffi puts it into its own.
+ */
+static const struct imp_dlopen *own_load(const struct imp_graph *s, const struct imp_exception *e,
+					 uint64_t before)
+{
+	if (!e || !e->message || !e->type || strcmp(e->type, "OSError"))
+		return NULL;
+	for (size_t i = s->image->dlopens.n; i-- > 0;) {
+		const struct imp_dlopen *d = s->image->dlopens.v[i];
+
+		if (d->error && d->ended && d->end_ns <= before && strlen(d->error) > 8 &&
+		    strstr(e->message, d->error))
+			return d;
+	}
+	return NULL;
+}
+
+struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
+			     const struct imp_exception *e, uint64_t thread, uint64_t interp,
+			     uint64_t time_ns)
+{
+	struct imp_arena *a = &s->d->arena;
+	struct imp_node *n = imp_arena_alloc(a, sizeof(*n));
+
+	n->c.a = a;
+	n->c.record = s->d->record;
+	n->c.host = s->host;
+	n->c.image = s->image;
+	n->c.memos = &s->d->memos;
+	n->c.py = imp_record_interpreter(s->image, interp);
+	n->c.attempt = at;
+	n->c.exception = e;
+	n->c.snapshot = at ? at->snapshot : NULL;
+	n->c.load = own_load(s, e, time_ns);
+	n->c.time_ns = time_ns;
+	n->c.thread = thread;
+	n->c.module = at ? at->name : e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
+	if (!n->c.module && e)
+		n->c.module = imp_judge_runpy_module(&n->c);
+	if (!n->c.module)
+		n->c.module = "";	/* imp_judge() makes it NULL in the finding */
+	return n;
+}
+
+static int compare_address(const void *a, const void *b)
+{
+	const struct imp_node *const *x = a, *const *y = b;
+
+	return (x[0]->c.attempt > y[0]->c.attempt) - (x[0]->c.attempt < y[0]->c.attempt);
+}
+
+static int compare_end(const void *a, const void *b)
+{
+	const struct imp_node *const *x = a, *const *y = b;
+
+	return (x[0]->c.time_ns > y[0]->c.time_ns) - (x[0]->c.time_ns < y[0]->c.time_ns);
+}
+
+struct imp_node *imp_graph_node(const struct imp_graph *s, const struct imp_attempt *at)
+{
+	size_t low = 0, high = s->nodes.n;
+
+	while (at && low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (s->by_attempt[mid]->c.attempt == at)
+			return s->by_attempt[mid];
+		if (s->by_attempt[mid]->c.attempt < at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+void imp_graph_collect(struct imp_graph *s)
+{
+	struct imp_arena *a = &s->d->arena;
+
+	for (size_t i = 0; i < s->image->attempts.n; i++) {
+		const struct imp_attempt *at = s->image->attempts.v[i];
+
+		if (at->ended && at->exception)
+			*imp_vec_push(a, &s->nodes) = imp_node_new(s, at, at->exception, at->thread,
+							       at->interp, at->end_ns);
+	}
+	if (!s->nodes.n)
+		return;
+	qsort(s->nodes.v, s->nodes.n, sizeof(*s->nodes.v), compare_end);
+	s->by_attempt = imp_arena_alloc(a, s->nodes.n * sizeof(*s->by_attempt));
+	memcpy(s->by_attempt, s->nodes.v, s->nodes.n * sizeof(*s->by_attempt));
+	qsort(s->by_attempt, s->nodes.n, sizeof(*s->by_attempt), compare_address);
+	for (size_t i = 0; i < s->nodes.n; i++) {
+		struct imp_node *n = s->nodes.v[i];
+
+		n->outer = imp_graph_node(s, n->c.attempt->parent);
+		if (n->outer && same_exception(n->c.exception, n->outer->c.exception))
+			n->outer->inner = n;	/* by end time: the last one stays */
+	}
+	for (size_t i = 0; i < s->image->extensions.n; i++) {
+		struct imp_extension_call *ext = s->image->extensions.v[i];
+		struct imp_node *n = ext->exception ? imp_graph_node(s, ext->attempt) : NULL;
+
+		if (n)
+			n->c.extension = ext;
+	}
+}
+
+void imp_node_judge(struct imp_node *n)
+{
+	if (n->judged)
+		return;
+	n->judged = true;
+	n->c.f = imp_arena_alloc(n->c.a, sizeof(*n->c.f));
+	imp_judge(&n->c);
+}
+
+/* The last failed attempt that ended before @before with this exception: its outermost one. */
+struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e,
+				   uint64_t before)
+{
+	for (size_t i = s->nodes.n; i-- > 0;) {
+		struct imp_node *n = s->nodes.v[i];
+
+		if (n->c.time_ns <= before && same_exception(n->c.exception, e))
+			return n;
+	}
+	return NULL;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_DIAGNOSE_FAILURE_GRAPH_H
+#define IMP_DIAGNOSE_FAILURE_GRAPH_H
+
+#include "failure.h"
+
+/* The failed attempts of one image, and how one led to another. Of failure.c and failure_root.c alone. */
+
+/* One failed attempt, or (attempt NULL) an uncaught exception that no attempt is known for. */
+struct imp_node {
+	struct imp_case c;
+	struct imp_node *inner;		/* the nested attempt that raised this very exception */
+	struct imp_node *outer;		/* the failed attempt around it */
+	struct imp_failure *failure;	/* where it is a root */
+	bool judged;
+	bool consequence;
+};
+
+struct imp_graph {
+	struct imp_diagnosis *d;
+	const struct imp_host *host;
+	const struct imp_image *image;
+	IMP_VEC(struct imp_node *) nodes;	/* by end time */
+	struct imp_node **by_attempt;	/* the same, by the attempt's address */
+	struct imp_failures *out;
+};
+
+/* imp_exception_is_import_error - ImportError or ModuleNotFoundError */
+bool imp_exception_is_import_error(const struct imp_exception *e);
+/* imp_exception_is_exit - SystemExit and its like */
+bool imp_exception_is_exit(const struct imp_exception *e);
+
+/*
+ * imp_node_new - a node for an attempt (@at), or for an exception that no attempt is known for (@at NULL)
+ * It is not among the graph's nodes: those are made by imp_graph_collect().
+ */
+struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at, const struct imp_exception *e,
+			      uint64_t thread, uint64_t interp, uint64_t time_ns);
+
+/* imp_graph_collect - nodes for all failed attempts of the image, joined with each other */
+void imp_graph_collect(struct imp_graph *s);
+
+/* imp_graph_node - the node of an attempt; NULL: it did not fail */
+struct imp_node *imp_graph_node(const struct imp_graph *s, const struct imp_attempt *at);
+
+/*
+ * imp_graph_find - the last failed attempt that ended before @before with this exception: its
+ * outermost one; NULL: none
+ */
+struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e, uint64_t before);
+
+/* imp_node_judge - fill n->c.f, once */
+void imp_node_judge(struct imp_node *n);
+
+struct imp_path_up {
+	IMP_VEC(struct imp_step_up) steps;	/* from the surface to the root */
+};
+
+/*
+ * imp_root_of - the failure at which the chain began that ends in @n (@n itself, perhaps)
+ * @up: gets the steps, from the surface to the root; @depth: 0
+ */
+struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up, int depth);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From what the user saw down to what began it. */
+#include <ctype.h>
+#include <string.h>
+
+#include "../python/package_name.h"
+#include "failure_graph.h"
+#include "from_clause.h"
+#include "judge.h"
+
+#define DEPTH_MAX 32		/* of exceptions and attempts followed to a root */
+
+static bool word_in(const char *haystack, const char *word)
+{
+	size_t len = word ? strlen(word) : 0;
+
+	if (!haystack || len < 3)
+		return false;
+	for (const char *p = haystack; (p = strstr(p, word)); p++)
+		if ((p == haystack || !(isalnum((unsigned char)p[-1]) || p[-1] == '_')) &&
+		    !(isalnum((unsigned char)p[len]) || p[len] == '_'))
+			return true;
+	return false;
+}
+
+/* Does an error's own text speak of a module that could not be imported before? */
+static bool mentions(struct imp_arena *a, const struct imp_exception *e, const struct imp_node *n)
+{
+	const char *top = imp_case_top(&n->c);
+
+	if (!e)
+		return false;
+	return word_in(e->message, n->c.module) || word_in(e->message, top) ||
+	       word_in(e->message, imp_case_tail(&n->c)) ||
+	       word_in(e->message, imp_package_pypi_name(a, n->c.module));
+}
+
+static bool broken(struct imp_node *n)
+{
+	imp_node_judge(n);
+	return !n->c.f->optional && n->c.f->cause != IMP_CAUSE_UNKNOWN;
+}
+
+/*
+ * An extension that may be initialized once a process: the second attempt is refused, and what the
+ * user sees is that refusal. The first attempt tells why.
+ */
+static struct imp_node *first_initialization(const struct imp_graph *s, const struct imp_node *n)
+{
+	const struct imp_extension_call *ext = n->c.extension;
+
+	if (!imp_judge_refusal(n->c.exception->message))
+		return NULL;
+	for (size_t i = 0; ext && i < s->image->extensions.n; i++) {
+		const struct imp_extension_call *e = s->image->extensions.v[i];
+		struct imp_node *first;
+
+		if (e == ext || e->begin_ns >= ext->begin_ns)
+			continue;
+		if (!e->exception || strcmp(imp_case_text(e->path), imp_case_text(ext->path)))
+			continue;
+		first = imp_graph_node(s, e->attempt);
+		if (first && first != n)
+			return first;
+	}
+	return NULL;
+}
+
+static bool inside(const struct imp_node *n, const struct imp_node *outer)
+{
+	const struct imp_attempt *at = n->c.attempt->parent;
+
+	for (int depth = 0; at && depth < 1000; depth++, at = at->parent)
+		if (at == outer->c.attempt)
+			return true;
+	return false;
+}
+
+/* What was tried for "from PACKAGE import NAME", and failed: PACKAGE.NAME as a module. */
+static struct imp_node *submodule_asked(struct imp_graph *s, const struct imp_node *n)
+{
+	const char *package = imp_from_clause_module(&n->c), *name = imp_from_clause_name(&n->c);
+	const struct imp_frame *where = &n->c.exception->where;
+	const char *full = package && name ? imp_arena_printf(n->c.a, "%s.%s", package, name) : NULL;
+
+	for (size_t i = s->nodes.n; name && i-- > 0;) {
+		struct imp_node *m = s->nodes.v[i];
+		const struct imp_frame *asker = &m->c.attempt->frame;
+
+		if (m->c.time_ns > n->c.time_ns || m->c.thread != n->c.thread)
+			continue;
+		if (full && !strcmp(m->c.module, full))
+			return m;
+		if (strcmp(imp_case_tail(&m->c), name))
+			continue;
+		/* Before 3.7 the exception does not name the package; the place is the same. */
+		if (!full && where->file && asker->file && asker->line == where->line &&
+		    !strcmp(asker->file, where->file))
+			return m;
+		/* six.moves and its like import the real module when the name is asked of them. */
+		if (n->c.attempt && inside(m, n) && !strcmp(m->c.module, name))
+			return m;
+	}
+	return NULL;
+}
+
+/* An error that a package raised of its own, after imports within it had failed and were caught. */
+static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
+{
+	bool family = imp_exception_is_import_error(n->c.exception) || n->c.extension;
+
+	for (size_t i = s->nodes.n; i-- > 0;) {
+		struct imp_node *m = s->nodes.v[i];
+
+		if (m == n || m->c.time_ns > n->c.time_ns || m->c.thread != n->c.thread ||
+		    imp_exception_is_exit(m->c.exception) || m->inner)
+			continue;
+		if (n->c.attempt && !inside(m, n))
+			continue;
+		if (mentions(n->c.a, n->c.exception, m) || (n->c.attempt && family && broken(m)))
+			return m;
+	}
+	return NULL;
+}
+
+/*
+ * "cannot import name f from pkg", where pkg would have taken f from a module that could not be
+ * imported, and went on without: only something broken explains it, not a module that is just absent.
+ */
+static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
+{
+	const char *package = imp_from_clause_module(&n->c);
+	const struct imp_attempt *pkg = package ? imp_case_loaded(&n->c, package) : NULL;
+
+	for (size_t i = s->nodes.n; pkg && i-- > 0;) {
+		struct imp_node *m = s->nodes.v[i];
+		const struct imp_attempt *at = m->c.attempt->parent;
+
+		if (m == n || m->inner || imp_exception_is_exit(m->c.exception))
+			continue;
+		while (at && at != pkg)
+			at = at->parent;
+		if (at && broken(m))
+			return m;
+	}
+	return NULL;
+}
+
+/* An exception that a worker process sent to its parent (concurrent.futures, multiprocessing.Pool). */
+static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	for (size_t i = 0; imp_exception_is_import_error(e) && i < s->d->record->images.n; i++) {
+		const struct imp_image *child = s->d->record->images.v[i];
+
+		for (size_t k = child->ppid == s->image->pid ? child->attempts.n : 0; k-- > 0;) {
+			const struct imp_attempt *at = child->attempts.v[k];
+			struct imp_node *m;
+
+			if (!at->exception || strcmp(imp_case_text(at->exception->type), imp_case_text(e->type)) ||
+			    strcmp(imp_case_text(at->exception->message), imp_case_text(e->message)))
+				continue;
+			m = imp_node_new(s, at, at->exception, at->thread, at->interp, at->end_ns);
+			m->c.image = child;
+			m->c.py = imp_record_interpreter(child, at->interp);
+			return m;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Does an exception follow from the one in its __context__? "raise ... from" says so. Without it, what
+ * was raised in the handler may be unrelated: a KeyError of code that runs instead.
+ */
+static bool follows(const struct imp_node *n, const struct imp_node *from)
+{
+	static const char *const accidents[] = { "KeyError", "IndexError", "AttributeError", "TypeError",
+						 "NameError", "ValueError", "ZeroDivisionError", "OSError",
+						 "FileNotFoundError", "PermissionError", "AssertionError",
+						 "UnboundLocalError", "UnicodeDecodeError" };
+	const struct imp_exception *e = n->c.exception;
+	const struct imp_attempt *outer = from->c.attempt;
+
+	if (e->cause || imp_exception_is_import_error(e) || imp_exception_is_exit(e) || mentions(n->c.a, e, from))
+		return true;
+	if (e->where.file && outer->frame.file && strcmp(e->where.file, outer->frame.file))
+		return false;	/* raised deeper, by what the handler called */
+	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
+		if (!strcmp(imp_case_text(e->type), accidents[i]))
+			return e->suppress_context;	/* "raise ValueError(...) from None" is meant */
+	return true;
+}
+
+static void add_step(struct imp_path_up *up, const struct imp_node *n, const char *how)
+{
+	struct imp_step_up *step = imp_vec_push(n->c.a, &up->steps);
+
+	step->attempt = n->c.attempt;
+	step->exception = n->c.exception;
+	step->how = how;
+}
+
+static struct imp_node *down(struct imp_graph *s, struct imp_node *from, struct imp_node *to, const char *how,
+			 struct imp_path_up *up, int depth)
+{
+	add_step(up, from, how);
+	return imp_root_of(s, to, up, depth + 1);
+}
+
+/*
+ * An ImportError below this exception that no attempt raised: "from json import nosuch" fails in the
+ * statement itself, after the import.
+ */
+static struct imp_node *unattempted(struct imp_graph *s, const struct imp_node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
+	     x = x->cause ? x->cause : x->context)
+		if (imp_case_has(x->message, "cannot import name"))
+			return imp_node_new(s, NULL, x, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
+	return NULL;
+}
+
+struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up, int depth)
+{
+	const struct imp_exception *e = n->c.exception;
+	bool not_found = imp_judge_not_found(&n->c);
+	struct imp_node *m;
+
+	if (depth > DEPTH_MAX || !e)
+		return n;
+	if (n->inner)
+		return down(s, n, n->inner, NULL, up, depth);
+	if (!n->c.attempt) {
+		m = imp_graph_find(s, e, n->c.time_ns);
+		if (m)
+			return down(s, n, m, NULL, up, depth);
+		m = from_child(s, n);
+		if (m)
+			return down(s, n, m, "it came from a child process", up, depth);
+	}
+	m = first_initialization(s, n);
+	if (m)
+		return down(s, n, m, "the extension refused a second initialization in this process, "
+				     "and the first attempt had failed", up, depth);
+	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
+	     x = x->cause ? x->cause : x->context) {
+		m = imp_graph_find(s, x, n->c.time_ns);
+		if (!m || m == n || !follows(n, m))
+			continue;
+		/* Two modules tried one after the other: each is missing on its own account. */
+		if (not_found && !broken(imp_root_of(s, m, &(struct imp_path_up){ 0 }, depth + 1)))
+			break;
+		if (not_found && broken(n))
+			break;
+		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled",
+			    up, depth);
+	}
+	if (not_found)
+		return n;
+	m = unattempted(s, n);
+	if (m)
+		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);
+	m = submodule_asked(s, n);
+	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.')))
+		return down(s, n, m, "the name asked for is a submodule, and importing it had failed",
+			    up, depth);
+	if (imp_exception_is_exit(e))
+		return n;
+	m = imp_from_clause_name(&n->c) ? left_out(s, n) : swallowed(s, n);
+	if (m)
+		return down(s, n, m, "raised by the package's own code after that failure had been caught",
+			    up, depth);
+	return n;
+}
