@@ -38,8 +38,27 @@ static void say_processor(struct imp_case *c)
 
 		*list = *list ? imp_arena_printf(c->a, "%s, %s", *list, sets[i]) : sets[i];
 	}
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this processor has %s, and lacks %s", has ? has : "none of them",
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this machine's processor has %s, and lacks %s (its flags in /proc/cpuinfo)", has ? has : "none of them",
 			     lacks ? lacks : "none of the usual ones");
+}
+
+/* Constructors of the libraries that it brings in run as well: which one it was, nobody saw. */
+static void say_new_libraries(struct imp_case *c)
+{
+	struct imp_elf_image image;
+
+	if (!c->f->path || imp_elf_image_open(&image, c->a, c->host, c->f->path, NULL))
+		return;
+	for (size_t i = 0; i < image.needed.n; i++) {
+		bool mapped = false;
+
+		for (size_t k = 0; k < c->image->objects.n && !mapped; k++)
+			mapped = imp_case_has(c->image->objects.v[k]->path,
+					      imp_arena_printf(c->a, "/%s", image.needed.v[i]));
+		if (!mapped)
+			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it needs %s, which had not been loaded before: it may have been that library's constructor",
+					     image.needed.v[i]);
+	}
 }
 
 /* A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. */
@@ -61,7 +80,7 @@ void imp_judge_crash(struct imp_case *c)
 {
 	const struct imp_dlopen *load = open_load(c);
 	struct imp_finding *f = c->f;
-	const char *doing = load ? "it was being loaded (a constructor, within dlopen)"
+	const char *doing = load ? "it was being loaded (within dlopen: mapping it, or a constructor)"
 				 : c->extension->step == IMP_STEP_EXEC ? "its Py_mod_exec slot ran" : "its init function ran";
 
 	const char *how = c->image->signal
@@ -76,13 +95,17 @@ void imp_judge_crash(struct imp_case *c)
 	}
 	f->cause = c->image->signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
 	if (f->cause == IMP_CAUSE_ILLEGAL_INSTRUCTION) {
-		f->summary = imp_arena_printf(c->a, "%s uses an instruction that this processor does not know", c->module);
+		f->summary = imp_arena_printf(c->a, load ? "Loading %s ran an instruction that this processor does not know"
+							 : "%s uses an instruction that this processor does not know",
+					      c->module);
 		say_processor(c);
 		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
 				c->module);
 	} else {
 		f->summary = imp_arena_printf(c->a, "The process died (%s) while %s was loaded", how, c->module);
 	}
+	if (load)
+		say_new_libraries(c);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
 	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
 }

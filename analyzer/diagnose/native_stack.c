@@ -47,6 +47,25 @@ static bool fill_recorded(struct imp_case *c)
 	return found && found->frames.n;
 }
 
+/*
+ * The outermost frame in a module that was being created is its init function, also where no symbol
+ * table can be had.
+ */
+static void name_init(struct imp_case *c, const struct imp_extension_call *ext, const char *symbol)
+{
+	for (size_t i = c->f->native_stack.n; i-- > 0;) {
+		struct imp_native_frame *frame = &c->f->native_stack.v[i];
+
+		if (!frame->object || strcmp(frame->object, ext->path))
+			continue;
+		if (!frame->symbol) {
+			frame->symbol = symbol;
+			frame->offset_known = false;
+		}
+		return;
+	}
+}
+
 void imp_native_stack_fill(struct imp_case *c)
 {
 	bool recorded = fill_recorded(c);
@@ -55,6 +74,7 @@ void imp_native_stack_fill(struct imp_case *c)
 		for (size_t i = 0; i < c->image->extensions.n; i++) {
 			const struct imp_extension_call *ext = c->image->extensions.v[i];
 			const char *dot = strrchr(at->name, '.');
+			const char *symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
 			struct imp_native_frame *frame;
 
 			if (ext->attempt != at || ext->begin_ns > c->attempt->begin_ns ||
@@ -62,11 +82,14 @@ void imp_native_stack_fill(struct imp_case *c)
 				continue;
 			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for while %s was being initialized (%s)",
 					     at->name, ext->path);
-			if (recorded)
+			if (recorded) {
+				if (ext->step == IMP_STEP_CREATE)
+					name_init(c, ext, symbol);
 				continue;
+			}
 			frame = imp_vec_push(c->a, &c->f->native_stack);
 			frame->object = ext->path;
 			if (ext->step == IMP_STEP_CREATE)
-				frame->symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
+				frame->symbol = symbol;
 		}
 }

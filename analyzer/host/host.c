@@ -54,6 +54,8 @@ bool imp_host_is_directory(const struct imp_host *h, const char *path)
 }
 
 /* O_NONBLOCK: a FIFO must not hold us up before fstat() can refuse it. */
+#define PROC_MAX (1U << 20)
+
 static int open_regular(const char *path, size_t max, size_t *size)
 {
 	struct stat st;
@@ -73,7 +75,8 @@ static int open_regular(const char *path, size_t max, size_t *size)
 		close(fd);
 		return ret;
 	}
-	*size = (size_t)st.st_size;
+	/* Files of procfs say that they are empty, and are not. */
+	*size = st.st_size || max > PROC_MAX ? (size_t)st.st_size : max;
 	return fd;
 }
 

@@ -12,8 +12,11 @@ struct imp_text {
 	const struct imp_report_options *opt;
 };
 
-/* imp_text_finding - all about one finding (text_finding.c) */
-void imp_text_finding(struct imp_text *t, const struct imp_finding *f);
+/*
+ * imp_text_finding - all about one finding (text_finding.c)
+ * @above: the number of an earlier one with the same answer, which is not told again; 0: there is none
+ */
+void imp_text_finding(struct imp_text *t, const struct imp_finding *f, size_t above);
 
 /* imp_text_optional - an optional failure, in a few lines */
 void imp_text_optional(struct imp_text *t, const struct imp_finding *f);

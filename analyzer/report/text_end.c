@@ -166,7 +166,12 @@ void imp_text_end(struct imp_text *t, size_t shown)
 		imp_page_empty_line(&t->page);
 	if (!shown && !t->opt->module)
 		say(t, counted(t));
-	if (shown && !fatal)
+	if (shown && !fatal && status)
+		say(t, imp_page_format(&t->page,
+				       "No import failed fatally. The program ended with status %d all the same: "
+				       "that may be a consequence.",
+				       status));
+	else if (shown && !fatal)
 		say(t, "The program went on in spite of it: no import failed fatally.");
 	if (status && !fatal && !t->opt->module)
 		name_suspects(t, status);

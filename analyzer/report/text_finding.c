@@ -189,9 +189,19 @@ static void print_ruled_out(struct imp_text *t, const struct imp_finding *f)
 	}
 }
 
-void imp_text_finding(struct imp_text *t, const struct imp_finding *f)
+void imp_text_finding(struct imp_text *t, const struct imp_finding *f, size_t above)
 {
 	print_head(t, f);
+	if (above) {
+		imp_text_importers(t, f);
+		imp_page_empty_line(&t->page);
+		imp_page_wrap(
+			&t->page, &(struct imp_block){0},
+			imp_page_format(&t->page,
+					"The proof and the remedies are those of finding %zu; --all prints them again.",
+					above));
+		return;
+	}
 	imp_text_names(t, f);
 	imp_text_importers(t, f);
 	imp_text_search(t, f);

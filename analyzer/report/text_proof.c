@@ -92,20 +92,35 @@ static bool tells(const struct imp_finding *f, const struct imp_native_frame *fr
 	       !strstr(frame->object, "/libc.so.") && !strstr(frame->object, "/ld-linux");
 }
 
-/* Innermost first in the finding; shown below the Python frames, so the other way round. */
+/* Of several frames in one object, the one that says most: its init function, else any with a name. */
+static bool better(const struct imp_native_frame *a, const struct imp_native_frame *b)
+{
+	if (!a->symbol || !b->symbol)
+		return a->symbol;
+	return !strncmp(a->symbol, "PyInit_", 7) && strncmp(b->symbol, "PyInit_", 7);
+}
+
+/* Innermost first in the finding; shown below the Python frames, so the other way round; a line an object. */
 static void print_native_stack(struct imp_text *t, const struct imp_finding *f)
 {
 	for (size_t i = f->native_stack.n; i-- > 0;) {
-		const struct imp_native_frame *frame = &f->native_stack.v[i];
-		const char *what = frame->object;
+		const struct imp_native_frame *best = &f->native_stack.v[i];
+		const char *what = best->object;
 
-		if (!tells(f, frame))
+		if (!tells(f, best))
 			continue;
+		for (; i > 0; i--) {
+			const struct imp_native_frame *next = &f->native_stack.v[i - 1];
 
-		if (frame->symbol)
-			what = imp_page_format(&t->page, "%s: %s", what, frame->symbol);
-		if (frame->offset_known)
-			what = imp_page_format(&t->page, "%s+%llu", what, (unsigned long long)frame->offset);
+			if (!next->object || strcmp(next->object, what))
+				break;
+			if (better(next, best))
+				best = next;
+		}
+		if (best->symbol)
+			what = imp_page_format(&t->page, "%s: %s", what, best->symbol);
+		if (best->offset_known)
+			what = imp_page_format(&t->page, "%s+%llu", what, (unsigned long long)best->offset);
 		line(t, IMP_PLAIN, "  ", IMP_PLAIN, what);
 	}
 }
@@ -207,6 +222,37 @@ void imp_text_search(struct imp_text *t, const struct imp_finding *f)
 	}
 }
 
+/* Is path @a in a directory below the one that @b is in? "/lib/tls/libx.so" is, of "/lib/libx.so". */
+static bool lies_below(const char *a, const char *b)
+{
+	const char *slash = strrchr(b, '/');
+	size_t len = slash ? (size_t)(slash - b) + 1 : 0;
+
+	return len && !strncmp(a, b, len) && strchr(a + len, '/');
+}
+
+/*
+ * ld.so tries up to ten subdirectories (glibc-hwcaps, tls) before each directory. Returns the index of that
+ * directory's own entry where it and all of them have nothing, else @i.
+ */
+static size_t end_of_subdirectories(const struct imp_library *library, size_t i)
+{
+	const struct imp_library_path *v = library->searched.v;
+	size_t end = i;
+
+	for (size_t j = i; j < library->searched.n; j++) {
+		size_t k = i;
+
+		if (strcmp(v[j].result, "absent") != 0 || strcmp(v[j].origin, v[i].origin) != 0)
+			break;
+		while (k < j && lies_below(v[k].path, v[j].path))
+			k++;
+		if (k == j)
+			end = j;
+	}
+	return end;
+}
+
 void imp_text_library(struct imp_text *t, const struct imp_finding *f)
 {
 	const struct imp_library *library = f->library;
@@ -219,9 +265,15 @@ void imp_text_library(struct imp_text *t, const struct imp_finding *f)
 	if (library->needed_by)
 		line(t, IMP_PLAIN, "  needed by  ", IMP_DIM, library->needed_by);
 	for (size_t i = 0; i < library->searched.n; i++) {
-		const struct imp_library_path *p = &library->searched.v[i];
+		size_t end = t->opt->all ? i : end_of_subdirectories(library, i), below = end - i;
+		const struct imp_library_path *p = &library->searched.v[end];
 
 		line(t, IMP_PLAIN, imp_page_format(&t->page, "  %-9s  ", p->result), IMP_DIM,
 		     imp_page_format(&t->page, "%s  (%s)", p->path, p->origin));
+		if (below)
+			line(t, IMP_DIM, "             ", IMP_PLAIN,
+			     imp_page_format(&t->page, "nor in %s below it (--all lists them)",
+					     imp_text_plural(t, below, "directory", "directories")));
+		i = end;
 	}
 }

@@ -37,9 +37,12 @@ ENDS = {
 }
 
 
-def core_off():
+def as_from_a_shell():
+    """No core files; and SIGINT works, though the tests may run in the background."""
     import resource
+    import signal
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @both
@@ -47,7 +50,7 @@ def core_off():
 def test_end_of_its_own(lab, cpython, end):
     """With and without a probe before it, and no import to blame."""
     code, returncode = ENDS[end]
-    lab.popen["preexec_fn"] = core_off
+    lab.popen["preexec_fn"] = as_from_a_shell
     blameless(lab, [cpython.path, lab.write("plain.py", IN_MAIN % code)], returncode)
     handled(lab, [cpython.path, lab.write("probes.py", PROBE + IN_MAIN % code)], "absent_17",
             returncode=returncode)
@@ -144,7 +147,7 @@ def test_thread_that_crashes(lab, cpython):
 
 @both
 def test_segmentation_fault(lab, cpython):
-    lab.popen["preexec_fn"] = core_off
+    lab.popen["preexec_fn"] = as_from_a_shell
     script = lab.write("main.py", PROBE + "import ctypes\nctypes.string_at(0)\n")
     handled(lab, [cpython.path, script], "absent_17", returncode=-signal.SIGSEGV)
 

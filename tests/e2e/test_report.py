@@ -161,3 +161,31 @@ def test_nothing_failed(lab, debian):
     run = lab.recorded(["/bin/true"])
     assert lab.analyze_text(run.trace).answer.startswith("No import failed.\nRecorded in ")
     assert lab.analyze(run.trace)[1]["processes"][0]["python"] is None
+
+
+def test_subdirectories_that_ld_so_tried_are_folded(lab, debian):
+    """Each directory once; what lies below it is counted, and listed with --all."""
+    lab.write("prog.py", "import ctypes\nctypes.CDLL('libnot_there_17.so.3')\n")
+    trace = lab.recorded([debian, "prog.py"]).trace
+    folded = lab.command("analyze", "--color=never", trace).stdout.decode()
+    listed = lab.command("analyze", "--color=never", "--all", trace).stdout.decode()
+    tried = re.compile(r"^  absent     (\S+)/libnot_there_17\.so\.3  \(\w+\)$", re.M)
+    below = [int(n) for n in re.findall(r"^ {13}nor in (\d+) director(?:y|ies) below it", folded, re.M)]
+    assert "/usr/lib" in tried.findall(folded)
+    assert not [path for path in tried.findall(folded) if "glibc-hwcaps" in path]
+    assert below and min(below) > 0
+    assert len(tried.findall(listed)) == len(tried.findall(folded)) + sum(below)
+    assert "below it" not in listed
+
+
+def test_status_of_a_program_that_went_on(lab, debian):
+    """The import was caught; what ended the program later may have come of it."""
+    lab.write("prog.py", "import sys\ntry:\n    import broken_17\nexcept ImportError:\n    pass\n"
+              "sys.exit(int(sys.argv[1]))\n")
+    os.symlink("nowhere", str(lab.dir / "broken_17.py"))
+    for status in (0, 3):
+        trace = lab.recorded([debian, "prog.py", str(status)]).trace
+        text = " ".join(lab.command("analyze", "--color=never", trace).stdout.decode().split())
+        assert "cause dangling-symlink" in text
+        assert ("ended with status 3 all the same" in text) == (status == 3)
+        assert ("went on in spite of it" in text) == (status == 0)

@@ -345,7 +345,13 @@ static void test_several_findings(void **state)
 	text = render(&s, &opt);
 	has(text, "  outcome  handled: the program caught it and went on\n");
 	has(text, "\n\n---- 2 of 2 ----\n\n_cffi_backend is there");
-	has(text, "no import failed fatally");
+	has(text, "No import failed fatally. The program ended with status 1 all the same");
+	has(strstr(text, "2 of 2"), "those of finding 1;");
+	has_not(strstr(text, "2 of 2"), "What to do");
+	free(text);
+	opt.all = true;
+	text = render(&s, &opt);
+	has(strstr(text, "2 of 2"), "What to do");
 	free(text);
 	sample_clear(&s);
 }
