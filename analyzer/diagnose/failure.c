@@ -47,16 +47,35 @@ static void add_affected(struct imp_failure *f, const struct imp_path_up *up)
 	}
 }
 
+/* The same module failed in the same way, and that ended the program: one answer serves both. */
+static struct imp_failure *told_already(const struct imp_graph *s, const struct imp_node *root)
+{
+	for (size_t i = 0; i < s->out->n; i++) {
+		struct imp_failure *f = s->out->v[i];
+
+		if (f->fate != IMP_FATE_HANDLED && f->root.attempt && !strcmp(f->root.module, root->c.module) &&
+		    imp_case_sys_path(&f->root) == imp_case_sys_path(&root->c) && f->root.exception &&
+		    !strcmp(imp_case_text(f->root.exception->message), imp_case_text(root->c.exception->message)))
+			return f;
+	}
+	return NULL;
+}
+
 static struct imp_failure *follow(struct imp_graph *s, struct imp_node *n, enum imp_fate fate,
 				  const struct imp_exception *surfaced)
 {
 	struct imp_path_up up = { 0 };
 	struct imp_node *root = imp_root_of(s, n, &up, 0);
-	struct imp_failure *f = failure_of(s, root);
+	struct imp_failure *f = root->failure || fate != IMP_FATE_HANDLED ? NULL : told_already(s, root);
 
-	add_affected(f, &up);
 	if (root != n)
 		n->consequence = true;
+	if (f) {
+		f->repeats++;
+		return f;
+	}
+	f = failure_of(s, root);
+	add_affected(f, &up);
 	if (fate > f->fate || !f->steps.n) {
 		f->steps.n = 0;
 		for (size_t i = up.steps.n; i-- > 0;)
@@ -226,6 +245,12 @@ static void follow_death(struct imp_graph *s)
 	}
 }
 
+static void remember(struct imp_failure *f, const struct imp_node *asked)
+{
+	if (f->fate == IMP_FATE_HANDLED)
+		f->asked = &asked->c;
+}
+
 static void follow_handled(struct imp_graph *s)
 {
 	for (size_t i = 0; i < s->nodes.n; i++) {
@@ -241,7 +266,7 @@ static void follow_handled(struct imp_graph *s)
 		if (same)
 			same->repeats++;
 		else if (s->out->n < HANDLED_MAX)
-			follow(s, n, IMP_FATE_HANDLED, NULL)->asked = &n->c;
+			remember(follow(s, n, IMP_FATE_HANDLED, NULL), n);
 	}
 }
 

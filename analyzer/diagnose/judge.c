@@ -97,6 +97,20 @@ void imp_judge_searched(struct imp_case *c)
 	}
 }
 
+/* The finding is about another module than the one whose import failed: show where that one was looked for. */
+static void searched_of(struct imp_case *c, const char *module)
+{
+	struct imp_case other = *c;
+
+	c->f->searched.n = 0;
+	other.snapshot = NULL;
+	other.attempt = NULL;
+	for (size_t i = 0; i < c->image->attempts.n; i++)
+		if (c->image->attempts.v[i]->begin_ns <= c->time_ns && !strcmp(c->image->attempts.v[i]->name, module))
+			other.attempt = c->image->attempts.v[i];
+	imp_judge_searched(&other);
+}
+
 static void fill_importers(struct imp_case *c)
 {
 	struct imp_frame *copy;
@@ -255,6 +269,8 @@ void imp_judge(struct imp_case *c)
 	    (f->cause == IMP_CAUSE_SHADOWED || f->cause == IMP_CAUSE_CIRCULAR_IMPORT ||
 	     f->cause == IMP_CAUSE_MISSING_ATTRIBUTE || f->cause == IMP_CAUSE_MIXED_INSTALLATION))
 		*imp_vec_push(c->a, &f->importers) = c->exception->where;
+	if (f->module && *c->module && strcmp(f->module, c->module))
+		searched_of(c, f->module);
 	common_evidence(c);
 	imp_remedy(c);
 	imp_rule_out(c);

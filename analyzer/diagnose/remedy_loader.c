@@ -71,8 +71,17 @@ static void reinstall(struct imp_case *c, const char *effect)
 	for (size_t i = 0; path && c->f->path && i < path->path.n && c->f->fixes.n == before; i++)
 		if (!imp_distribution_of_file(c->host, c->a, path->path.v[i], c->f->path, &dist))
 			imp_remedy_repair(c, &dist, c->f->path, effect);
-	if (c->f->fixes.n == before && c->py && *c->module)
-		imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, effect);
+	if (c->f->fixes.n != before || !c->py || !*c->module)
+		return;
+	/* Somebody's own module: a stranger's distribution of that name is no remedy. */
+	if (c->host->enabled && c->f->path && !imp_package_is_translated(c->module) &&
+	    !imp_remedy_is_installed(c, c->f->path)) {
+		if (c->f->cause == IMP_CAUSE_CORRUPT_FILE)
+			return;		/* the file is what is wanted, from wherever it came */
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "build it again from its sources, for %s", imp_case_python(c));
+		return;
+	}
+	imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, effect);
 }
 
 static void remedy_denied(struct imp_case *c)

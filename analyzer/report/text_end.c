@@ -120,7 +120,8 @@ static int unexplained_status(const struct imp_text *t)
 	const struct imp_record *r = t->d->record;
 
 	for (size_t i = 0; r && i < r->images.n; i++)
-		if (r->images.v[i]->interpreters.n && r->images.v[i]->code_known && r->images.v[i]->code)
+		if (r->images.v[i]->interpreters.n && r->images.v[i]->code_known &&
+		    r->images.v[i]->code)
 			return r->images.v[i]->code;
 	return 0;
 }
@@ -141,10 +142,12 @@ static void name_suspects(struct imp_text *t, int status)
 		n++;
 	}
 	if (n)
-		say(t, imp_page_format(&t->page,
-				       "The program ended with status %d. If an import is to blame, it is one that it "
-				       "caught itself, the last first: %s (imptrace analyze -m MODULE tells why).",
-				       status, names));
+		say(t,
+		    imp_page_format(
+			    &t->page,
+			    "The program ended with status %d. If an import is to blame, it is one that it "
+			    "caught itself, the last first: %s (imptrace analyze -m MODULE tells why).",
+			    status, names));
 }
 
 void imp_text_end(struct imp_text *t, size_t shown)
@@ -160,17 +163,21 @@ void imp_text_end(struct imp_text *t, size_t shown)
 		module_answer(t, shown);
 	else if (!shown)
 		imp_page_wrap(&t->page, &(struct imp_block){.style = IMP_BOLD},
-			      imp_page_format(&t->page, optional ? "No import failed fatally%s." : "No import failed%s.",
+			      imp_page_format(&t->page,
+					      optional ? "No import failed fatally%s." :
+							 "No import failed%s.",
 					      t->d->complete ? "" : ", as far as the record goes"));
 	if (shown && (kept_back || !fatal || t->d->notes.n))
 		imp_page_empty_line(&t->page);
 	if (!shown && !t->opt->module)
 		say(t, counted(t));
 	if (shown && !fatal && status)
-		say(t, imp_page_format(&t->page,
-				       "No import failed fatally. The program ended with status %d all the same: "
-				       "that may be a consequence.",
-				       status));
+		say(t,
+		    imp_page_format(
+			    &t->page,
+			    "No import failed fatally. The program ended with status %d all the same: "
+			    "that may be a consequence.",
+			    status));
 	else if (shown && !fatal)
 		say(t, "The program went on in spite of it: no import failed fatally.");
 	if (status && !fatal && !t->opt->module)

@@ -197,9 +197,10 @@ void imp_text_finding(struct imp_text *t, const struct imp_finding *f, size_t ab
 		imp_page_empty_line(&t->page);
 		imp_page_wrap(
 			&t->page, &(struct imp_block){0},
-			imp_page_format(&t->page,
-					"The proof and the remedies are those of finding %zu; --all prints them again.",
-					above));
+			imp_page_format(
+				&t->page,
+				"The proof and the remedies are those of finding %zu; --all prints them again.",
+				above));
 		return;
 	}
 	imp_text_names(t, f);

@@ -100,5 +100,5 @@ def test_last_error():
     text = (b"Traceback (most recent call last):\n  File \"x\", line 1\nKeyError: 1\n\nDuring ...\n"
             b"Traceback (most recent call last):\n  File \"y\", line 2\n"
             b"pkg.Error: a: b\nsecond line\n")
-    assert Run([], 1, b"", text).last_error() == ("pkg.Error", "a: b")
+    assert Run([], 1, b"", text).last_error() == ("pkg.Error", "a: b\nsecond line")
     assert Run([], 1, b"", b"ValueError: 1\n").last_error() is None

@@ -18,7 +18,7 @@
 
 #include "trace_format.h"
 
-#define TRACE_ITEMS_MAX 60000
+#define TRACE_ITEMS_MAX 262144
 
 struct trace_file {
 	size_t frames; /* skippable ones not counted */
