@@ -76,8 +76,8 @@ static void reinstall(struct imp_case *c, const char *effect)
 	/* Somebody's own module: a stranger's distribution of that name is no remedy. */
 	if (c->host->enabled && c->f->path && !imp_package_is_translated(c->module) &&
 	    !imp_remedy_is_installed(c, c->f->path)) {
-		if (c->f->cause == IMP_CAUSE_CORRUPT_FILE)
-			return;		/* the file is what is wanted, from wherever it came */
+		if (c->f->cause == IMP_CAUSE_CORRUPT_FILE || c->f->cause == IMP_CAUSE_MISSING_SHARED_LIBRARY)
+			return;		/* the file, or the library, is what is wanted: another build changes nothing */
 		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "build it again from its sources, for %s", imp_case_python(c));
 		return;
 	}
