@@ -43,7 +43,8 @@ const uint8_t *imp_batch_finish(struct imp_batch *b, const void *head, size_t he
 {
 	uint8_t *start = b->bytes + IMP_BATCH_HEAD - head_len;
 
-	memcpy(start, head, head_len);
+	if (head_len)
+		memcpy(start, head, head_len);
 	*len = head_len + b->len;
 	return start;
 }

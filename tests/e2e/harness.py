@@ -116,6 +116,9 @@ class Lab:
         for sanitizer in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if sanitizer in os.environ:
                 env[sanitizer] = os.environ[sanitizer]
+        # An imptrace that is built with the sanitizers is itself preloaded into by some tests.
+        env["ASAN_OPTIONS"] = ":".join(filter(None, [env.get("ASAN_OPTIONS"),
+                                                     "verify_asan_link_order=0"]))
         for key, value in extra.items():
             env.pop(key, None)
             if value is not None:
