@@ -77,8 +77,10 @@ void imp_rule_out(struct imp_case *c)
 	case IMP_CAUSE_BROKEN_INSTALLATION:
 	case IMP_CAUSE_INSTALLED_ELSEWHERE:
 	case IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT:
-		imp_finding_rule_out(a, f, IMP_CAUSE_ABI_TAG_MISMATCH,
-				     "no directory that was searched holds a build of it for another Python");
+		/* "python -m NAME" is looked up without an import: nobody noted what the directories held. */
+		if (c->snapshot)
+			imp_finding_rule_out(a, f, IMP_CAUSE_ABI_TAG_MISMATCH,
+					     "no directory that was searched holds a build of it for another Python");
 		never_opened(c);
 		not_blocked(c);
 		if (f->cause != IMP_CAUSE_INSTALLED_ELSEWHERE && c->host->enabled && f->cause == IMP_CAUSE_NOT_INSTALLED)
