@@ -31,6 +31,7 @@ struct staged {
 	uint32_t phnum;
 	uint32_t path, path_len; /* in staged_text[] */
 	uint32_t known;		 /* 1 + index in order[]: written before fork, not new to Python */
+	bool python;		 /* may hold a CPython */
 	uint32_t build_id_len;
 	uint8_t build_id[BUILD_ID_MAX];
 };
@@ -126,6 +127,8 @@ static bool stage(const struct mapped *m, const ElfW(Phdr) * phdr, size_t phnum,
 	objects.staged_text_len += s->path_len;
 	find_extent(s, phdr, phnum);
 	find_build_id(s, phdr, phnum);
+	s->python = m->ns == LM_ID_BASE && !known &&
+		    imp_python_object_holds(m->base, phdr, phnum);
 	objects.staged_count++;
 	return true;
 }
@@ -138,7 +141,8 @@ struct look {
 
 /*
  * The link map grows at its end and shrinks anywhere; so what is expected next is nearly always what
- * comes next, or stands a little further on. Runs under ld.so's lock: it only copies.
+ * comes next, or stands a little further on. Runs under ld.so's lock, so nothing of what is read here
+ * can be unmapped by another thread; afterwards anything may be.
  */
 static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -300,7 +304,7 @@ static uint32_t take_up_staged(struct imp_thread *t, struct news *news)
 	for (i = 0; i < objects.staged_count; i++) {
 		struct staged *s = &objects.staged[i];
 
-		if (take_up(t, s) && !s->known)
+		if (take_up(t, s) && s->python)
 			news[count++] = (struct news){.id = s->m.id,
 						      .phnum = s->phnum,
 						      .base = s->m.base,
@@ -308,6 +312,18 @@ static uint32_t take_up_staged(struct imp_thread *t, struct news *news)
 	}
 	objects.staged_count = objects.staged_text_len = 0;
 	return count;
+}
+
+/*
+ * Another thread may be loading that object: dladdr() waits for ld.so's load lock, so that what is
+ * called in it then is relocated, and says whether it is still there.
+ */
+static void tell_python(const struct news *n)
+{
+	Dl_info info;
+
+	if (dladdr(n->phdr, &info))
+		imp_python_object_added(n->id, n->base, n->phdr, n->phnum);
 }
 
 void imp_objects_update(struct imp_thread *t)
@@ -338,8 +354,7 @@ void imp_objects_update(struct imp_thread *t)
 		}
 		imp_object_table_unlock();
 		for (i = 0; i < count; i++)
-			imp_python_object_added(news[i].id, news[i].base, news[i].phdr,
-						news[i].phnum);
+			tell_python(&news[i]);
 	} while (look.more || __atomic_load_n(&objects.again, __ATOMIC_ACQUIRE));
 }
 

@@ -18,7 +18,7 @@
  * imp_objects_update - record what was mapped and unmapped since the last look
  *
  * Writes IMP_EV_OBJECT and IMP_EV_OBJECT_GONE events. Calls imp_python_object_added() once for each
- * new object, after the iteration (no loader lock is held). Safe after a failed dl call: uses only
+ * new object that may hold a CPython, after the iteration (no loader lock is held). Safe after a failed dl call: uses only
  * dl_iterate_phdr(), which leaves dlerror's state alone. Where another thread is at it, that one looks
  * again in our stead.
  */

@@ -9,10 +9,15 @@
 #define LOCK_SPINS 2000
 #define READ_TRIES 1000
 
+/*
+ * Two copies of the table, so that a reader always has a whole one, also under a signal handler that
+ * interrupted the writer, or while the writer is not scheduled: with @sequence even, readers use the
+ * first copy and the writer changes the second; with @sequence odd the other way round.
+ */
 static struct {
 	uint32_t lock;
-	uint32_t sequence;	 /* odd while @sorted changes */
-	struct imp_array sorted; /* of struct imp_object, by address */
+	uint32_t sequence;
+	struct imp_array sorted[2]; /* of struct imp_object, by address; same contents outside a write */
 } table;
 
 bool imp_object_table_lock(void)
@@ -34,15 +39,12 @@ void imp_object_table_unlock(void)
 	__atomic_store_n(&table.lock, 0, __ATOMIC_RELEASE);
 }
 
-static void write_begin(void)
+/* Sends the readers to the copy that is not about to change. */
+static void next_sequence(void)
 {
-	__atomic_store_n(&table.sequence, table.sequence + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-static void write_end(void)
-{
-	__atomic_store_n(&table.sequence, table.sequence + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&table.sequence, table.sequence + 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* Index of the first entry that begins behind @address. */
@@ -61,62 +63,79 @@ static uint32_t first_behind(const struct imp_object *items, uint32_t count, Elf
 	return low;
 }
 
+static void insert_at(struct imp_array *sorted, uint32_t at, const struct imp_object *new)
+{
+	struct imp_object *items = sorted->items;
+
+	memmove(items + at + 1, items + at, (sorted->count - at) * sizeof(*items));
+	items[at] = *new;
+	__atomic_store_n(&sorted->count, sorted->count + 1, __ATOMIC_RELAXED);
+}
+
 bool imp_object_table_insert(const struct imp_object *new)
 {
-	struct imp_object *items;
 	uint32_t at;
 
-	if (!imp_array_reserve(&table.sorted, sizeof(*items)))
+	if (!imp_array_reserve(&table.sorted[0], sizeof(*new)) ||
+	    !imp_array_reserve(&table.sorted[1], sizeof(*new)))
 		return false;
-	items = table.sorted.items;
-	at = first_behind(items, table.sorted.count, new->start);
-	write_begin();
-	memmove(items + at + 1, items + at, (table.sorted.count - at) * sizeof(*items));
-	items[at] = *new;
-	__atomic_store_n(&table.sorted.count, table.sorted.count + 1, __ATOMIC_RELAXED);
-	write_end();
+	at = first_behind(table.sorted[0].items, table.sorted[0].count, new->start);
+	next_sequence();
+	insert_at(&table.sorted[0], at, new);
+	next_sequence();
+	insert_at(&table.sorted[1], at, new);
 	return true;
+}
+
+static void remove_at(struct imp_array *sorted, uint32_t at)
+{
+	struct imp_object *items = sorted->items;
+
+	memmove(items + at, items + at + 1, (sorted->count - at - 1) * sizeof(*items));
+	__atomic_store_n(&sorted->count, sorted->count - 1, __ATOMIC_RELAXED);
 }
 
 void imp_object_table_remove(ElfW(Addr) start, uint32_t id)
 {
-	struct imp_object *items = table.sorted.items;
-	uint32_t at = first_behind(items, table.sorted.count, start);
+	const struct imp_object *items = table.sorted[0].items;
+	uint32_t at = first_behind(items, table.sorted[0].count, start);
 
 	/* Another object may have been mapped there before it was seen that this one is gone. */
 	while (at && items[at - 1].start == start && items[at - 1].id != id)
 		at--;
 	if (!at || items[at - 1].start != start)
 		return;
-	write_begin();
-	memmove(items + at - 1, items + at, (table.sorted.count - at) * sizeof(*items));
-	__atomic_store_n(&table.sorted.count, table.sorted.count - 1, __ATOMIC_RELAXED);
-	write_end();
+	next_sequence();
+	remove_at(&table.sorted[0], at - 1);
+	next_sequence();
+	remove_at(&table.sorted[1], at - 1);
 }
 
 void imp_object_table_set_id(ElfW(Addr) start, uint32_t id)
 {
-	struct imp_object *items = table.sorted.items;
-	const uint32_t at = first_behind(items, table.sorted.count, start);
+	const uint32_t at =
+		first_behind(table.sorted[0].items, table.sorted[0].count, start);
 
-	if (at && items[at - 1].start == start)
-		__atomic_store_n(&items[at - 1].id, id, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++) {
+		struct imp_object *items = table.sorted[i].items;
+
+		if (at && items[at - 1].start == start)
+			__atomic_store_n(&items[at - 1].id, id, __ATOMIC_RELAXED);
+	}
 }
 
 bool imp_objects_get(const void *address, struct imp_object *copy)
 {
 	unsigned int i;
 
+	/* Another round is needed only where a whole write went by since the last. */
 	for (i = 0; i < READ_TRIES; i++) {
 		const uint32_t before = __atomic_load_n(&table.sequence, __ATOMIC_ACQUIRE);
-		const struct imp_object *items =
-			__atomic_load_n(&table.sorted.items, __ATOMIC_ACQUIRE);
-		const uint32_t count = __atomic_load_n(&table.sorted.count, __ATOMIC_RELAXED);
+		const struct imp_array *sorted = &table.sorted[before & 1];
+		const struct imp_object *items = __atomic_load_n(&sorted->items, __ATOMIC_ACQUIRE);
+		const uint32_t count = __atomic_load_n(&sorted->count, __ATOMIC_RELAXED);
 		uint32_t at;
 
-		/* An odd number under a signal handler stays odd until it returns: give up then. */
-		if (before & 1)
-			continue;
 		at = items ? first_behind(items, count, (ElfW(Addr))address) : 0;
 		if (at)
 			*copy = items[at - 1];
@@ -140,37 +159,45 @@ uint32_t imp_objects_find(const void *address, uint64_t *offset)
 	return object.id;
 }
 
-void imp_objects_set_gadget(uint32_t id, struct imp_return_gadget gadget)
+static void set_gadget(struct imp_array *sorted, uint32_t id, struct imp_return_gadget gadget)
 {
-	struct imp_object *items;
+	struct imp_object *items = sorted->items;
 	uint32_t i;
 
-	if (!imp_object_table_lock())
-		return; /* it will be looked for again */
-	items = table.sorted.items;
-	for (i = 0; i < table.sorted.count; i++) {
+	for (i = 0; i < sorted->count; i++) {
 		if (items[i].id == id) {
-			write_begin();
 			items[i].gadget = gadget;
 			items[i].gadget_known = true;
-			write_end();
 		}
 	}
+}
+
+void imp_objects_set_gadget(uint32_t id, struct imp_return_gadget gadget)
+{
+	if (!imp_object_table_lock())
+		return; /* it will be looked for again */
+	next_sequence();
+	set_gadget(&table.sorted[0], id, gadget);
+	next_sequence();
+	set_gadget(&table.sorted[1], id, gadget);
 	imp_object_table_unlock();
 }
 
 bool imp_object_table_forget(void)
 {
-	struct imp_object *items = table.sorted.items;
 	const bool whole = !table.lock;
 	uint32_t i;
+	int k;
 
-	if (!whole) {
-		table.sorted.count = 0;
-		table.sequence += table.sequence & 1;
+	table.sequence += table.sequence & 1;
+	for (k = 0; k < 2; k++) {
+		struct imp_object *items = table.sorted[k].items;
+
+		if (!whole)
+			table.sorted[k].count = 0;
+		for (i = 0; i < table.sorted[k].count; i++)
+			items[i].id = 0;
 	}
-	for (i = 0; i < table.sorted.count; i++)
-		items[i].id = 0;
 	table.lock = 0;
 	return whole;
 }

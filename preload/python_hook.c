@@ -193,6 +193,14 @@ static struct python *unused_python(void)
 	return NULL;
 }
 
+bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
+{
+	struct imp_elf_symbols symbols;
+
+	return imp_elf_symbols_open(&symbols, base, phdr, phnum) == 0 &&
+	       imp_elf_symbols_find(&symbols, "PyImport_Inittab", NULL);
+}
+
 void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	struct imp_elf_symbols symbols;

@@ -3,16 +3,26 @@
 #define IMP_PRELOAD_PYTHON_HOOK_H
 
 #include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * imp_python_object_added - look whether an object that was just mapped holds a CPython
+ * imp_python_object_holds - may an object that was just mapped hold a CPython?
+ * @base, @phdr, @phnum: as dl_iterate_phdr() gives them
+ *
+ * Called under ld.so's lock, since another thread may unmap the object at any other time; takes none
+ * and calls nothing. Costs one symbol look-up.
+ */
+bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum);
+
+/*
+ * imp_python_object_added - take up an object for which imp_python_object_holds() is true
  * @object: its number (imp_objects_find()); @base, @phdr, @phnum: as dl_iterate_phdr() gives them
  *
- * Where it exports PyImport_Inittab and is not initialized yet, the entries of posix and _weakref
- * are led through our init function, which installs the hooks in each interpreter. Called for every
- * object once, with no lock held; costs one symbol look-up for others.
+ * Where CPython is not initialized yet, the entries of posix and _weakref in PyImport_Inittab are led
+ * through our init function, which installs the hooks in each interpreter. Called once for such an
+ * object, with no lock held.
  */
 void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			     size_t phnum);

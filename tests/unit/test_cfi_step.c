@@ -28,6 +28,14 @@
 static struct imp_thread *t;
 
 /* Python is not told of objects here. */
+bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
+{
+	(void)base;
+	(void)phdr;
+	(void)phnum;
+	return false;
+}
+
 void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	(void)object;
