@@ -4,8 +4,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../host/host.h"
+#include "ld_observed.h"
 
 /* ---- what the trace knows of files ------------------------------------------------------------------ */
 
@@ -24,6 +26,17 @@ static void record_file(struct imp_ld_replay *r, const char *path, const struct 
 static bool is_path(const char *path)
 {
 	return path && strchr(path, '/');
+}
+
+/* What the trace kept is then a part of what the disk has. */
+static bool is_unchanged(const struct imp_ld_replay *r, const struct imp_file_facts *f)
+{
+	const char *path = f->realpath ? f->realpath : f->path;
+	struct stat st;
+
+	return !f->err && f->stat.known && is_path(path) &&
+	       imp_host_stat(r->disk.host, path, &st) == 0 && (uint64_t)st.st_size == f->stat.size &&
+	       (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == f->stat.mtime_ns;
 }
 
 /*
@@ -45,8 +58,8 @@ static void record_objects(struct imp_ld_replay *r)
 		const char *path =
 			is_path(f->path) ? imp_ld_process_absolute(&r->process, f->path) : NULL;
 
-		if (!f->err && !f->read && r->disk.host->enabled)
-			continue; /* it was there, and nobody looked into it: the disk knows more */
+		if (r->disk.host->enabled && ((!f->err && !f->read) || is_unchanged(r, f)))
+			continue; /* the disk knows more */
 		if (path)
 			record_file(r, path, f);
 		if (f->realpath && (!path || strcmp(path, f->realpath) != 0) && !f->err)
@@ -196,6 +209,7 @@ void imp_ld_replay_init(struct imp_ld_replay *r, struct imp_arena *arena,
 		if (!r->process.program)
 			imp_ld_process_add(&r->process, "", image->exe, NULL, 0);
 	}
+	imp_ld_observed_apply(r, NULL, &r->start);
 	reconcile(r, start_ends(image), true);
 }
 
@@ -252,6 +266,11 @@ int imp_ld_replay_dlopen(struct imp_ld_replay *r, const struct imp_dlopen *d,
 {
 	struct imp_ld_tree_options options = {.symbols = true, .global = d->flags & RTLD_GLOBAL};
 
+	int ret;
+
 	imp_ld_replay_until(r, d->begin_ns);
-	return replay(r, d, &options, out);
+	ret = replay(r, d, &options, out);
+	if (ret == 0)
+		imp_ld_observed_apply(r, d, out);
+	return ret;
 }

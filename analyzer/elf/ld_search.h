@@ -50,6 +50,7 @@ struct imp_ld_search {
 	const char *error;	/* what dlerror() would say behind "NAME: "; NULL: nothing failed */
 	const char *error_name; /* the NAME */
 	bool unknown; /* a path may hold the file and can't be looked at: no result is certain */
+	bool observed; /* @tried is what rtld-audit saw (ld_observed.h), not what was derived */
 	struct imp_ld_search *next;
 };
 
