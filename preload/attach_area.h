@@ -38,6 +38,10 @@ struct imp_attach_area {
 	uint32_t magic, version;
 	uint8_t run_id[IMP_RUN_ID_SIZE];
 	uint32_t stacks, dlsym; /* enum imp_which */
+	/* Whose the area is: for the next imptrace, that may find it without an owner. 0: not known. */
+	uint32_t owner_pid;
+	uint64_t owner_start;	  /* when that process was started, as /proc/PID/stat says it */
+	uint64_t owner_namespace; /* inode of its pid namespace */
 
 	/* By imptrace, at any time. */
 	uint32_t beat; /* counted up while imptrace lives */
