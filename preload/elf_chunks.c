@@ -6,12 +6,12 @@
 
 #include "cbor_put.h"
 #include "elf_extract.h"
+#include "raw_syscall.h"
 
 #include "poison.h"
 
-#define TOTAL_MAX (46 * 1024) /* bytes of all chunks of a file */
-#define SNIFF	  256	      /* bytes of what is no ELF file */
-#define NOTE_MAX  512
+#define SNIFF	 256 /* bytes of what is no ELF file */
+#define NOTE_MAX 512
 
 _Static_assert(IMP_EXTRACT_HEAD_SIZE + IMP_EXTRACT_DYNAMIC_SIZE + IMP_EXTRACT_CHUNK_MAX <=
 		       IMP_CHUNKS_BUFFER,
@@ -127,13 +127,14 @@ static bool read_headers(struct imp_elf_extract *f, size_t got)
 	return f->phnum > 0;
 }
 
-void imp_elf_chunks_put(struct imp_cbor *c, int fd, uint64_t size, char *buf, uint64_t deadline_ns)
+void imp_elf_chunks_put(struct imp_cbor *c, int fd, uint64_t size, size_t max, char *buf,
+			struct imp_time_budget *budget)
 {
 	struct imp_elf_extract f = {.c = c,
 				    .fd = fd,
 				    .size = size,
-				    .deadline_ns = deadline_ns,
-				    .left = TOTAL_MAX,
+				    .budget = budget,
+				    .left = max < IMP_CHUNKS_MAX ? max : IMP_CHUNKS_MAX,
 				    .head = buf,
 				    .dyn = (ElfW(Dyn) *)(buf + IMP_EXTRACT_HEAD_SIZE),
 				    .work = buf + IMP_EXTRACT_HEAD_SIZE + IMP_EXTRACT_DYNAMIC_SIZE};
@@ -150,4 +151,25 @@ void imp_elf_chunks_put(struct imp_cbor *c, int fd, uint64_t size, char *buf, ui
 	}
 	imp_extract_join(&f);
 	imp_extract_put_wanted(&f);
+}
+
+bool imp_elf_is_cut(int fd, uint64_t size, char *buf)
+{
+	const ElfW(Phdr) *p = (const ElfW(Phdr) *)buf;
+	ElfW(Ehdr) header;
+	long got, i;
+
+	if (imp_sys(SYS_pread64, fd, (long)&header, sizeof(header), 0, 0) != sizeof(header) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(*p))
+		return false;
+	got = (long)header.e_phnum * (long)sizeof(*p);
+	if (got > IMP_EXTRACT_HEAD_SIZE)
+		got = IMP_EXTRACT_HEAD_SIZE;
+	got = imp_sys(SYS_pread64, fd, (long)buf, got, (long)header.e_phoff, 0);
+	for (i = 0; i < got / (long)sizeof(*p); i++) {
+		if (p[i].p_type == PT_LOAD &&
+		    (p[i].p_offset > size || p[i].p_filesz > size - p[i].p_offset))
+			return true;
+	}
+	return false;
 }

@@ -9,17 +9,24 @@
 #include <sys/statfs.h>
 
 #include "elf_chunks.h"
+#include "needed_files.h"
 #include "raw_syscall.h"
 #include "recorder.h"
+#include "time_budget.h"
 
 #include "poison.h"
 
 #define BUDGET_NS  1000000
 #define RESERVE_NS 250000 /* of it, for compressing and writing what was found */
 #define PATH_HALF  (IMP_THREAD_PATH_MAX / 2)
-#define LINKS_MAX  40	/* as the kernel */
-#define KNOWN	   256	/* a power of two */
-#define VALID	   0x20 /* ST_VALID: the kernel's own, not a mount flag */
+#define LINKS_MAX  40  /* as the kernel */
+#define KNOWN	   256 /* a power of two */
+
+/* Bytes of the files that an object needs: all of them, one of several copies, the only one of its name. */
+#define NEEDED_TOTAL (96 * 1024)
+#define COPY_MAX     (24 * 1024)
+#define SINGLE_MAX   (4 * 1024)
+#define VALID	     0x20 /* ST_VALID: the kernel's own, not a mount flag */
 
 _Static_assert(IMP_CHUNKS_BUFFER <= IMP_LISTING_MAX, "t->listing holds what is read");
 
@@ -219,8 +226,8 @@ static void put_limit(struct facts *f)
 		imp_put_uint(f->c, IMP_KEY_LIMIT_AS, limit.rlim_cur);
 }
 
-/* The path stands in the second half of t->path. */
-static void record(struct imp_thread *t, uint32_t call, uint64_t deadline_ns)
+/* The path stands in the second half of t->path. Returns false where the file was recorded before. */
+static bool record(struct imp_thread *t, uint32_t call, size_t max, struct imp_time_budget *budget)
 {
 	struct facts f = {.t = t};
 	char *path = t->path + PATH_HALF;
@@ -229,9 +236,9 @@ static void record(struct imp_thread *t, uint32_t call, uint64_t deadline_ns)
 
 	f.err = stat_at(path, &f.st, 0);
 	if (is_known(&f, path))
-		return;
+		return false;
 	f.c = imp_record_begin(t, IMP_EV_FILE);
-	imp_put_uint(f.c, IMP_KEY_CALL, call);
+	imp_put_number(t, IMP_KEY_CALL, call);
 	imp_put_path(f.c, IMP_KEY_TEXT, path, len);
 	imp_put_array(f.c, IMP_KEY_LINKS);
 	walked = walk(&f);
@@ -252,12 +259,13 @@ static void record(struct imp_thread *t, uint32_t call, uint64_t deadline_ns)
 	put_directories(&f, walked);
 	if (fd >= 0) {
 		imp_put_array(f.c, IMP_KEY_CHUNKS);
-		imp_elf_chunks_put(f.c, fd, (uint64_t)f.st.st_size, t->listing, deadline_ns);
+		imp_elf_chunks_put(f.c, fd, (uint64_t)f.st.st_size, max, t->listing, budget);
 		imp_cbor_array_end(f.c);
 		imp_sys_close(fd);
 	}
 	put_limit(&f);
 	imp_record_end(t);
+	return true;
 }
 
 static bool set_path(struct imp_thread *t, const char *path, size_t len)
@@ -291,9 +299,9 @@ static int match_mapped(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/* A path, or the soname of an object that is mapped; of others, there is no file to look at. */
-static void record_named(struct imp_thread *t, uint32_t call, const char *name, size_t len,
-			 uint64_t deadline_ns)
+/* A path, or the soname of an object that is mapped. Returns whether anything new was recorded. */
+static bool record_named(struct imp_thread *t, uint32_t call, const char *name, size_t len,
+			 struct imp_time_budget *budget)
 {
 	struct mapped m = {.name = name, .len = len, .path = t->path + PATH_HALF};
 
@@ -301,12 +309,11 @@ static void record_named(struct imp_thread *t, uint32_t call, const char *name, 
 		m.path[0] = '\0';
 		dl_iterate_phdr(match_mapped, &m);
 		if (!m.path[0])
-			return;
+			return false;
 	} else if (!set_path(t, name, len)) {
-		return;
+		return false;
 	}
-	if (imp_now_ns() < deadline_ns)
-		record(t, call, deadline_ns);
+	return !imp_time_budget_over(budget) && record(t, call, IMP_CHUNKS_MAX, budget);
 }
 
 /* "OBJECT: text". A path may hold ": " too: then the first beginning that is there. */
@@ -331,43 +338,105 @@ static size_t object_length(struct imp_thread *t, const char *error)
  * Source: glibc elf/dl-version.c, match_symbol(); elf/dl-lookup.c, _dl_lookup_symbol_x().
  */
 static void record_objects_in(struct imp_thread *t, uint32_t call, const char *error,
-			      uint64_t deadline_ns)
+			      struct imp_time_budget *budget)
 {
 	static const char required[] = " (required by ", in_file[] = " not defined in file ",
 			  reference[] = " with link time reference";
 	size_t len = object_length(t, error);
 	const char *text = error + len, *p, *end;
 
-	record_named(t, call, error, len, deadline_ns);
+	record_named(t, call, error, len, budget);
 	p = strstr(text, required);
 	if (p) {
 		p += sizeof(required) - 1;
 		end = strrchr(p, ')');
 		if (end)
-			record_named(t, call, p, (size_t)(end - p), deadline_ns);
+			record_named(t, call, p, (size_t)(end - p), budget);
 	}
 	p = strstr(text, in_file);
 	if (p) {
 		p += sizeof(in_file) - 1;
 		end = strstr(p, reference);
 		if (end)
-			record_named(t, call, p, (size_t)(end - p), deadline_ns);
+			record_named(t, call, p, (size_t)(end - p), budget);
 	}
+}
+
+struct around { /* the files that were needed */
+	struct imp_thread *t;
+	uint32_t call;
+	struct imp_time_budget *budget;
+	size_t left; /* bytes of them that may still be kept */
+};
+
+/* What several copies offer tells which one is right; of the only one, what it needs leads on. */
+static bool record_needed(void *arg, const char *path, unsigned int copies)
+{
+	struct around *a = arg;
+	size_t max = copies > 1 ? COPY_MAX : SINGLE_MAX;
+
+	if (a->left < max || imp_time_budget_over(a->budget))
+		return false;
+	if (set_path(a->t, path, strlen(path)) && record(a->t, a->call, max, a->budget))
+		a->left -= max;
+	return true;
+}
+
+/* dlopen() of the same soname that failed before would lead to the same files. */
+static bool is_new_name(const char *name)
+{
+	const struct facts absent = {.err = -ENOENT};
+
+	return !is_known(&absent, name);
 }
 
 void imp_file_facts_load_failed(struct imp_thread *t, uint32_t call, const char *name,
 				const char *error)
 {
-	const uint64_t deadline_ns = imp_now_ns() + BUDGET_NS - RESERVE_NS;
+	struct imp_time_budget budget;
+	struct around around = {.t = t, .call = call, .budget = &budget, .left = NEEDED_TOTAL};
+	struct imp_needed_look look = {
+		.t = t, .name = name, .budget = &budget, .found = record_needed, .arg = &around};
+	bool is_new = false;
 
+	imp_time_budget_start(&budget, BUDGET_NS - RESERVE_NS);
 	/* ld.so replaces $ORIGIN and its like: its text has the path that was tried. */
-	if (name && strchr(name, '/') && !strchr(name, '$'))
-		record_named(t, call, name, strnlen(name, PATH_HALF), deadline_ns);
+	if (name && strchr(name, '$'))
+		look.name = NULL;
+	else if (name && strchr(name, '/'))
+		is_new = record_named(t, call, name, strnlen(name, PATH_HALF), &budget);
+	else if (name && *name)
+		is_new = is_new_name(name);
 	if (error)
-		record_objects_in(t, call, error, deadline_ns);
+		record_objects_in(t, call, error, &budget);
+	if (look.name && is_new)
+		imp_needed_files_look(&look);
+}
+
+void imp_file_facts_before_load(struct imp_thread *t, uint32_t call, const char *name)
+{
+	struct imp_time_budget budget;
+	struct stat st;
+	bool cut;
+	int fd;
+
+	if (!strchr(name, '/') || stat_at(name, &st, 0) < 0 || !S_ISREG(st.st_mode))
+		return;
+	fd = imp_sys_open(name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	cut = imp_elf_is_cut(fd, (uint64_t)st.st_size, t->listing);
+	imp_sys_close(fd);
+	if (!cut)
+		return;
+	imp_time_budget_start(&budget, BUDGET_NS - RESERVE_NS);
+	record_named(t, call, name, strnlen(name, PATH_HALF), &budget);
 }
 
 void imp_file_facts_of(struct imp_thread *t, uint32_t call, const char *path, size_t len)
 {
-	record_named(t, call, path, len, imp_now_ns() + BUDGET_NS - RESERVE_NS);
+	struct imp_time_budget budget;
+
+	imp_time_budget_start(&budget, BUDGET_NS - RESERVE_NS);
+	record_named(t, call, path, len, &budget);
 }
