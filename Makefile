@@ -93,7 +93,7 @@ include $(sort $(wildcard */rules.mk))
 all: $(ALL_PRODUCTS)
 
 ALL_FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) | $(BASE_CPPFLAGS) $(BASE_CFLAGS) | $(CHECKED_FLAGS) | \
-	$(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) $(PRELOAD_LIBS) | $(ANALYZER_CFLAGS) $(ANALYZER_LIBS) | \
+	$(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) $(PRELOAD_LIBS) | $(AUDIT_CFLAGS) $(AUDIT_LDFLAGS) | $(ANALYZER_CFLAGS) $(ANALYZER_LIBS) | \
 	$(UNIT_CFLAGS) $(UNIT_LIBS)
 $(eval $(call stamp,$(O)/.flags,$$(ALL_FLAGS)))
 
@@ -106,6 +106,7 @@ $(O)/.deps: $(O)/.flags
 	else \
 		$(PKG_CONFIG) --exists libelf || need libelf libelf-dev; \
 		$(PKG_CONFIG) --exists libzstd || need libzstd libzstd-dev; \
+		$(PKG_CONFIG) --exists libunwind-generic || need libunwind libunwind-dev; \
 		$(PKG_CONFIG) --exists libxxhash || need xxhash.h libxxhash-dev; \
 	fi; \
 	if [ -z "$$missing" ]; then \
@@ -121,6 +122,7 @@ $(O)/.deps: $(O)/.flags
 INSTALLED = \
 	$(O)/imptrace:$(bindir)/imptrace:755 \
 	$(O)/libimptrace.so:$(libdir)/libimptrace.so:644 \
+	$(O)/libimptrace-audit.so:$(libdir)/libimptrace-audit.so:644 \
 	$(foreach m,$(wildcard analyzer/man/*.1),$(m):$(mandir)/man1/$(notdir $(m)):644) \
 	$(foreach m,$(wildcard analyzer/man/*.5),$(m):$(mandir)/man5/$(notdir $(m)):644) \
 	$(foreach c,$(wildcard analyzer/completions/imptrace.bash),$(c):$(datadir)/bash-completion/completions/imptrace:644) \
@@ -159,7 +161,7 @@ with_deps = $(if $(filter 0,$(DEPS)),,scripts/install-deps $(1) || echo 'imptrac
 export IMPTRACE_BUILD := $(abspath $(O))
 export IMPTRACE_PYTHON := $(PYTHON)
 
-.PHONY: demo check check-now check-unit check-symbols check-e2e check-lab check-cpython bench
+.PHONY: demo check check-now check-unit check-symbols check-e2e check-lab check-attach check-cpython bench
 demo: ## a program that dies of a failed import, and what imptrace says about it
 	+@O='$(O)' MAKE='$(MAKE)' scripts/demo
 
@@ -182,6 +184,10 @@ check-lab: ## the masked failure in a Debian 13 root (needs root and a mirror)
 	+@$(call with_deps,build lab) $(MAKE) all
 	@scripts/run-tests lab
 
+check-attach: ## attaching alone, with imptrace killed at 200 random moments of each kind
+	+@$(call with_deps,build test) $(MAKE) all
+	@scripts/run-tests attach
+
 check-cpython: ## CPython's own suite, bare and traced (CPYTHON_TESTS='test_import ...')
 	+@$(call with_deps,build test) $(MAKE) all
 	@scripts/check-cpython $(CPYTHON_TESTS)
@@ -192,7 +198,7 @@ bench: ## what recording costs, beside other tools; BENCH_ARGS='--quick'
 
 # ---- the sources ------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard preload/*.[ch] analyzer/*.[ch] analyzer/*/*.[ch] bpf/*.[ch] tests/unit/*.[ch])
+C_FILES = $(wildcard preload/*.[ch] preload/audit/*.[ch] analyzer/*.[ch] analyzer/*/*.[ch] bpf/*.[ch] tests/unit/*.[ch])
 
 .PHONY: format lint dist clean help
 format: ## let clang-format decide
@@ -210,7 +216,7 @@ clean: ## remove $(O)
 help: ## this list
 	@sed -n 's/^#   \([A-Z].*\)/  \1/p; s/^#                                  /                                 /p' Makefile
 	@echo
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r t h; do printf '  make %-16s%s\n' "$$t" "$$h"; done
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile tests/rules.mk | while IFS=$$'\t' read -r t h; do printf '  make %-16s%s\n' "$$t" "$$h"; done
 
 # The generated dependencies of whatever has been compiled so far.
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/*/*/*/*.d)

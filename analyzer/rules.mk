@@ -7,8 +7,8 @@ ANALYZER_OBJ := $(addprefix $(O)/,$(addsuffix .o,$(basename $(ANALYZER_SRC))))
 # so that only what that needs is taken. (The unit tests find the same modules in preload-test.a.)
 ANALYZER_PRELOAD_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out preload/init.c preload/interpose_% preload/python_%,$(sort $(wildcard preload/*.c))))
 
-ANALYZER_CFLAGS = -Ianalyzer $(call pkg,cflags,libelf) $(call pkg,cflags,libzstd)
-ANALYZER_LIBS = $(call pkg,libs,libelf) $(call pkg,libs,libzstd)
+ANALYZER_CFLAGS = -Ianalyzer $(call pkg,cflags,libelf) $(call pkg,cflags,libzstd) $(call pkg,cflags,libunwind-generic)
+ANALYZER_LIBS = $(call pkg,libs,libelf) $(call pkg,libs,libzstd) $(call pkg,libs,libunwind-generic) $(BPF_LIBS)
 ANALYZER_LDFLAGS := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 
 ALL_PRODUCTS += $(O)/imptrace
@@ -23,7 +23,7 @@ $(O)/imptrace: $(ANALYZER_OBJ) $(O)/preload-modules.a $(O)/.analyzer-sources
 # knows it, so that `make install prefix=/usr` after a plain make compiles one file.
 $(eval $(call stamp,$(O)/.libdir,$$(libdir)))
 $(O)/analyzer/cmd/run.o: $(O)/.libdir
-$(O)/analyzer/cmd/run.o: private LIBDIR_FLAG = -DIMP_LIBDIR='"$(libdir)"'
+$(O)/analyzer/cmd/run.o: private OBJECT_CFLAGS = -DIMP_LIBDIR='"$(libdir)"'
 
 $(O)/preload-modules.a: $(ANALYZER_PRELOAD_OBJ) $(O)/.preload-sources
 	$(call say,AR,$@)
@@ -39,7 +39,7 @@ $(O)/analyzer.a: $(filter-out $(O)/analyzer/main.o,$(ANALYZER_OBJ)) $(O)/.analyz
 $(O)/analyzer/%.o: analyzer/%.c $(O)/.flags | $(O)/.deps
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CHECKED_FLAGS) $(ANALYZER_CFLAGS) $(LIBDIR_FLAG) $(DEPFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CHECKED_FLAGS) $(ANALYZER_CFLAGS) $(OBJECT_CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
 $(O)/analyzer/%.o: analyzer/%.S $(O)/.flags | $(O)/.deps
 	$(call say,AS,$@)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cbor_put.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "poison.h"
@@ -65,31 +66,77 @@ static size_t head_size(uint64_t value)
 	return value <= UINT32_MAX ? 5 : 9;
 }
 
-static void head_write(uint8_t *to, unsigned int major, uint64_t value)
+static void head_write(uint8_t *to, unsigned int major, uint64_t value, size_t size)
 {
-	size_t bytes = head_size(value) - 1;
+	uint64_t big = htobe64(value);
+	const size_t bytes = size - 1;
 
 	if (!bytes) {
 		*to = (uint8_t)(major << 5 | value);
 		return;
 	}
 	*to++ = (uint8_t)(major << 5 | (24 + (unsigned int)__builtin_ctz((unsigned int)bytes)));
-	while (bytes--)
-		*to++ = (uint8_t)(value >> (8 * bytes));
+	switch (bytes) { /* lengths that the compiler knows */
+	case 1: *to = (uint8_t)value; break;
+	case 2: memcpy(to, (uint8_t *)&big + 6, 2); break;
+	case 4: memcpy(to, (uint8_t *)&big + 4, 4); break;
+	default: memcpy(to, &big, 8); break;
+	}
 }
 
-static void put_head(struct imp_cbor *c, unsigned int major, uint64_t value)
+size_t imp_cbor_head(uint8_t *to, unsigned int major, uint64_t value)
 {
+	const size_t size = head_size(value);
+
+	head_write(to, major, value, size);
+	return size;
+}
+
+static inline void put_head(struct imp_cbor *c, unsigned int major, uint64_t value)
+{
+	size_t size;
 	uint8_t *to;
 
 	count_item(c);
-	to = reserve(c, head_size(value));
+	/* Keys, and most of what is counted: one byte. */
+	if (value < 24 && c->len < c->size && !c->overflow) {
+		c->buf[c->len++] = (uint8_t)(major << 5 | value);
+		return;
+	}
+	size = head_size(value);
+	to = reserve(c, size);
 	if (to)
-		head_write(to, major, value);
+		head_write(to, major, value, size);
 }
 
 void imp_cbor_uint(struct imp_cbor *c, uint64_t value)
 {
+	put_head(c, MAJOR_UINT, value);
+}
+
+void imp_cbor_wide4(struct imp_cbor *c, uint32_t value)
+{
+	uint8_t *to;
+
+	count_item(c);
+	to = reserve(c, 5);
+	if (to)
+		head_write(to, MAJOR_UINT, value, 5);
+}
+
+void imp_cbor_wide8(struct imp_cbor *c, uint64_t value)
+{
+	uint8_t *to;
+
+	count_item(c);
+	to = reserve(c, 9);
+	if (to)
+		head_write(to, MAJOR_UINT, value, 9);
+}
+
+void imp_cbor_pair(struct imp_cbor *c, unsigned int key, uint64_t value)
+{
+	put_head(c, MAJOR_UINT, key);
 	put_head(c, MAJOR_UINT, value);
 }
 
@@ -126,7 +173,7 @@ void imp_cbor_bytes(struct imp_cbor *c, const void *data, size_t len)
 	to = reserve(c, head + len);
 	if (!to)
 		return;
-	head_write(to, MAJOR_BYTES, len);
+	head_write(to, MAJOR_BYTES, len, head);
 	if (len)
 		memcpy(to + head, data, len);
 }

@@ -28,8 +28,20 @@ struct imp_cbor {
 	} open[IMP_DEPTH_MAX];
 };
 
+/*
+ * imp_cbor_head - write an item's head, in its shortest form
+ * @major: 0: an unsigned integer; 1: the negative one -1 - @value
+ * Returns its length, up to 9 bytes.
+ */
+size_t imp_cbor_head(uint8_t *to, unsigned int major, uint64_t value);
+
 void imp_cbor_init(struct imp_cbor *c, void *buf, size_t size);
 void imp_cbor_uint(struct imp_cbor *c, uint64_t value);
+/* The same, not in its shortest form: five bytes, or nine. For what is made short later. */
+void imp_cbor_wide4(struct imp_cbor *c, uint32_t value);
+void imp_cbor_wide8(struct imp_cbor *c, uint64_t value);
+/* A key and its value, in a map. */
+void imp_cbor_pair(struct imp_cbor *c, unsigned int key, uint64_t value);
 void imp_cbor_int(struct imp_cbor *c, int64_t value);
 void imp_cbor_bool(struct imp_cbor *c, bool value);
 /* A byte string of @len bytes (major type 2). */

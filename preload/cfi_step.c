@@ -207,47 +207,83 @@ static int recover(struct imp_cfi_cursor *c, const struct row *row, unsigned int
 	}
 }
 
-int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_object *o)
-{
-	const uint64_t pc = c->reg[IMP_CFI_PC], look = pc - !c->exact;
-	uint64_t next[IMP_CFI_REGS], cfa;
-	struct machine m;
-	struct imp_cfi_entry e;
-	unsigned int i;
-	int ret;
+/* How to leave the function that holds an address, from there. */
+struct way_out {
+	uint64_t address; /* 0: empty */
+	struct row row;
+	unsigned int ra;
+	bool exact;
+};
 
-	if (!imp_cfi_entry_find(o, look, &e) || e.ra >= IMP_CFI_REGS)
-		return -ENOENT;
+static bool find_way_out(const struct imp_object *o, uint64_t address, struct way_out *w)
+{
+	struct imp_cfi_entry e;
+	struct machine m;
+
+	w->address = 0;
+	if (!imp_cfi_entry_find(o, address, &e) || e.ra >= IMP_CFI_REGS)
+		return false;
 	memset(&m.row, 0, sizeof(m.row));
 	m.depth = 0;
 	m.location = 0;
 	if (!run(e.initial, &m, &e, 0))
-		return -ENOENT;
+		return false;
 	m.initial = m.row;
 	m.location = e.begin;
-	if (!run(e.program, &m, &e, look))
-		return -ENOENT;
+	if (!run(e.program, &m, &e, address))
+		return false;
+	*w = (struct way_out){.address = address, .row = m.row, .ra = e.ra, .exact = e.exact};
+	return true;
+}
 
-	if (m.row.cfa.how == IN_REGISTER && m.row.cfa.reg < IMP_CFI_REGS)
-		cfa = c->reg[m.row.cfa.reg] + (uint64_t)m.row.cfa_offset;
-	else if (m.row.cfa.how != IS_EXPRESSION ||
-		 !imp_cfi_evaluate(c, m.row.cfa.expression, m.row.cfa.len, NULL, &cfa))
+#define WAYS_KEPT 16 /* an interpreter calls itself in the same few places again and again */
+_Static_assert(WAYS_KEPT * sizeof(struct way_out) <= IMP_CFI_MEMORY, "see cfi_step.h");
+
+void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory)
+{
+	struct way_out *kept = memory;
+	unsigned int i;
+
+	for (i = 0; i < WAYS_KEPT; i++)
+		kept[i].address = 0;
+	c->memory = memory;
+}
+
+int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_object *o)
+{
+	const uint64_t pc = c->reg[IMP_CFI_PC], look = pc - !c->exact;
+	uint64_t next[IMP_CFI_REGS], cfa;
+	struct way_out found, *w = &found;
+	const struct row *row = &w->row;
+	unsigned int i;
+	int ret;
+
+	if (c->memory) {
+		w = (struct way_out *)c->memory + (look ^ look >> 5 ^ look >> 11) % WAYS_KEPT;
+		row = &w->row;
+	}
+	if ((!c->memory || w->address != look) && !find_way_out(o, look, w))
+		return -ENOENT;
+	if (row->cfa.how == IN_REGISTER && row->cfa.reg < IMP_CFI_REGS)
+		cfa = c->reg[row->cfa.reg] + (uint64_t)row->cfa_offset;
+	else if (row->cfa.how != IS_EXPRESSION ||
+		 !imp_cfi_evaluate(c, row->cfa.expression, row->cfa.len, NULL, &cfa))
 		return -ENOENT;
 	for (i = 0; i < IMP_CFI_REGS; i++) {
-		ret = recover(c, &m.row, i, cfa, &next[i]);
+		ret = recover(c, row, i, cfa, &next[i]);
 		if (ret < 0) {
-			if (i == e.ra) /* in _start and its like it is undefined: there stacks end */
+			if (i == w->ra) /* in _start and its like it is undefined: there stacks end */
 				return ret;
 			next[i] = 0;
 		}
 	}
-	if (m.row.reg[IMP_CFI_SP].how == SAME)
+	if (row->reg[IMP_CFI_SP].how == SAME)
 		next[IMP_CFI_SP] = cfa;
-	next[IMP_CFI_PC] = plain_address(next[e.ra]);
+	next[IMP_CFI_PC] = plain_address(next[w->ra]);
 	/* Nothing was called, or the frame leads to itself. */
 	if (!next[IMP_CFI_PC] || (next[IMP_CFI_PC] == pc && next[IMP_CFI_SP] == c->reg[IMP_CFI_SP]))
 		return -ENOENT;
 	memcpy(c->reg, next, sizeof(next));
-	c->exact = e.exact;
+	c->exact = w->exact;
 	return 0;
 }

@@ -30,6 +30,7 @@ enum { IMP_CFI_REGS = 33, IMP_CFI_SP = 31, IMP_CFI_PC = 32 };
 struct imp_cfi_cursor {
 	uint64_t reg[IMP_CFI_REGS];
 	bool exact; /* the pc is that of an instruction that was interrupted, not behind a call */
+	void *memory; /* imp_cfi_use_memory(); NULL: none */
 	uintptr_t page; /* of the stack, that can be read; 0: none known */
 };
 
@@ -69,6 +70,13 @@ struct imp_cfi_cursor {
 				 : "x9", "x10", "memory");      \
 	} while (0)
 #endif
+
+/*
+ * imp_cfi_use_memory - remember in there what the objects say of the addresses that are met
+ * @memory: IMP_CFI_MEMORY bytes, aligned as a pointer. Good for one walk: nothing may be unloaded in between.
+ */
+#define IMP_CFI_MEMORY 8192
+void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory);
 
 /*
  * imp_cfi_step - to the caller's frame

@@ -7,26 +7,26 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define ENTRIES	   512 /* a power of two */
+#define SETS	   64 /* a power of two */
+#define WAYS	   8  /* a hundred names find a place each */
 #define NAME_MAX_  88  /* bytes of name and version together; longer ones are not cached */
 #define COUNT_BITS 20
 #define COUNT_MAX  ((UINT64_C(1) << COUNT_BITS) - 1)
 #define TAG_BUSY   (~UINT64_C(0) << COUNT_BITS) /* somebody replaces the entry */
 
 /*
- * @word holds the hash of the look-up above COUNT_BITS and how often it came again below, so that a hit is
+ * A word holds the hash of the look-up above COUNT_BITS and how often it came again below, so that a hit is
  * one compare-and-swap, and whoever replaces the entry takes the exact count away. The rest is written only by
  * who has made the tag TAG_BUSY.
  */
-struct entry {
-	uint64_t word; /* 0: empty */
+static uint64_t words[SETS][WAYS] __attribute__((aligned(64))); /* a set: one cache line. 0: empty */
+
+static struct entry {
 	uint64_t handle, address, offset;
 	uint32_t object;
 	uint16_t name_len, version_len; /* both without a NUL; version_len 0: none */
 	char text[NAME_MAX_];		/* name, version */
-};
-
-static struct entry entries[ENTRIES];
+} entries[SETS][WAYS];
 
 static uint64_t mix(uint64_t h, uint64_t value)
 {
@@ -61,24 +61,41 @@ static uint64_t hash_of(const struct imp_lookup *l)
 	return (h & ~COUNT_MAX) == 0 || (h & ~COUNT_MAX) == TAG_BUSY ? h ^ UINT64_C(1) << 40 : h;
 }
 
-/* The low bits choose the entry, the high ones are the tag. */
-static struct entry *entry_of(uint64_t hash)
+static bool has_tag(uint64_t word, uint64_t hash)
 {
-	return &entries[hash % ENTRIES];
+	return ((word ^ hash) & ~COUNT_MAX) == 0;
 }
 
+/* The low bits choose the set, the high ones are the tag. */
 bool imp_dlsym_cache_hit(const struct imp_lookup *l)
 {
 	const uint64_t hash = hash_of(l);
-	struct entry *e = entry_of(hash);
-	uint64_t word = __atomic_load_n(&e->word, __ATOMIC_RELAXED);
+	uint64_t *set = words[hash % SETS], word;
 
-	do {
-		if (((word ^ hash) & ~COUNT_MAX) != 0 || (word & COUNT_MAX) == COUNT_MAX)
-			return false;
-	} while (!__atomic_compare_exchange_n(&e->word, &word, word + 1, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	return true;
+	for (unsigned int way = 0; way < WAYS; way++) {
+		word = __atomic_load_n(&set[way], __ATOMIC_RELAXED);
+		while (has_tag(word, hash) && (word & COUNT_MAX) < COUNT_MAX)
+			if (__atomic_compare_exchange_n(&set[way], &word, word + 1, true,
+							__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				return true;
+	}
+	return false;
+}
+
+/* Where a look-up goes that is not there: where it was, to an empty place, or in the place of another. */
+static unsigned int choose_way(const uint64_t *set, uint64_t hash)
+{
+	unsigned int chosen = (unsigned int)(hash / SETS % WAYS);
+
+	for (unsigned int way = WAYS; way-- > 0;) {
+		const uint64_t word = __atomic_load_n(&set[way], __ATOMIC_RELAXED);
+
+		if (has_tag(word, hash))
+			return way;
+		if (!word)
+			chosen = way;
+	}
+	return chosen;
 }
 
 static void write_event(struct imp_thread *t, const struct imp_lookup *l, size_t name_len,
@@ -115,14 +132,14 @@ static void write_count(struct imp_thread *t, const struct entry *e, uint64_t co
 }
 
 /* Makes the entry ours; false: somebody else is at it. */
-static bool seize(struct entry *e, uint64_t *count)
+static bool seize(uint64_t *place, uint64_t *count)
 {
-	uint64_t word = __atomic_load_n(&e->word, __ATOMIC_RELAXED);
+	uint64_t word = __atomic_load_n(place, __ATOMIC_RELAXED);
 
 	do {
 		if ((word & ~COUNT_MAX) == TAG_BUSY)
 			return false;
-	} while (!__atomic_compare_exchange_n(&e->word, &word, TAG_BUSY, true, __ATOMIC_ACQUIRE,
+	} while (!__atomic_compare_exchange_n(place, &word, TAG_BUSY, true, __ATOMIC_ACQUIRE,
 					      __ATOMIC_RELAXED));
 	*count = word & COUNT_MAX;
 	return true;
@@ -132,10 +149,12 @@ void imp_dlsym_cache_record(struct imp_thread *t, const struct imp_lookup *l)
 {
 	const size_t name_len = strlen(l->name), version_len = l->version ? strlen(l->version) : 0;
 	const uint64_t hash = hash_of(l);
-	struct entry *e = entry_of(hash);
-	uint64_t count;
+	const unsigned int set = hash % SETS, way = choose_way(words[set], hash);
+	struct entry *e = &entries[set][way];
+	uint64_t *place = &words[set][way], count;
 
-	if (name_len <= NAME_MAX_ && version_len <= NAME_MAX_ - name_len && seize(e, &count)) {
+	if (name_len <= NAME_MAX_ && version_len <= NAME_MAX_ - name_len &&
+	    seize(place, &count)) {
 		if (count)
 			write_count(t, e, count);
 		e->handle = l->handle;
@@ -147,7 +166,7 @@ void imp_dlsym_cache_record(struct imp_thread *t, const struct imp_lookup *l)
 		memcpy(e->text, l->name, name_len);
 		if (version_len)
 			memcpy(e->text + name_len, l->version, version_len);
-		__atomic_store_n(&e->word, hash & ~COUNT_MAX, __ATOMIC_RELEASE);
+		__atomic_store_n(place, hash & ~COUNT_MAX, __ATOMIC_RELEASE);
 	}
 	write_event(t, l, name_len, version_len, 0);
 }
@@ -156,16 +175,16 @@ void imp_dlsym_cache_drain(struct imp_thread *t)
 {
 	unsigned int i;
 
-	for (i = 0; i < ENTRIES; i++) {
-		struct entry *e = &entries[i];
-		const uint64_t word = __atomic_load_n(&e->word, __ATOMIC_RELAXED);
+	for (i = 0; i < SETS * WAYS; i++) {
+		uint64_t *place = &words[i / WAYS][i % WAYS];
+		const uint64_t word = __atomic_load_n(place, __ATOMIC_RELAXED);
 		uint64_t count;
 
-		if (!(word & COUNT_MAX) || !seize(e, &count))
+		if (!(word & COUNT_MAX) || !seize(place, &count))
 			continue;
 		if (count)
-			write_count(t, e, count);
-		__atomic_store_n(&e->word, word & ~COUNT_MAX, __ATOMIC_RELEASE);
+			write_count(t, &entries[i / WAYS][i % WAYS], count);
+		__atomic_store_n(place, word & ~COUNT_MAX, __ATOMIC_RELEASE);
 	}
 }
 
@@ -173,6 +192,6 @@ void imp_dlsym_cache_forget(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ENTRIES; i++)
-		__atomic_store_n(&entries[i].word, 0, __ATOMIC_RELAXED);
+	for (i = 0; i < SETS * WAYS; i++)
+		__atomic_store_n(&words[i / WAYS][i % WAYS], 0, __ATOMIC_RELAXED);
 }

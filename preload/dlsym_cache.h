@@ -9,7 +9,7 @@ struct imp_thread;
 
 /*
  * Look-ups of symbols that were recorded already: the same again is counted, not recorded. Fixed size,
- * direct-mapped; a hit takes no lock and makes no system call.
+ * eight places for each; a hit takes no lock and makes no system call.
  */
 
 /* A look-up and what came of it. */

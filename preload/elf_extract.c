@@ -6,7 +6,7 @@
 
 #include "cbor_put.h"
 #include "raw_syscall.h"
-#include "recorder.h"
+#include "time_budget.h"
 
 #include "poison.h"
 
@@ -17,7 +17,7 @@ size_t imp_extract_read(const struct imp_elf_extract *f, void *to, size_t len, u
 	size_t done = 0;
 	long ret;
 
-	if (offset >= f->size || imp_now_ns() > f->deadline_ns)
+	if (offset >= f->size || imp_time_budget_over(f->budget))
 		return 0;
 	if (len > f->size - offset)
 		len = f->size - offset;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct imp_cbor;
+struct imp_time_budget;
 
 /* What elf_chunks.c and elf_parts.c share: a file that is read here and there, and what of it is kept. */
 #define IMP_EXTRACT_CHUNK_MAX	 (24 * 1024)
@@ -39,7 +40,8 @@ enum {
 struct imp_elf_extract {
 	struct imp_cbor *c;
 	int fd;
-	uint64_t size, deadline_ns;
+	uint64_t size;
+	struct imp_time_budget *budget;
 	size_t left;	 /* bytes that may still be put */
 	char *head;	 /* IMP_EXTRACT_HEAD_SIZE bytes */
 	ElfW(Dyn) * dyn; /* IMP_EXTRACT_DYNAMIC_SIZE bytes */

@@ -52,8 +52,20 @@ void imp_value_path(struct imp_cbor *c, const char *text, size_t len)
 
 void imp_put_uint(struct imp_cbor *c, unsigned int key, uint64_t value)
 {
+	imp_cbor_pair(c, key, value);
+}
+
+void imp_put_number(struct imp_thread *t, unsigned int key, uint32_t number)
+{
+	struct imp_cbor *c = &t->cbor;
+
 	imp_cbor_uint(c, key);
-	imp_cbor_uint(c, value);
+	if (t->marks.count < IMP_MARKS_MAX) {
+		t->marks.number[t->marks.count++] = (uint32_t)c->len;
+		imp_cbor_wide4(c, number);
+	} else {
+		imp_cbor_uint(c, number);
+	}
 }
 
 void imp_put_int(struct imp_cbor *c, unsigned int key, int64_t value)

@@ -80,9 +80,13 @@ ssize_t imp_frame_store(void *frame, size_t size, const void *data, size_t len)
  * writes one, and zstd's parameters for small inputs make them smaller, and faster.
  */
 #define SMALL_BATCH 16384
+#define TINY_LEVEL  1
+#define TINY_BATCH  6144 /* of a process that has just begun: a table of 16 kB, instead of 200 */
 
 static ZSTD_compressionParameters parameters(const struct imp_frame_writer *w, size_t len)
 {
+	if (len <= TINY_BATCH && w->level > TINY_LEVEL)
+		return ZSTD_getCParams(TINY_LEVEL, TINY_BATCH, 0);
 	return ZSTD_getCParams(w->level, len <= SMALL_BATCH ? SMALL_BATCH : IMP_BATCH_MAX, 0);
 }
 
@@ -149,6 +153,12 @@ ssize_t imp_frame_compress(struct imp_frame_writer *w, void *frame, size_t size,
 		return imp_frame_store(frame, size, data, len);
 	}
 	return (ssize_t)ret;
+}
+
+void imp_frame_writer_hurry(struct imp_frame_writer *w)
+{
+	if (w->stored < IMP_FRAME_RAW_MAX)
+		w->stored = IMP_FRAME_RAW_MAX;
 }
 
 void imp_frame_writer_reset(struct imp_frame_writer *w)

@@ -55,6 +55,9 @@ ssize_t imp_frame_store(void *frame, size_t size, const void *data, size_t len);
 ssize_t imp_frame_compress(struct imp_frame_writer *w, void *frame, size_t size, const void *data,
 			   size_t len);
 
+/* imp_frame_writer_hurry - compress from now on: there will be more than IMP_FRAME_RAW_MAX bytes */
+void imp_frame_writer_hurry(struct imp_frame_writer *w);
+
 /*
  * imp_frame_writer_reset - after fork, or when the work was cut off in its middle
  * The context is built anew in the same memory at the next use.

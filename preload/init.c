@@ -7,8 +7,11 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "attach.h"
+#include "audit_events.h"
 #include "dlsym_cache.h"
 #include "link_map_diff.h"
+#include "needed_files.h"
 #include "output.h"
 #include "process_event.h"
 #include "raw_syscall.h"
@@ -197,6 +200,7 @@ static void write_forked(struct imp_thread *t)
 static void after_fork_in_child(void)
 {
 	imp_recorder_fork_child();
+	imp_recorder_stay_quiet();
 	imp_objects_forget();
 	imp_dlsym_cache_forget();
 }
@@ -225,6 +229,8 @@ static void start_image(enum imp_start how, char *const *argv)
 	if (!t)
 		return;
 	imp_process_event_write(t, how, argv);
+	imp_needed_files_init(environ);
+	imp_audit_events_start(t);
 	imp_objects_update(t);
 	imp_thread_leave(t);
 }
@@ -253,7 +259,8 @@ static void start(int argc, char **argv)
 	} else {
 		set_marker(&out);
 		imp_recorder_start(&out, image_ns, &hooks);
-		if (remark.len)
+		imp_attach_set_recording(true);
+		if (remark.len || joined)
 			imp_recorder_stay_quiet();
 	}
 	if (remark.len)
@@ -273,8 +280,12 @@ __attribute__((constructor)) static void construct(int argc, char **argv)
 {
 	int saved = errno;
 
+	if (imp_attach_is_copy()) /* recording begins with imptrace_attach() */
+		return;
 	imp_real_symbols_init();
 	if (!getauxval(AT_SECURE))
 		start(argc, argv);
+	if (!imp_recorder_on())
+		imp_audit_events_refuse();
 	errno = saved;
 }

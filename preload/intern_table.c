@@ -24,13 +24,24 @@ struct imp_intern_memory {
 	char text[IMP_INTERN_BYTES_MAX];
 };
 
-/* FNV-1a, 64 bits, folded. */
-static uint32_t hash_of(const unsigned char *text, size_t len)
+static uint64_t mix(uint64_t hash, uint64_t word)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 29;
+}
 
-	while (len--)
-		hash = (hash ^ *text++) * 0x100000001b3u;
+/* A word at a time: most are paths. */
+static uint32_t hash_of(const char *text, size_t len)
+{
+	uint64_t hash = mix(0, len), word;
+
+	for (; len >= sizeof(word); text += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		hash = mix(hash, word);
+	}
+	word = 0;
+	memcpy(&word, text, len);
+	hash = mix(hash, word);
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
@@ -51,6 +62,7 @@ uint32_t imp_intern_find(struct imp_intern_table *table, const void *text, size_
 	uint32_t hash = hash_of(text, len), at = hash & (PLACES - 1);
 	const struct imp_intern_memory *m;
 
+	table->hash = hash;
 	*place = at;
 	if (!table->memory && make_memory(table) < 0)
 		return 0;
@@ -74,7 +86,7 @@ uint32_t imp_intern_add(struct imp_intern_table *table, const void *text, size_t
 	if (!m || n >= IMP_INTERN_STRINGS_MAX || len > IMP_INTERN_BYTES_MAX - table->bytes)
 		return 0;
 	m->strings[n] = (struct string){
-		.hash = hash_of(text, len),
+		.hash = table->hash,
 		.offset = table->bytes,
 		.len = (uint32_t)len,
 	};

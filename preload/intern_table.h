@@ -22,6 +22,7 @@ struct imp_intern_table {
 	uint32_t base; /* the first string here has the number base + 1 */
 	uint32_t count;
 	uint32_t bytes;
+	uint32_t hash; /* of the string that was looked for last */
 };
 
 /*

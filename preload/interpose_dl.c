@@ -138,14 +138,30 @@ static void note_no_gadget(struct imp_thread *held)
 		imp_thread_leave(t);
 }
 
+static enum imp_call_route return_through(struct imp_call *c, const struct imp_return_gadget *g)
+{
+	c->gadget = g->address;
+	c->words = g->words;
+	c->framed = g->framed;
+	return IMP_CALL_RETURN;
+}
+
 /*
  * Fills in @c->object and @c->offset, and chooses how the target is entered.
  * @held: this thread's block where it is held; NULL: not
  */
 static enum imp_call_route choose_route(struct imp_call *c, struct imp_thread *held)
 {
+	struct imp_thread *t = imp_thread_get(false);
+	uint32_t generation = imp_objects_generation();
 	struct imp_object o;
 
+	if (t && !c->no_detour && imp_known_caller_get(&t->known, c->caller, generation, &o) &&
+	    still_mapped(&o, c->caller) && still_returns(&o.gadget)) {
+		c->object = o.id;
+		c->offset = (ElfW(Addr))c->caller - o.base;
+		return return_through(c, &o.gadget);
+	}
 	if (object_at(c->caller, held, &o)) {
 		c->object = o.id;
 		c->offset = (ElfW(Addr))c->caller - o.base;
@@ -170,10 +186,9 @@ static enum imp_call_route choose_route(struct imp_call *c, struct imp_thread *h
 		note_no_gadget(held);
 		return IMP_CALL_JUMP;
 	}
-	c->gadget = o.gadget.address;
-	c->words = o.gadget.words;
-	c->framed = o.gadget.framed;
-	return IMP_CALL_RETURN;
+	if (t && c->object && !o.gadget.blind)
+		imp_known_caller_keep(&t->known, c->caller, generation, &o);
+	return return_through(c, &o.gadget);
 }
 
 static void put_caller(struct imp_cbor *c, const struct imp_call *call)
@@ -201,7 +216,7 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	route = choose_route(c, t);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_ENTER);
-	imp_put_uint(e, IMP_KEY_CALL, c->id);
+	imp_put_number(t, IMP_KEY_CALL, c->id);
 	if (name)
 		imp_put_path(e, IMP_KEY_TEXT, name, strlen(name));
 	imp_put_uint(e, IMP_KEY_FLAGS, (unsigned int)flags);
@@ -213,8 +228,11 @@ static enum imp_call_route load_enter(struct imp_call *c, const char *name, int 
 	/* Constructors are about to run that may crash: then the trace must name their object. */
 	c->private[LOAD_IS_NEW] =
 		c->private[LOAD_NAME_HASH] && !imp_loaded_names_has(c->private[LOAD_NAME_HASH]);
-	if (c->private[LOAD_IS_NEW])
+	if (c->private[LOAD_IS_NEW]) {
+		t->loads++;
+		imp_file_facts_before_load(t, c->id, name);
 		imp_record_journal();
+	}
 	imp_thread_leave(t);
 	return route;
 }
@@ -263,7 +281,7 @@ static void load_leave(struct imp_call *c)
 		imp_loaded_names_add(c->private[LOAD_NAME_HASH]);
 
 	e = imp_record_begin(t, IMP_EV_DLOPEN_LEAVE);
-	imp_put_uint(e, IMP_KEY_CALL, c->id);
+	imp_put_number(t, IMP_KEY_CALL, c->id);
 	imp_put_uint(e, IMP_KEY_HANDLE, c->result);
 	if (object)
 		imp_put_uint(e, IMP_KEY_OBJECT, object);
@@ -275,7 +293,7 @@ static void load_leave(struct imp_call *c)
 		imp_file_facts_load_failed(t, c->id, load_name(c), error);
 	/* A crash that comes later is not to be blamed on the constructors. */
 	if (!map)
-		imp_record_flush();
+		imp_record_keep();
 	else if (c->private[LOAD_IS_NEW])
 		imp_record_journal();
 	imp_thread_leave(t);

@@ -46,11 +46,16 @@ static int make_slot(struct imp_journal *j, struct imp_output *out, uint8_t *buf
 	return ret;
 }
 
+/* Where events were lost since: that stands in the head, which is the first record's. */
+bool imp_journal_begins(const struct imp_journal *j, uint32_t lost)
+{
+	return !j->items || lost != j->lost;
+}
+
 int imp_journal_write(struct imp_journal *j, struct imp_output *out, struct imp_batch *b,
 		      const void *head, size_t head_len, uint32_t lost, uint8_t *buffer)
 {
-	/* Events were lost since: that stands in the head, which is the first record's. */
-	bool first = !j->items || lost != j->lost;
+	bool first = imp_journal_begins(j, lost);
 	uint64_t seed = first ? 0 : j->checksum, checksum;
 	size_t used = first ? MAGIC_SIZE : j->used, len;
 	const uint8_t *data;
@@ -59,9 +64,10 @@ int imp_journal_write(struct imp_journal *j, struct imp_output *out, struct imp_
 
 	if (!first && j->items == b->len)
 		return 0;
-	data = imp_batch_finish(b, head, head_len, &len);
-	if (!first) {
-		data += head_len + j->items;
+	if (first) {
+		data = imp_batch_finish(b, head, head_len, &len);
+	} else {
+		data = imp_batch_end(b) - (b->len - j->items);
 		len = b->len - j->items;
 	}
 	if (len > IMP_JOURNAL_PAYLOAD - IMP_JOURNAL_RECORD ||

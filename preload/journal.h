@@ -2,6 +2,7 @@
 #ifndef IMP_PRELOAD_JOURNAL_H
 #define IMP_PRELOAD_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,9 +33,12 @@ void imp_journal_forget(struct imp_journal *j);
 /* imp_journal_restart - the batch was written or dropped: begin anew */
 void imp_journal_restart(struct imp_journal *j);
 
+/* imp_journal_begins - will the next record be a batch's first? @lost: of this image, up to now */
+bool imp_journal_begins(const struct imp_journal *j, uint32_t lost);
+
 /*
  * imp_journal_write - put what the batch holds beyond the last time into the slot
- * @head:   the IMP_EV_BATCH item that would begin the batch's frame, and how many bytes
+ * @head:   where imp_journal_begins(): the IMP_EV_BATCH item that would begin the batch's frame
  * @lost:   what it says of lost events
  *
  * Makes the slot where there is none. Async-signal-safe.

@@ -2,9 +2,11 @@
 #include "link_map_diff.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "growing_array.h"
 #include "loaded_names.h"
 #include "python_hook.h"
@@ -43,6 +45,7 @@ static struct {
 	uint32_t last_id, generation, pass;
 	uint32_t foreign; /* entries of order[] outside LM_ID_BASE */
 	bool counted;	  /* @adds and @subs are of the last look */
+	bool retell;	  /* what is known is new to Python all the same */
 	unsigned long long adds, subs;
 	uint32_t staged_count, staged_text_len;
 	struct staged staged[STAGED_MAX];
@@ -127,7 +130,7 @@ static bool stage(const struct mapped *m, const ElfW(Phdr) * phdr, size_t phnum,
 	objects.staged_text_len += s->path_len;
 	find_extent(s, phdr, phnum);
 	find_build_id(s, phdr, phnum);
-	s->python = m->ns == LM_ID_BASE && !known &&
+	s->python = m->ns == LM_ID_BASE && (!known || objects.retell) &&
 		    imp_python_object_holds(m->base, phdr, phnum);
 	objects.staged_count++;
 	return true;
@@ -261,6 +264,12 @@ static bool take_up(struct imp_thread *t, struct staged *s)
 		path = objects.path;
 		len = ret < 0 ? 0 : (size_t)ret;
 	}
+	/* The file that imptrace had us opened from is one in memory, and its descriptor is closed. */
+	if (imp_attach_is_copy() && s->m.ns == LM_ID_BASE &&
+	    (ElfW(Addr))take_up - s->m.start < s->end - s->m.start) {
+		path = "libimptrace.so";
+		len = strlen(path);
+	}
 	remember_names(path, len);
 	record_added(t, s, path, len);
 	return true;
@@ -331,6 +340,7 @@ void imp_objects_update(struct imp_thread *t)
 	struct news news[STAGED_MAX];
 	struct look look;
 	uint32_t i, count;
+	bool changed = false;
 
 	do {
 		__atomic_store_n(&objects.again, 1, __ATOMIC_RELEASE);
@@ -341,6 +351,7 @@ void imp_objects_update(struct imp_thread *t)
 		objects.pass++;
 		dl_iterate_phdr(look_at, &look);
 		count = 0;
+		changed |= !look.unchanged;
 		if (!look.unchanged) {
 			/*
 			 * Gone before added: a new object may lie where an old one was. After a pass that
@@ -351,11 +362,15 @@ void imp_objects_update(struct imp_thread *t)
 			else
 				objects.counted = false;
 			count = take_up_staged(t, news);
+			if (!look.more)
+				objects.retell = false;
 		}
 		imp_object_table_unlock();
 		for (i = 0; i < count; i++)
 			tell_python(&news[i]);
 	} while (look.more || __atomic_load_n(&objects.again, __ATOMIC_ACQUIRE));
+	if (changed)
+		imp_attach_objects_changed();
 }
 
 static bool namespace_has(const struct link_map *map, ElfW(Addr) start)
@@ -401,6 +416,26 @@ void imp_objects_add_namespace(struct imp_thread *t, const struct link_map *map,
 	}
 	take_up_staged(t, news);
 	imp_object_table_unlock();
+}
+
+int imp_objects_restart(void)
+{
+	struct mapped *order;
+	uint32_t i;
+
+	if (!imp_object_table_lock())
+		return -EBUSY;
+	order = objects.order.items;
+	for (i = 0; i < objects.order.count; i++) {
+		order[i].id = 0;
+		imp_object_table_set_id(order[i].start, 0);
+	}
+	objects.last_id = 0;
+	objects.counted = false;
+	objects.retell = true;
+	objects.generation++;
+	imp_object_table_unlock();
+	return 0;
 }
 
 void imp_objects_forget(void)

@@ -36,6 +36,12 @@ void imp_objects_add_namespace(struct imp_thread *t, const struct link_map *map,
 /* imp_objects_forget - after fork: the child writes its objects anew */
 void imp_objects_forget(void);
 
+/*
+ * imp_objects_restart - a new image in the same process: all are written anew, and Python is told again
+ * Returns 0, or -EBUSY where another thread is at it.
+ */
+int imp_objects_restart(void);
+
 /* imp_objects_generation - a number that changes whenever something was mapped or unmapped */
 uint32_t imp_objects_generation(void);
 

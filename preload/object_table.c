@@ -69,7 +69,7 @@ static void insert_at(struct imp_array *sorted, uint32_t at, const struct imp_ob
 
 	memmove(items + at + 1, items + at, (sorted->count - at) * sizeof(*items));
 	items[at] = *new;
-	__atomic_store_n(&sorted->count, sorted->count + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&sorted->count, sorted->count + 1, __ATOMIC_RELEASE);
 }
 
 bool imp_object_table_insert(const struct imp_object *new)
@@ -132,8 +132,9 @@ bool imp_objects_get(const void *address, struct imp_object *copy)
 	for (i = 0; i < READ_TRIES; i++) {
 		const uint32_t before = __atomic_load_n(&table.sequence, __ATOMIC_ACQUIRE);
 		const struct imp_array *sorted = &table.sorted[before & 1];
+		/* First the count: the array that is read after it has room for as many. */
+		const uint32_t count = __atomic_load_n(&sorted->count, __ATOMIC_ACQUIRE);
 		const struct imp_object *items = __atomic_load_n(&sorted->items, __ATOMIC_ACQUIRE);
-		const uint32_t count = __atomic_load_n(&sorted->count, __ATOMIC_RELAXED);
 		uint32_t at;
 
 		at = items ? first_behind(items, count, (ElfW(Addr))address) : 0;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "attach_ring.h"
 #include "frame_writer.h"
 #include "raw_syscall.h"
 #include "trace_header.h"
@@ -15,155 +16,6 @@
 #define SKIPPABLE_MAGIC "\x50\x2a\x4d\x18" /* RFC 8878, section 3.1.2; then four bytes of length */
 #define SKIPPABLE_MIN	8
 #define CREATE_TRIES	4 /* other runs may begin in the same directory at the same time */
-
-/* ---- paths and the variable ---------------------------------------------------------------------- */
-
-/* Only the %p of the variable's own value stands for something. */
-static int add_path(struct imp_output *out, size_t *len, const char *path, bool is_value)
-{
-	for (; *path; path++) {
-		if (*len + 2 >= sizeof(out->path))
-			return -ENAMETOOLONG;
-		out->path[(*len)++] = *path;
-		if (*path != '%')
-			continue;
-		if (is_value && path[1] == 'p') {
-			out->path[(*len)++] = *++path;
-			out->per_process = true;
-		} else {
-			out->path[(*len)++] = '%';
-		}
-	}
-	out->path[*len] = '\0';
-	return 0;
-}
-
-int imp_output_set_path(struct imp_output *out, const char *path)
-{
-	size_t len = 0;
-	int ret;
-
-	out->per_process = false;
-	if (path[0] != '/') {
-		ret = (int)imp_sys(SYS_getcwd, (long)out->scratch, sizeof(out->scratch), 0, 0, 0);
-		if (ret < 0)
-			return ret;
-		if (out->scratch[0] != '/') /* "(unreachable)/...": getcwd(2) */
-			return -ENOENT;
-		ret = add_path(out, &len, out->scratch, false);
-		if (ret == 0 && out->scratch[1])
-			ret = add_path(out, &len, "/", false);
-		if (ret < 0)
-			return ret;
-	}
-	return add_path(out, &len, path, true);
-}
-
-static char *put_decimal(char *to, unsigned long value)
-{
-	char digits[24];
-	size_t n = 0;
-
-	do
-		digits[n++] = (char)('0' + value % 10);
-	while (value /= 10);
-	while (n)
-		*to++ = digits[--n];
-	return to;
-}
-
-/* The path of this process with @suffix. NULL where it would be too long. */
-static const char *expand(const struct imp_output *out, char *name, size_t size, const char *suffix)
-{
-	char *to = name, *end = name + size - 28;
-
-	for (const char *from = out->path; *from; from++) {
-		if (to >= end)
-			return NULL;
-		if (from[0] != '%') {
-			*to++ = *from;
-			continue;
-		}
-		if (*++from == 'p')
-			to = put_decimal(to, (unsigned long)imp_sys_getpid());
-		else
-			*to++ = '%';
-		if (!*from)
-			break;
-	}
-	memcpy(to, suffix, strlen(suffix) + 1);
-	return name;
-}
-
-static const char *expand_now(struct imp_output *out)
-{
-	return expand(out, out->scratch, sizeof(out->scratch), "");
-}
-
-static const char *expand_old(struct imp_output *out)
-{
-	return expand(out, out->old, sizeof(out->old), IMP_OUTPUT_OLD);
-}
-
-const char *imp_output_name(struct imp_output *out)
-{
-	return expand_now(out);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int imp_output_join(struct imp_output *out, const char *marker)
-{
-	unsigned long pid = 0;
-	size_t len;
-
-	for (size_t i = 0; i < IMP_RUN_ID_SIZE; i++) {
-		int high = hex_digit(*marker), low = high < 0 ? -1 : hex_digit(marker[1]);
-
-		if (low < 0)
-			return -EINVAL;
-		out->run_id[i] = (uint8_t)(high << 4 | low);
-		marker += 2;
-	}
-	if (*marker++ != ':')
-		return -EINVAL;
-	for (; *marker >= '0' && *marker <= '9' && pid <= INT32_MAX; marker++)
-		pid = pid * 10 + (unsigned long)(*marker - '0');
-	if (!pid || pid > INT32_MAX || marker[0] != ':' || marker[1] != '/')
-		return -EINVAL;
-	len = strlen(++marker);
-	if (len >= sizeof(out->path))
-		return -EINVAL;
-	memcpy(out->path, marker, len + 1);
-	out->per_process = strstr(out->path, "%p") != NULL; /* "%%p" can't be told: no harm */
-	out->root_pid = (pid_t)pid;
-	out->known = false;
-	out->moved = false;
-	return 0;
-}
-
-size_t imp_output_marker(const struct imp_output *out, char *marker, size_t size)
-{
-	size_t len = strlen(out->path);
-	char *to = marker;
-
-	if (size < 2 * IMP_RUN_ID_SIZE + 24 + len + 1)
-		return 0;
-	for (size_t i = 0; i < IMP_RUN_ID_SIZE; i++) {
-		*to++ = "0123456789abcdef"[out->run_id[i] >> 4];
-		*to++ = "0123456789abcdef"[out->run_id[i] & 15];
-	}
-	*to++ = ':';
-	to = put_decimal(to, (unsigned long)out->root_pid);
-	*to++ = ':';
-	memcpy(to, out->path, len + 1);
-	return (size_t)(to - marker) + len;
-}
 
 /* ---- creating ------------------------------------------------------------------------------------ */
 
@@ -207,7 +59,7 @@ static int inspect(const char *path, struct imp_trace_header *h, bool *is_ours, 
 
 static int move_away(struct imp_output *out, const char **why)
 {
-	const char *from = expand_now(out), *to = expand_old(out);
+	const char *from = imp_output_name(out), *to = imp_output_old_name(out);
 	struct imp_trace_header ignored;
 	bool is_trace;
 	int ret;
@@ -238,7 +90,7 @@ static int check_size_limit(uint64_t size, size_t len)
 
 static int create_file(struct imp_output *out)
 {
-	const char *path = expand_now(out);
+	const char *path = imp_output_name(out);
 	uint8_t frame[IMP_TRACE_HEADER_MAX];
 	ssize_t len = imp_trace_header_make(out->run_id, out->root_pid, frame, sizeof(frame));
 	struct stat st;
@@ -310,7 +162,7 @@ static int create_or_find(struct imp_output *out, bool adopt, const char **why)
 	return ret;
 }
 
-int imp_output_create(struct imp_output *out, const char **why)
+static int create(struct imp_output *out, pid_t root_pid, bool adopt, const char **why)
 {
 	long ret = imp_sys(SYS_getrandom, (long)out->run_id, sizeof(out->run_id),
 			   1 /* GRND_NONBLOCK */, 0, 0);
@@ -326,10 +178,21 @@ int imp_output_create(struct imp_output *out, const char **why)
 		parts[1] = (uint64_t)imp_sys_getpid() << 32 ^ (uint64_t)(uintptr_t)&now;
 		memcpy(out->run_id, parts, sizeof(out->run_id));
 	}
-	out->root_pid = imp_sys_getpid();
+	out->root_pid = root_pid;
 	out->known = false;
 	out->moved = false;
-	return create_or_find(out, true, why);
+	memset(out->head, 0, sizeof(out->head));
+	return create_or_find(out, adopt, why);
+}
+
+int imp_output_create(struct imp_output *out, const char **why)
+{
+	return create(out, imp_sys_getpid(), true, why);
+}
+
+int imp_output_create_for(struct imp_output *out, pid_t root_pid, const char **why)
+{
+	return create(out, root_pid, false, why);
 }
 
 void imp_output_after_fork(struct imp_output *out)
@@ -345,7 +208,6 @@ void imp_output_after_fork(struct imp_output *out)
 /* @append: O_APPEND, or 0 */
 static int open_ours(struct imp_output *out, const char *path, int append, uint64_t *size)
 {
-	struct imp_trace_header h;
 	struct stat st;
 	int fd, ret = 0;
 
@@ -357,8 +219,7 @@ static int open_ours(struct imp_output *out, const char *path, int append, uint6
 	else if (!S_ISREG(st.st_mode) ||
 		 (out->known && (st.st_dev != out->dev || st.st_ino != out->ino)))
 		ret = -ESTALE;
-	else if (imp_trace_header_read(fd, &h) < 0 ||
-		 memcmp(h.run_id, out->run_id, sizeof(h.run_id)) != 0)
+	else if (!imp_trace_header_is(fd, out->run_id, out->head))
 		ret = -ESTALE;
 	if (ret < 0) {
 		imp_sys_close(fd);
@@ -373,24 +234,25 @@ static int open_ours(struct imp_output *out, const char *path, int append, uint6
 
 static int open_trace(struct imp_output *out, int append, uint64_t *size)
 {
-	const char *now = expand_now(out), *old = expand_old(out), *why;
+	const char *name = out->moved ? imp_output_old_name(out) : imp_output_name(out), *why;
 	int fd, other;
 
-	if (!now || !old)
+	if (!name)
 		return -ENAMETOOLONG;
-	fd = open_ours(out, out->moved ? old : now, append, size);
+	fd = open_ours(out, name, append, size);
 	if (fd >= 0)
 		return fd;
 	if (out->per_process && !out->known) {
 		/* %p, and the first append of this process: the file is yet to be made. */
 		int ret = create_or_find(out, false, &why);
 
-		return ret < 0 ? ret : open_ours(out, now, append, size);
+		return ret < 0 ? ret : open_ours(out, name, append, size);
 	}
 	if (fd != -ENOENT && fd != -ESTALE)
 		return fd;
 	/* Another run that began here has moved it, as every run does with an older trace. */
-	other = open_ours(out, out->moved ? now : old, append, size);
+	name = out->moved ? imp_output_name(out) : imp_output_old_name(out);
+	other = name ? open_ours(out, name, append, size) : -ENAMETOOLONG;
 	if (other < 0)
 		return fd;
 	out->moved = !out->moved;
@@ -459,6 +321,8 @@ int imp_output_append_at(struct imp_output *out, const void *frame, size_t len, 
 	ssize_t ret;
 	int fd;
 
+	if (out->area)
+		return imp_attach_ring_append(out->area, imp_sys_getpid(), frame, len);
 	fd = open_trace(out, O_APPEND, &size);
 	if (fd < 0)
 		return fd;

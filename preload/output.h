@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "trace_format.h"
+#include "trace_header.h"
 
 /*
  * The trace file: where it is, whether it is ours, and how something is appended to it.
@@ -24,14 +25,19 @@
 #define IMP_RUN_OFF	   "off" /* the first process could not make a trace: its children are quiet */
 #define IMP_RUN_MARKER_MAX (2 * IMP_RUN_ID_SIZE + 16 + IMP_OUTPUT_PATH_MAX)
 
+struct imp_attach_area; /* attach_area.h */
+
 struct imp_output {
 	uint8_t run_id[IMP_RUN_ID_SIZE];
+	/* Where frames go after an attach; nothing else of this counts then. NULL: to the file. */
+	struct imp_attach_area *area;
 	pid_t root_pid;	  /* the run's first process */
 	bool per_process; /* the path holds %p: each process its own file */
 	bool known;	  /* @dev and @ino are those of our file */
 	bool moved;	  /* it has become NAME.old */
 	dev_t dev;
 	ino_t ino;
+	uint8_t head[IMP_TRACE_HEADER_SEEN]; /* the file's, once it was found to be ours */
 	char path[IMP_OUTPUT_PATH_MAX]; /* absolute; "%p": the process id, "%%": a percent sign */
 	/* File names while they are used: the stack of a signal handler is small. */
 	char scratch[IMP_OUTPUT_PATH_MAX + 32];
@@ -61,8 +67,13 @@ int imp_output_set_path(struct imp_output *out, const char *path);
  */
 int imp_output_create(struct imp_output *out, const char **why);
 
+/* imp_output_create_for - the same for a run whose first process is another one; joins no other run */
+int imp_output_create_for(struct imp_output *out, pid_t root_pid, const char **why);
+
 /* imp_output_name - the file's name as this process sees it, for messages; NULL: too long */
 const char *imp_output_name(struct imp_output *out);
+/* imp_output_old_name - the same with IMP_OUTPUT_OLD behind it */
+const char *imp_output_old_name(struct imp_output *out);
 
 /*
  * imp_output_join - take part in the run that the variable's value names
@@ -84,7 +95,7 @@ void imp_output_after_fork(struct imp_output *out);
  * has been moved to NAME.old and was followed there.
  *
  * Async-signal-safe. Returns 0 or a negative errno: -ESTALE where another file is in the trace's place,
- * -EFBIG where RLIMIT_FSIZE stands against it.
+ * -EFBIG where RLIMIT_FSIZE stands against it. Of an attach: as imp_attach_ring_append().
  */
 int imp_output_append(struct imp_output *out, const void *frame, size_t len);
 

@@ -74,6 +74,11 @@ static void look_at_cache(struct imp_look *l, double *when)
 	l->fresh = *when == (double)l->st.st_mtim.tv_sec + 1e-9 * (double)l->st.st_mtim.tv_nsec;
 }
 
+static int64_t ctime_ns(const struct stat *st)
+{
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
 static enum imp_path_state state_of(struct imp_look *l, const char *path)
 {
 	int ret = imp_look_stat(path, &l->st, 0);
@@ -121,7 +126,8 @@ static void put_entry_of(struct imp_look *l, PyObject *entry, const struct imp_p
 		if (!l->cache || !l->fresh)
 			imp_look_match_names_on_disk(l);
 		/* While site runs, the listings are as young as the process. */
-		if (l->finder && l->in->phase != IMP_PHASE_SITE)
+		if (l->finder && l->in->phase != IMP_PHASE_SITE &&
+		    !(l->fresh && imp_interpreter_is_old(l->in, ctime_ns(&l->st))))
 			imp_look_probe_names(l);
 		if (l->err)
 			state = IMP_PATH_UNREADABLE;
@@ -212,7 +218,6 @@ void imp_look_consider_above(struct imp_look *l, PyObject *entry, const char *na
 						dir.len);
 			imp_python_text_clear(py, &dir);
 		}
-		py->Py_DecRef(item);
 	}
 	imp_set_walk_end(py, &walk);
 	imp_python_drop(py, l->cache);

@@ -26,15 +26,34 @@ bool imp_look_may_match(const struct imp_python_api *py, const char *tail, PyObj
 				 lower(py->PyUnicode_ReadChar(name, 0)) == lower(first));
 }
 
-bool imp_look_may_be_metadata(const struct imp_python_api *py, PyObject *name)
+static bool may_end_metadata(const struct imp_python_api *py, PyObject *name, ssize_t len,
+			     uint32_t first)
 {
-	ssize_t len = py->PyUnicode_GetLength(name);
 	uint32_t last;
 
 	if (len < 4)
 		return false;
 	last = py->PyUnicode_ReadChar(name, len - 1);
-	return last == 'o' || last == 'k' || last == 'h' || py->PyUnicode_ReadChar(name, 0) == '_';
+	return last == 'o' || last == 'k' || last == 'h' || first == '_';
+}
+
+bool imp_look_may_be_metadata(const struct imp_python_api *py, PyObject *name)
+{
+	ssize_t len = py->PyUnicode_GetLength(name);
+
+	return len && may_end_metadata(py, name, len, py->PyUnicode_ReadChar(name, 0));
+}
+
+/* Both of the above at once: there may be thousands of names. */
+static bool is_worth_a_look(const struct imp_look *l, PyObject *name)
+{
+	const struct imp_python_api *py = l->in->py;
+	const unsigned char wanted = (unsigned char)l->tail[0];
+	ssize_t len = py->PyUnicode_GetLength(name);
+	uint32_t first = len > 0 ? py->PyUnicode_ReadChar(name, 0) : 0;
+
+	return wanted >= 0x80 || (len > 0 && lower(first) == lower(wanted)) ||
+	       (l->claims.modules_count && may_end_metadata(py, name, len, first));
 }
 
 /* A name that the directory holds: is it a candidate, or a distribution that may claim the module? */
@@ -54,14 +73,11 @@ void imp_look_match_cached_names(struct imp_look *l)
 	PyObject *name;
 
 	while ((name = imp_set_next(py, l->cache, &walk))) {
-		if (imp_python_is(py, name, py->types.str) &&
-		    (imp_look_may_match(py, l->tail, name) ||
-		     (l->claims.modules_count && imp_look_may_be_metadata(py, name)))) {
+		if (imp_python_is(py, name, py->types.str) && is_worth_a_look(l, name)) {
 			imp_python_text_get_path(py, name, &text);
 			look_at_name(l, text.data, text.len, IMP_CACHE_YES);
 			imp_python_text_clear(py, &text);
 		}
-		py->Py_DecRef(name);
 	}
 	imp_set_walk_end(py, &walk);
 }
@@ -155,7 +171,6 @@ static bool put_cached_metadata(struct imp_look *l)
 			}
 			imp_python_text_clear(py, &text);
 		}
-		py->Py_DecRef(name);
 	}
 	imp_set_walk_end(py, &walk);
 	return fits;

@@ -55,8 +55,7 @@ static bool add_text(struct imp_cbor *c, size_t start, size_t max, const char *t
 
 /* ---- the program's memory ------------------------------------------------------------------------ */
 
-/* Returns 0 or -EFAULT. Where the system call is not allowed (seccomp), the pointer is trusted. */
-static int read_memory(void *to, const void *from, size_t len)
+int imp_process_read(void *to, const void *from, size_t len)
 {
 	struct iovec local = {.iov_base = to, .iov_len = len};
 	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = len};
@@ -83,7 +82,7 @@ static ssize_t read_text(struct imp_thread *t, const char *from)
 
 		if (more > sizeof(t->text) - len)
 			more = sizeof(t->text) - len;
-		if (read_memory(t->text + len, from + len, more) < 0)
+		if (imp_process_read(t->text + len, from + len, more) < 0)
 			return -EFAULT;
 		end = memchr(t->text + len, '\0', more);
 		if (end)
@@ -109,7 +108,7 @@ void imp_process_put_argv(struct imp_cbor *c, struct imp_thread *t, char *const 
 
 	imp_put_array(c, IMP_KEY_ARGV);
 	start = c->len;
-	while (argv && read_memory(&arg, argv++, sizeof(arg)) == 0 && arg) {
+	while (argv && imp_process_read(&arg, argv++, sizeof(arg)) == 0 && arg) {
 		ssize_t len = read_text(t, arg);
 
 		if (len >= 0 && !add_text(c, start, ARGV_BYTES_MAX, t->text, (size_t)len))
@@ -253,6 +252,7 @@ void imp_process_event_end(struct imp_thread *t, enum imp_end how, int code)
 	struct imp_cbor *c = imp_record_begin(t, IMP_EV_PROCESS_END);
 
 	imp_put_uint(c, IMP_KEY_HOW, how);
-	imp_put_int(c, IMP_KEY_CODE, code & 0xff); /* all that a parent can see of it: wait(2) */
+	if (how != IMP_END_DETACHED)
+		imp_put_int(c, IMP_KEY_CODE, code & 0xff); /* all that a parent can see: wait(2) */
 	imp_record_end(t);
 }

@@ -2,6 +2,8 @@
 #ifndef IMP_PRELOAD_PROCESS_EVENT_H
 #define IMP_PRELOAD_PROCESS_EVENT_H
 
+#include <stddef.h>
+
 #include "thread_slot.h"
 #include "trace_format.h"
 
@@ -17,6 +19,13 @@ void imp_process_event_write(struct imp_thread *t, enum imp_start how, char *con
 
 /* imp_process_event_end - record IMP_EV_PROCESS_END */
 void imp_process_event_end(struct imp_thread *t, enum imp_end how, int code);
+
+/*
+ * imp_process_read - copy what the program points to
+ * Its pointer may be bad. Returns 0 or -EFAULT. Where the system call for it is not allowed (seccomp), the
+ * pointer is trusted.
+ */
+int imp_process_read(void *to, const void *from, size_t len);
 
 /*
  * imp_process_put_argv - put IMP_KEY_ARGV; long lists are cut, and the last item then is IMP_TEXT_CUT

@@ -79,6 +79,7 @@ int imp_python_types_load(struct imp_python_api *py)
 	t->key_error = builtin(py, builtins, "KeyError");
 	t->system_exit = builtin(py, builtins, "SystemExit");
 	t->runtime_error = builtin(py, builtins, "RuntimeError");
+	t->exception_group = builtin(py, builtins, "BaseExceptionGroup");
 	t->builtin_function = type_of_item(py, builtins, "len");
 	t->module = type_of_item(py, modules, "sys");
 	importlib = py->PyDict_GetItemString(modules, "_frozen_importlib");
@@ -139,19 +140,27 @@ static PyObject *make_name(const struct imp_python_api *py, const char *literal)
 	return str;
 }
 
+#define NAME_TRIES 8 /* places for one name: more than a hundred share the table */
+
 PyObject *imp_python_name(const struct imp_python_api *py, const char *literal)
 {
-	size_t i = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57; /* 7 bits: IMP_PYTHON_NAMES */
+	size_t home = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57; /* 7 bits: IMP_PYTHON_NAMES */
 	PyObject *str, *expected = NULL;
 	const char *found;
+	size_t i, tries;
 
 	if (!py->names)
 		return make_name(py, literal);
-	found = __atomic_load_n(&py->names->slots[i].name, __ATOMIC_ACQUIRE);
-	if (found == literal) {
-		str = py->names->slots[i].str;
-		py->Py_IncRef(str);
-		return str;
+	for (tries = 0; tries < NAME_TRIES; tries++) {
+		i = (home + tries) % IMP_PYTHON_NAMES;
+		found = __atomic_load_n(&py->names->slots[i].name, __ATOMIC_ACQUIRE);
+		if (found == literal) {
+			str = py->names->slots[i].str;
+			py->Py_IncRef(str);
+			return str;
+		}
+		if (!found)
+			break;
 	}
 	str = make_name(py, literal);
 	if (!str || found || !py->names->kept)

@@ -11,7 +11,7 @@ struct imp_elf_symbols;
 
 /*
  * The functions of CPython's C API that we use, declared by hand: one libimptrace.so serves every
- * version, and no structure of CPython's is looked into. (PyObject is CPython's own name for an
+ * version, and no structure of CPython's is looked into, but for what the stable ABI lays down. (PyObject is CPython's own name for an
  * incomplete type; it is the one typedef of this project.)
  *
  * Left out on purpose:
@@ -95,6 +95,7 @@ typedef struct _object PyObject;
 	X(PyObject *, PyFrame_GetBack, (PyObject *))				  /* 3.9 */     \
 	X(PyObject *, PyFrame_GetCode, (PyObject *))				  /* 3.9 */     \
 	X(PyObject *, PyFrame_GetGlobals, (PyObject *))				  /* 3.11 */    \
+	X(int, PyFrame_GetLasti, (PyObject *))					  /* 3.11 */    \
 	X(int, PyDict_GetItemRef, (PyObject *, PyObject *, PyObject **))	  /* 3.13 */    \
 	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))			  /* 3.13 */    \
 	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */ \
@@ -103,7 +104,22 @@ typedef struct _object PyObject;
 	X(void *, _PyInterpreterState_Get, (void))				  /* 3.8 */     \
 	X(PyObject *, PyObject_VectorcallDict, /* 3.9 */                                        \
 	  (PyObject *, PyObject *const *, size_t, PyObject *))                                  \
-	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))
+	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))                                 \
+	/* for one that runs already (python_attach.c) */                                       \
+	X(int, Py_AddPendingCall, (int (*)(void *), void *))                                    \
+	X(int, PyGILState_Ensure, (void))                                                       \
+	X(void, PyGILState_Release, (int))                                                      \
+	X(int, Py_IsFinalizing, (void))					  /* 3.13 */            \
+	X(int, _Py_IsFinalizing, (void))				  /* 3.7 */             \
+	X(void *, PyInterpreterState_Main, (void))			  /* 3.8 */             \
+	X(void *, PyInterpreterState_Head, (void))                                              \
+	X(void *, PyInterpreterState_Next, (void *))                                            \
+	X(void *, PyThreadState_New, (void *))                                                  \
+	X(void *, PyThreadState_Swap, (void *))                                                 \
+	X(void, PyThreadState_Clear, (void *))                                                  \
+	X(void, PyThreadState_Delete, (void *))                                                 \
+	X(PyObject *, PyDict_Keys, (PyObject *))                                                \
+	X(void, _Py_DecRefShared, (PyObject *))				  /* without a GIL */
 
 /* Types and objects; static in CPython, so the same in all its interpreters. Borrowed. */
 struct imp_python_types {
@@ -112,6 +128,7 @@ struct imp_python_types {
 	PyObject *module, *builtin_function, *function;
 	PyObject *base_exception, *import_error, *module_not_found, *os_error, *syntax_error,
 		*key_error, *system_exit, *runtime_error;
+	PyObject *exception_group; /* BaseExceptionGroup; NULL before 3.11 */
 	size_t object_size; /* object.__basicsize__: how long a PyObject head is in this build */
 };
 
@@ -194,10 +211,17 @@ PyObject *imp_python_dict_find(const struct imp_python_api *py, PyObject *dict, 
 ssize_t imp_python_sequence_size(const struct imp_python_api *py, PyObject *sequence);
 PyObject *imp_python_sequence_item(const struct imp_python_api *py, PyObject *sequence, ssize_t i);
 
-/* type(object), borrowed: it lives as long as the object */
+/*
+ * type(object), borrowed: it lives as long as the object. Behind the reference count, in a head of two words:
+ * the stable ABI has it so. Other builds (debug, no GIL) are asked.
+ */
 static inline PyObject *imp_python_type(const struct imp_python_api *py, PyObject *object)
 {
-	PyObject *type = py->PyObject_Type(object);
+	PyObject *type;
+
+	if (py->types.object_size == 2 * sizeof(void *))
+		return ((PyObject *const *)object)[1];
+	type = py->PyObject_Type(object);
 
 	py->Py_DecRef(type);
 	return type;

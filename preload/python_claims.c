@@ -113,9 +113,28 @@ static size_t scan_directory(struct imp_claim_scan *scan, struct imp_thread *t, 
 	return files;
 }
 
+static bool add_names_of_chain(struct imp_claim_scan *scan, const struct imp_python_api *py,
+			       PyObject *exception, unsigned int *members_left);
+
+static bool add_names_of_group(struct imp_claim_scan *scan, const struct imp_python_api *py,
+			       PyObject *exception, unsigned int *members_left)
+{
+	PyObject *members = *members_left ? imp_python_group_members(py, exception) : NULL;
+	ssize_t i, size = members ? py->PyTuple_Size(members) : 0;
+	bool any = false;
+
+	/* Groups in groups end at the latest where the number of members does. */
+	for (i = 0; i < size && *members_left; i++) {
+		--*members_left;
+		any |= add_names_of_chain(scan, py, py->PyTuple_GetItem(members, i), members_left);
+	}
+	imp_python_drop(py, members);
+	return any;
+}
+
 /* Returns whether an ImportError is in the chain at all. */
 static bool add_names_of_chain(struct imp_claim_scan *scan, const struct imp_python_api *py,
-			       PyObject *exception)
+			       PyObject *exception, unsigned int *members_left)
 {
 	PyObject *name, *next;
 	struct imp_python_text text;
@@ -133,6 +152,7 @@ static bool add_names_of_chain(struct imp_claim_scan *scan, const struct imp_pyt
 			imp_claim_scan_add_module(scan, text.data, text.len);
 		imp_python_text_clear(py, &text);
 		imp_python_drop(py, name);
+		any |= add_names_of_group(scan, py, exception, members_left);
 		next = py->PyException_GetCause(exception);
 		if (!imp_python_is_exception(py, next)) {
 			imp_python_drop(py, next);
@@ -153,12 +173,13 @@ void imp_claims_of_chain(struct imp_thread *t, struct imp_interp *in, PyObject *
 	PyObject *path, *item;
 	struct imp_python_text text;
 	struct imp_claim_scan scan;
+	unsigned int members_left = IMP_EXC_MEMBERS_MAX;
 	size_t files = FILES_MAX, k;
 	ssize_t i, size;
 
 	imp_claim_scan_init(&scan, t->listing, CHAIN_SIZE, t->listing + FILE_AT, FILE_SIZE,
 			    CHAIN_BUDGET);
-	if (!add_names_of_chain(&scan, py, exception))
+	if (!add_names_of_chain(&scan, py, exception, &members_left))
 		return;
 	/* What the user sees may have come of a failure that some except clause swallowed. */
 	for (k = 0; k < IMP_FAILED_NAMES; k++)

@@ -7,6 +7,7 @@
 
 #define MESSAGE_DEPTH_MAX 4 /* an exception whose argument is an exception, and tuples in tuples */
 #define MESSAGE_ITEMS_MAX 32
+#define MEMBERS_ROOM	  (IMP_ITEM_MAX / 2) /* bytes of an event, after which no more members are put */
 
 static void add_message(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value,
 			unsigned int depth);
@@ -162,6 +163,40 @@ static bool add_import_error(struct imp_text_buf *b, const struct imp_python_api
 	return ok;
 }
 
+PyObject *imp_python_group_members(const struct imp_python_api *py, PyObject *value)
+{
+	PyObject *group = py->types.exception_group, *members;
+
+	if (group)
+		members = imp_python_member(py, value, group, "exceptions");
+	else /* the package of that name, which is written in Python */
+		members = imp_python_plain_attr(py, value, "_exceptions");
+	if (members && !imp_python_is(py, members, py->types.tuple)) {
+		py->Py_DecRef(members);
+		members = NULL;
+	}
+	return members;
+}
+
+/* As BaseExceptionGroup.__str__() does. */
+static bool add_group(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value)
+{
+	PyObject *message = imp_python_member(py, value, py->types.exception_group, "message");
+	PyObject *members = imp_python_group_members(py, value);
+	ssize_t size = members ? py->PyTuple_Size(members) : 0;
+	bool ok = size > 0 && imp_python_is(py, message, py->types.str);
+
+	if (ok) {
+		add_object(b, py, message, false, MESSAGE_DEPTH_MAX);
+		imp_text_add_string(b, " (");
+		imp_text_add_number(b, size);
+		imp_text_add_string(b, size > 1 ? " sub-exceptions)" : " sub-exception)");
+	}
+	imp_python_drop(py, members);
+	imp_python_drop(py, message);
+	return ok;
+}
+
 static void add_message(struct imp_text_buf *b, const struct imp_python_api *py, PyObject *value,
 			unsigned int depth)
 {
@@ -174,6 +209,9 @@ static void add_message(struct imp_text_buf *b, const struct imp_python_api *py,
 	if (str_is_of(py, type, py->types.os_error) && add_os_error(b, py, value))
 		return;
 	if (str_is_of(py, type, py->types.syntax_error) && add_syntax_error(b, py, value))
+		return;
+	if (py->types.exception_group && str_is_of(py, type, py->types.exception_group) &&
+	    add_group(b, py, value))
 		return;
 	args = imp_python_member(py, value, py->types.base_exception, "args");
 	size = imp_python_is(py, args, py->types.tuple) ? py->PyTuple_Size(args) : 0;
@@ -232,16 +270,62 @@ static void put_type(struct imp_cbor *c, struct imp_thread *t, const struct imp_
 	imp_put_shared(c, IMP_EXC_TYPE, b.data, b.len);
 }
 
-/* The map of an exception object; @left: how many more of the chain may follow. */
-static void put_exception_map(struct imp_cbor *c, struct imp_thread *t,
-			      const struct imp_python_api *py, unsigned int key, PyObject *value,
-			      PyObject *traceback, unsigned int left)
-{
-	struct imp_text_buf b = {.data = t->text, .size = sizeof(t->text)};
-	PyObject *cause, *context, *suppress;
+struct put {
+	struct imp_cbor *c;
+	struct imp_thread *t;
+	const struct imp_python_api *py;
+	unsigned int members; /* how many more of groups' members may be put */
+};
 
-	imp_put_map(c, key);
-	put_type(c, t, py, imp_python_type(py, value));
+static void put_object(struct put *p, PyObject *value, PyObject *traceback, unsigned int left);
+
+static void put_next(struct put *p, unsigned int key, PyObject *value, unsigned int left)
+{
+	PyObject *traceback = p->py->PyException_GetTraceback(value);
+
+	imp_put_map(p->c, key);
+	put_object(p, value, traceback, left);
+	imp_cbor_map_end(p->c);
+	imp_python_drop(p->py, traceback);
+}
+
+/* Those that there is room for: what did not fit must not cost the event. */
+static void put_members(struct put *p, PyObject *members, unsigned int left)
+{
+	const struct imp_python_api *py = p->py;
+	ssize_t i, size = py->PyTuple_Size(members);
+	PyObject *member, *traceback;
+	struct imp_cbor_mark mark;
+
+	imp_put_array(p->c, IMP_EXC_MEMBERS);
+	for (i = 0; i < size && p->members; i++) {
+		member = py->PyTuple_GetItem(members, i);
+		if (!imp_python_is_exception(py, member))
+			continue;
+		p->members--;
+		mark = imp_cbor_mark(p->c);
+		traceback = py->PyException_GetTraceback(member);
+		imp_cbor_map_begin(p->c);
+		put_object(p, member, traceback, left);
+		imp_cbor_map_end(p->c);
+		imp_python_drop(py, traceback);
+		if (p->c->overflow || p->c->len > MEMBERS_ROOM) {
+			imp_cbor_rewind(p->c, mark);
+			p->members = 0;
+		}
+	}
+	imp_cbor_array_end(p->c);
+}
+
+/* What the map of an exception holds; @left: how many more exceptions may be nested in it. */
+static void put_object(struct put *p, PyObject *value, PyObject *traceback, unsigned int left)
+{
+	struct imp_text_buf b = {.data = p->t->text, .size = sizeof(p->t->text)};
+	const struct imp_python_api *py = p->py;
+	PyObject *cause, *context, *suppress, *members;
+	struct imp_cbor *c = p->c;
+
+	put_type(c, p->t, py, imp_python_type(py, value));
 	add_message(&b, py, value, 0);
 	put_text_buf(c, IMP_EXC_MESSAGE, &b);
 	imp_put_uint(c, IMP_EXC_ID, (uintptr_t)value);
@@ -249,17 +333,10 @@ static void put_exception_map(struct imp_cbor *c, struct imp_thread *t,
 	put_member(c, py, IMP_EXC_PATH, value, "path", true);
 	cause = py->PyException_GetCause(value);
 	context = py->PyException_GetContext(value);
-	if (left && imp_python_is_exception(py, cause)) {
-		PyObject *tb = py->PyException_GetTraceback(cause);
-
-		put_exception_map(c, t, py, IMP_EXC_CAUSE, cause, tb, left - 1);
-		imp_python_drop(py, tb);
-	} else if (left && imp_python_is_exception(py, context)) {
-		PyObject *tb = py->PyException_GetTraceback(context);
-
-		put_exception_map(c, t, py, IMP_EXC_CONTEXT, context, tb, left - 1);
-		imp_python_drop(py, tb);
-	}
+	if (left && imp_python_is_exception(py, cause))
+		put_next(p, IMP_EXC_CAUSE, cause, left - 1);
+	else if (left && imp_python_is_exception(py, context))
+		put_next(p, IMP_EXC_CONTEXT, context, left - 1);
 	imp_python_drop(py, context);
 	imp_python_drop(py, cause);
 	imp_python_put_where(c, py, IMP_EXC_WHERE, traceback);
@@ -272,17 +349,23 @@ static void put_exception_map(struct imp_cbor *c, struct imp_thread *t,
 			imp_put_bool(c, IMP_EXC_SUPPRESS, true);
 	}
 	imp_python_drop(py, suppress);
-	imp_cbor_map_end(c);
+	members = left >= 2 ? imp_python_group_members(py, value) : NULL;
+	if (members)
+		put_members(p, members, left - 2);
+	imp_python_drop(py, members);
 }
 
 void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t,
 			      const struct imp_python_api *py, unsigned int key, PyObject *type,
 			      PyObject *value, PyObject *traceback)
 {
+	struct put p = {.c = c, .t = t, .py = py, .members = IMP_EXC_MEMBERS_MAX};
 	struct imp_text_buf b = {.data = t->text, .size = sizeof(t->text)};
 
 	if (imp_python_is_exception(py, value)) {
-		put_exception_map(c, t, py, key, value, traceback, IMP_EXC_CHAIN_MAX - 1);
+		imp_put_map(c, key);
+		put_object(&p, value, traceback, IMP_EXC_CHAIN_MAX - 1);
+		imp_cbor_map_end(c);
 		return;
 	}
 	/* Not normalized: a class and perhaps what would become its arguments. */

@@ -19,6 +19,9 @@ void imp_python_put_exception(struct imp_cbor *c, struct imp_thread *t,
 			      const struct imp_python_api *py, unsigned int key, PyObject *type,
 			      PyObject *value, PyObject *traceback);
 
+/* imp_python_group_members - the exceptions of an ExceptionGroup, a new reference to a tuple; NULL: it is none */
+PyObject *imp_python_group_members(const struct imp_python_api *py, PyObject *value);
+
 /* imp_python_import_error_name - ImportError.name, a new reference to a str, or NULL */
 PyObject *imp_python_import_error_name(const struct imp_python_api *py, PyObject *value);
 

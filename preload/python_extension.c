@@ -4,11 +4,28 @@
 #include <string.h>
 
 #include "file_facts.h"
+#include "loaded_names.h"
 #include "python_exception.h"
 #include "python_import.h"
 #include "python_text.h"
 #include "recorder.h"
 #include "poison.h"
+
+/*
+ * The dlopen() of a file that is not loaded yet is put into the journal itself, with what stands before it. Not
+ * to be relied on before it was seen: a libpython that was opened with RTLD_DEEPBIND goes past us.
+ */
+static bool will_load(const struct imp_interp *in, PyObject *origin)
+{
+	struct imp_python_text text;
+	bool will = in->loads_seen && imp_python_text_get_path(in->py, origin, &text);
+
+	if (!will)
+		return false;
+	will = !imp_loaded_names_has(imp_loaded_names_hash(text.data));
+	imp_python_text_clear(in->py, &text);
+	return will;
+}
 
 static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step step,
 		      PyObject *name, PyObject *origin)
@@ -17,14 +34,15 @@ static uint32_t begin(struct imp_thread *t, struct imp_interp *in, enum imp_step
 	uint32_t call = imp_record_next_id();
 	struct imp_cbor *c = imp_record_begin(t, IMP_EV_EXT_BEGIN);
 
-	imp_put_uint(c, IMP_KEY_CALL, call);
+	imp_put_number(t, IMP_KEY_CALL, call);
 	imp_put_uint(c, IMP_KEY_STEP, step);
 	imp_python_put_shared(c, in->py, IMP_KEY_TEXT, name);
 	imp_python_put_path(c, in->py, IMP_KEY_ORIGIN, origin);
 	if (attempt)
-		imp_put_uint(c, IMP_KEY_IMPORT, attempt->id);
+		imp_put_number(t, IMP_KEY_IMPORT, attempt->id);
 	imp_record_end(t);
-	imp_record_journal();
+	if (step != IMP_STEP_CREATE || !will_load(in, origin))
+		imp_record_journal();
 	return call;
 }
 
@@ -63,7 +81,7 @@ static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum
 
 	imp_python_error_save(py, &error);
 	c = imp_record_begin(t, IMP_EV_EXT_END);
-	imp_put_uint(c, IMP_KEY_CALL, call);
+	imp_put_number(t, IMP_KEY_CALL, call);
 	if (failed && error.type)
 		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, error.type, error.value,
 					 error.traceback);
@@ -74,7 +92,9 @@ static void end(struct imp_thread *t, struct imp_interp *in, uint32_t call, enum
 		look_at_file(t, py, call, error.value);
 	imp_python_error_restore(py, &error);
 	if (failed)
-		imp_record_flush();
+		imp_record_keep();
+	else if (step == IMP_STEP_CREATE && attempt)
+		imp_record_journal_soon(); /* the exec step follows, or the attempt's end */
 	else
 		imp_record_journal();
 }
@@ -84,6 +104,7 @@ static PyObject *run(struct imp_interp *in, const struct imp_call *call, enum im
 {
 	const struct imp_python_api *py = in->py;
 	uint64_t image_ns = imp_recorder_image_ns();
+	uint32_t loads = t->loads;
 	uint32_t id = begin(t, in, step, name, origin);
 	PyObject *result;
 
@@ -97,6 +118,8 @@ static PyObject *run(struct imp_interp *in, const struct imp_call *call, enum im
 		t->extension_depth--;
 	t = imp_thread_enter();
 	if (t) {
+		if (step == IMP_STEP_CREATE && t->loads != loads)
+			in->loads_seen = true;
 		if (imp_recorder_image_ns() == image_ns)
 			end(t, in, id, step, !result);
 		imp_thread_leave(t);

@@ -7,6 +7,7 @@
 #include "recorder.h"
 #include "poison.h"
 
+#define TRUST_AFTER   16
 #define TRACEBACK_MAX 2000 /* steps: the traceback of a runaway recursion is longer */
 
 static PyObject *frame_code(const struct imp_python_api *py, PyObject *frame)
@@ -109,14 +110,80 @@ static void value_frame(struct imp_cbor *c, const struct imp_python_api *py, PyO
 	imp_python_drop(py, code);
 }
 
-void imp_python_put_frame(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key)
+void imp_line_places_clear(struct imp_line_places *places, const struct imp_python_api *py)
+{
+	for (size_t i = 0; places->py && i < IMP_LINE_PLACES; i++) {
+		if (places->py == py)
+			imp_python_drop(py, places->at[i].table);
+		places->at[i].table = NULL;
+	}
+	places->py = NULL;
+}
+
+/* The place in this code; NULL where it has no table that we know. */
+static struct imp_line_place *place_in(struct imp_line_places *places,
+				       const struct imp_python_api *py, PyObject *code)
+{
+	PyObject *table = imp_python_attr(py, code, "co_linetable"), *first;
+	struct imp_line_place *place = &places->at[(uintptr_t)table / 16 % IMP_LINE_PLACES];
+	int overflow;
+
+	if (!places->py)
+		places->py = py;
+	if (table && table == place->table) {
+		py->Py_DecRef(table);
+		return place;
+	}
+	first = imp_python_attr(py, code, "co_firstlineno");
+	if (!imp_python_is(py, table, py->types.bytes) ||
+	    !imp_python_is(py, first, py->types.int_)) {
+		imp_python_drop(py, first);
+		imp_python_drop(py, table);
+		return NULL;
+	}
+	imp_python_drop(py, place->table);
+	*place = (struct imp_line_place){.table = table};
+	place->walk.line = py->PyLong_AsLongLongAndOverflow(first, &overflow);
+	py->Py_DecRef(first);
+	return place;
+}
+
+static int line_of(const struct imp_python_api *py, PyObject *frame,
+		   struct imp_line_places *places, struct imp_line_trust *trust)
+{
+	struct imp_line_place *place;
+	PyObject *code;
+	int64_t line = -1;
+	int at, real;
+
+	if (!places || (places->py && places->py != py) || trust->never || !py->PyFrame_GetLasti)
+		return py->PyFrame_GetLineNumber(frame);
+	at = py->PyFrame_GetLasti(frame);
+	code = frame_code(py, frame);
+	place = at >= 0 && code ? place_in(places, py, code) : NULL;
+	if (place)
+		line = imp_line_walk_to(&place->walk, py->PyBytes_AsString(place->table),
+					(size_t)py->PyBytes_Size(place->table), (uint32_t)at);
+	imp_python_drop(py, code);
+	if (line >= 0 && trust->agreed == TRUST_AFTER)
+		return (int)line;
+	real = py->PyFrame_GetLineNumber(frame);
+	if (line >= 0 && line != (real > 0 ? real : 0))
+		trust->never = true;
+	else if (line > 0)
+		trust->agreed++;
+	return real;
+}
+
+void imp_python_put_frame(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
+			  struct imp_line_places *places, struct imp_line_trust *trust)
 {
 	PyObject *frame = innermost(py);
 
 	if (!frame)
 		return;
 	imp_cbor_uint(c, key);
-	value_frame(c, py, frame, py->PyFrame_GetLineNumber(frame));
+	value_frame(c, py, frame, line_of(py, frame, places, trust));
 	py->Py_DecRef(frame);
 }
 

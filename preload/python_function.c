@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "python_interpreter.h"
+#include "python_uncaught.h"
 #include "poison.h"
 
 /* Include/typeslots.h, part of the stable ABI */
@@ -101,6 +102,7 @@ static PyObject *run(PyObject *self, int flags, const void *a, ssize_t b, PyObje
 	f->py->Py_IncRef(self);
 	result = f->run(f->in, &call);
 	call.py->Py_DecRef(self);
+	/* cppcheck-suppress returnDanglingLifetime ; it takes the result for a part of the struct */
 	return result;
 }
 
@@ -168,6 +170,7 @@ static int traverse(PyObject *self, int (*visit)(PyObject *, void *), void *arg)
 
 	if (!f->py)
 		return 0;
+	imp_uncaught_look(f->in);
 	for (size_t i = 0; !ret && i < sizeof(owned) / sizeof(*owned); i++)
 		if (owned[i])
 			ret = visit(owned[i], arg);
@@ -270,6 +273,7 @@ PyObject *imp_function_type(const struct imp_python_api *py)
 		shorten_name(py, type, spec.name);
 	else
 		py->PyErr_Clear();
+	/* cppcheck-suppress returnDanglingLifetime ; it takes the type for a part of the spec */
 	return type;
 }
 
@@ -301,4 +305,9 @@ bool imp_function_is(const struct imp_python_api *py, PyObject *object)
 
 	return type && py->PyType_GetFlags(type) & TPFLAGS_HEAPTYPE &&
 	       py->PyType_GetSlot(type, TP_CALL) == (void *)call_with_tuple;
+}
+
+PyObject *imp_function_original(PyObject *function)
+{
+	return fields_of(function)->original;
 }

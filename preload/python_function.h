@@ -36,4 +36,7 @@ PyObject *imp_function_new(const struct imp_python_api *py, PyObject *type, PyOb
 /* imp_function_is - is it one of these? */
 bool imp_function_is(const struct imp_python_api *py, PyObject *object);
 
+/* imp_function_original - what it stands for: borrowed */
+PyObject *imp_function_original(PyObject *function);
+
 #endif

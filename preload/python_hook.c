@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "attach.h"
 #include "elf_symbols.h"
+#include "python_attach.h"
 #include "python_install.h"
 #include "poison.h"
 
@@ -48,6 +50,9 @@ struct python {
 	PyObject *(*init[ENTRANCES])(void); /* the original functions; NULL: no such module */
 	struct inittab table[INITTAB_MAX + 1];
 	struct module_slot slots[SLOTS_MAX + 2];
+	/* Where those two are put, and what stood there. */
+	struct inittab **table_at, *table_before;
+	struct module_slot **slots_at, *slots_before;
 };
 
 static struct python pythons[PYTHONS_MAX];
@@ -123,6 +128,10 @@ static void add_slot(struct python *p, PyObject *def)
 	struct module_slot **slots;
 	size_t n;
 
+	if (p->slots_at) { /* taken out, when imptrace left */
+		*p->slots_at = p->slots;
+		return;
+	}
 	/* Otherwise it is a module: a single-phase initialization. */
 	if (!py->PyDict_GetItemRef || !py->types.none || !def || imp_python_is_module(py, def) ||
 	    p->slots[0].value)
@@ -135,6 +144,8 @@ static void add_slot(struct python *p, PyObject *def)
 			return;
 	p->slots[0] = (struct module_slot){PY_MOD_EXEC, (void *)functions[p - pythons].exec};
 	memcpy(p->slots + 1, *slots, n * sizeof(**slots));
+	p->slots_at = slots;
+	p->slots_before = *slots;
 	*slots = p->slots;
 }
 
@@ -193,6 +204,17 @@ static struct python *unused_python(void)
 	return NULL;
 }
 
+/* That of an attach before, in the same place still. */
+static struct python *known_python(ElfW(Addr) base, const ElfW(Phdr) * phdr, void *function)
+{
+	for (size_t i = 0; i < PYTHONS_MAX; i++)
+		if (pythons[i].used && pythons[i].hooks.base == base &&
+		    pythons[i].hooks.phdr == phdr &&
+		    (void *)pythons[i].hooks.api.Py_IsInitialized == function)
+			return &pythons[i];
+	return NULL;
+}
+
 bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
 {
 	struct imp_elf_symbols symbols;
@@ -219,24 +241,60 @@ void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) 
 		copied_table = table;
 		return;
 	}
-	p = unused_python();
-	if (!p)
+	p = known_python(base, phdr, imp_elf_symbols_find(&symbols, "Py_IsInitialized", NULL));
+	if (!p) {
+		p = unused_python();
+		if (!p)
+			return;
+		ret = imp_python_api_load(&p->hooks.api, &symbols, &missing);
+		if (ret == -ENOSYS)
+			imp_hooks_tell_failure(missing);
+		if (ret < 0)
+			return;
+		p->hooks.functions = functions[p - pythons].hook;
+		p->hooks.base = base;
+		p->hooks.phdr = phdr;
+		p->hooks.phnum = phnum;
+	}
+	/* One that runs already: other threads may be in it. */
+	if (p->hooks.api.Py_IsInitialized()) {
+		p->used = imp_attach_is_on();
+		if (p->used)
+			imp_python_attach_add(&p->hooks);
 		return;
-	ret = imp_python_api_load(&p->hooks.api, &symbols, &missing);
-	if (ret == -ENOSYS)
-		imp_hooks_tell_failure(missing);
-	/* One that runs already is not touched here: other threads may be in it. */
-	if (ret < 0 || p->hooks.api.Py_IsInitialized())
-		return;
+	}
 	read_table = copied_table && *copied_table ? copied_table : table;
 	if (!*read_table || is_ours(*read_table) || !copy_table(p, *read_table))
 		return;
 	p->used = true;
-	p->hooks.functions = functions[p - pythons].hook;
-	p->hooks.base = base;
-	p->hooks.phdr = phdr;
-	p->hooks.phnum = phnum;
+	p->hooks.leaving = false;
+	p->table_at = table;
+	p->table_before = *table;
 	*table = p->table;
 	if (copied_table)
 		*copied_table = p->table;
+}
+
+struct imp_hooks *imp_python_hooks_at(size_t i)
+{
+	for (size_t k = 0; k < PYTHONS_MAX; k++)
+		if (pythons[k].used && !i--)
+			return &pythons[k].hooks;
+	return NULL;
+}
+
+void imp_python_hooks_leave(void)
+{
+	for (size_t i = 0; i < PYTHONS_MAX; i++) {
+		struct python *p = &pythons[i];
+
+		if (!p->used || !imp_python_attach_is_there(&p->hooks))
+			continue;
+		if (p->table_at && *p->table_at == p->table)
+			*p->table_at = p->table_before;
+		if (p->table_at && copied_table && *copied_table == p->table)
+			*copied_table = p->table_before;
+		if (p->slots_at && *p->slots_at == p->slots)
+			*p->slots_at = p->slots_before;
+	}
 }

@@ -27,4 +27,13 @@ bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t ph
 void imp_python_object_added(uint32_t object, ElfW(Addr) base, const ElfW(Phdr) * phdr,
 			     size_t phnum);
 
+struct imp_hooks;
+
+/*
+ * imp_python_hooks_at - the CPythons that we have to do with, by number from 0; NULL: no more
+ * imp_python_hooks_leave - imptrace leaves the process: what was prepared for interpreters to come is undone
+ */
+struct imp_hooks *imp_python_hooks_at(size_t i);
+void imp_python_hooks_leave(void);
+
 #endif

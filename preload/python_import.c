@@ -64,6 +64,8 @@ static void remove_attempt(struct imp_thread *t, const struct imp_python_api *py
 	attempt->id = 0;
 	while (t->attempt_depth && !t->attempts[t->attempt_depth - 1].id)
 		t->search_count = t->attempts[--t->attempt_depth].first_search;
+	if (!t->attempt_depth)
+		imp_line_places_clear(&t->lines, py);
 }
 
 /* The module's name: borrowed from the call or not, a new reference. */
@@ -101,14 +103,14 @@ static void begin(struct imp_thread *t, struct imp_interp *in, struct running *r
 
 	imp_python_text_get(py, run->name, &name);
 	c = imp_record_begin(t, IMP_EV_IMPORT_BEGIN);
-	imp_put_uint(c, IMP_KEY_IMPORT, run->id);
+	imp_put_number(t, IMP_KEY_IMPORT, run->id);
 	imp_put_shared(c, IMP_KEY_TEXT, name.data, name.len);
 	if (parent)
-		imp_put_uint(c, IMP_KEY_PARENT, parent->id);
+		imp_put_number(t, IMP_KEY_PARENT, parent->id);
 	if (imp_options.stacks == IMP_ALL)
 		imp_python_put_stack(c, py, IMP_KEY_STACK);
 	else
-		imp_python_put_frame(c, py, IMP_KEY_FRAME);
+		imp_python_put_frame(c, py, IMP_KEY_FRAME, &t->lines, &in->lines);
 	imp_interpreter_put(c, in);
 	imp_record_end(t);
 	if (name.len == 4 && !memcmp(name.data, "site", 4))
@@ -240,8 +242,10 @@ static void end(struct imp_thread *t, struct imp_interp *in, const struct runnin
 	imp_python_error_save(py, &error);
 	/* The same exception on its way out of an import around the one that failed. */
 	passing = error.value && attempt->failed == error.value;
+	if (error.value == in->uncaught)
+		in->uncaught = NULL; /* another exception, in the place of that one */
 	c = imp_record_begin(t, IMP_EV_IMPORT_END);
-	imp_put_uint(c, IMP_KEY_IMPORT, run->id);
+	imp_put_number(t, IMP_KEY_IMPORT, run->id);
 	if (result)
 		put_module(c, t, py, result);
 	put_searches(c, t, py, attempt);
@@ -267,9 +271,24 @@ static void end(struct imp_thread *t, struct imp_interp *in, const struct runnin
 	if (parent)
 		parent->failed = error.value;
 	if (error.type)
-		imp_record_flush();
+		imp_record_keep();
+	else
+		imp_record_settle();
 	imp_python_drop(py, path);
 	imp_python_error_restore(py, &error);
+}
+
+/* imptrace has left in between: what the attempt holds is given back. */
+static void abandon(struct imp_interp *in, const struct running *run)
+{
+	struct imp_thread *t = imp_thread_get(false);
+	struct imp_attempt *attempt;
+
+	if (!t || t->depth || imp_recorder_on())
+		return;
+	attempt = find_attempt(t, in, run->id, run->image_ns);
+	if (attempt)
+		remove_attempt(t, in->py, attempt);
 }
 
 PyObject *imp_import_find_and_load(struct imp_interp *in, const struct imp_call *call)
@@ -294,6 +313,8 @@ PyObject *imp_import_find_and_load(struct imp_interp *in, const struct imp_call 
 		if (t) {
 			end(t, in, &run, result);
 			imp_thread_leave(t);
+		} else {
+			abandon(in, &run);
 		}
 	}
 	imp_python_drop(py, run.name);
@@ -345,7 +366,7 @@ PyObject *imp_import_find_spec(struct imp_interp *in, const struct imp_call *cal
 {
 	const struct imp_python_api *py = in->py;
 	PyObject *result = imp_call_original(call), *name;
-	struct imp_thread *t = imp_thread_enter();
+	struct imp_thread *t = imp_thread_enter_block();
 	struct imp_python_error error;
 
 	if (!t)

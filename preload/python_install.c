@@ -2,6 +2,7 @@
 #include "python_install.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "python_extension.h"
@@ -101,8 +102,12 @@ static void hook_c_function(struct imp_hooks *p, enum imp_hook hook)
 	PyObject *dict, *function;
 	struct imp_method_def *def = NULL;
 
-	if (p->originals[hook].function)
+	def = p->originals[hook].def;
+	if (def) { /* in an interpreter before, or in an attach before */
+		if (def->function == p->originals[hook].function)
+			__atomic_store_n(&def->function, p->functions[hook], __ATOMIC_RELEASE);
 		return;
+	}
 	dict = module_dict(py, hooks[hook].module);
 	function = imp_python_dict_get(py, dict, hooks[hook].name);
 	if (!function) /* _thread._excepthook is there since 3.8 */
@@ -112,6 +117,7 @@ static void hook_c_function(struct imp_hooks *p, enum imp_hook hook)
 	if (def) {
 		p->originals[hook].flags = def->flags;
 		p->originals[hook].function = def->function;
+		p->originals[hook].def = def;
 		__atomic_store_n(&def->function, p->functions[hook], __ATOMIC_RELEASE);
 	} else {
 		imp_hooks_tell_failure(hooks[hook].name);
@@ -119,10 +125,15 @@ static void hook_c_function(struct imp_hooks *p, enum imp_hook hook)
 	py->Py_DecRef(function);
 }
 
+struct imp_interp *imp_hooks_interp(struct imp_hooks *p)
+{
+	return imp_interp_find(&p->interps, imp_interp_key(&p->api));
+}
+
 PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, const void *a,
 			 ssize_t b, PyObject *c)
 {
-	struct imp_interp *in = imp_interp_find(&p->interps, imp_interp_key(&p->api));
+	struct imp_interp *in = imp_hooks_interp(p);
 	struct imp_call call = {
 		.py = &p->api,
 		.function = p->originals[hook].function,
@@ -133,6 +144,11 @@ PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self
 		.c = c,
 	};
 
+	/* Not reached by python_attach.c: one with a GIL of its own, or younger than the attach. */
+	if (!in && p->attached && hook == IMP_HOOK_CREATE_DYNAMIC) {
+		imp_hooks_install(p);
+		in = imp_hooks_interp(p);
+	}
 	/* Not one of ours: set up before we came, or taken apart already. */
 	return in ? hooks[hook].run(in, &call) : imp_call_original(&call);
 }
@@ -171,9 +187,16 @@ static void hook_find_spec(struct imp_interp *in)
 	imp_python_error_restore(py, &error);
 }
 
+_Static_assert(offsetof(struct imp_hooks, api) == 0, "see find_and_load()");
+
 static PyObject *find_and_load(struct imp_interp *in, const struct imp_call *call)
 {
-	if (!in->file_finder)
+	/* The first thing in a struct imp_hooks. */
+	struct imp_hooks *p = (struct imp_hooks *)in->common;
+
+	if (p->leaving)
+		imp_hooks_remove(p);
+	else if (!in->file_finder)
 		hook_find_spec(in);
 	return imp_import_find_and_load(in, call);
 }
@@ -194,7 +217,7 @@ static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObjec
 	in->py = &in->api;
 	in->sys_dict = module_dict(py, "sys");
 	in->imp_dict = module_dict(py, "_imp");
-	in->phase = IMP_PHASE_START;
+	in->phase = p->attached ? IMP_PHASE_ATTACH : IMP_PHASE_START;
 	kept = py->PyList_New(0);
 	if (kept && in->sys_dict && in->imp_dict && py->PyList_Append(kept, in->sys_dict) == 0 &&
 	    py->PyList_Append(kept, in->imp_dict) == 0 && py->PyList_Append(kept, modules) == 0)
@@ -252,4 +275,64 @@ void imp_hooks_install(struct imp_hooks *p)
 	imp_python_error_save(&p->api, &error);
 	install_hooks(p);
 	imp_python_error_restore(&p->api, &error);
+}
+
+/* ---- the way out --------------------------------------------------------------------------------- */
+
+static void restore_find_spec(const struct imp_python_api *py)
+{
+	PyObject *dict = module_dict(py, "_frozen_importlib_external");
+	PyObject *finder = imp_python_dict_get(py, dict, "FileFinder");
+	PyObject *function = NULL;
+
+	if (imp_python_is(py, finder, py->types.type))
+		function = imp_python_attr(py, finder, FIND_SPEC);
+	if (imp_function_is(py, function) &&
+	    py->PyObject_SetAttrString(finder, FIND_SPEC, imp_function_original(function)) < 0)
+		py->PyErr_Clear();
+	imp_python_drop(py, function);
+	imp_python_drop(py, finder);
+}
+
+static void restore_find_and_load(const struct imp_python_api *py)
+{
+	PyObject *dict = module_dict(py, "_frozen_importlib");
+	PyObject *function = imp_python_dict_get(py, dict, FIND_AND_LOAD);
+
+	if (imp_function_is(py, function) &&
+	    py->PyDict_SetItemString(dict, FIND_AND_LOAD, imp_function_original(function)) < 0)
+		py->PyErr_Clear();
+	imp_python_drop(py, function);
+}
+
+void imp_hooks_remove_shared(struct imp_hooks *p)
+{
+	enum imp_hook hook;
+
+	/* @originals stay: a thread may have fetched our function, and not have called it yet. */
+	for (hook = 0; hook < IMP_HOOKS; hook++) {
+		struct imp_method_def *def = p->originals[hook].def;
+
+		if (def && def->function == p->functions[hook])
+			__atomic_store_n(&def->function, p->originals[hook].function,
+					 __ATOMIC_RELEASE);
+	}
+}
+
+void imp_hooks_remove(struct imp_hooks *p)
+{
+	struct imp_python_error error;
+
+	if (!p->api.types.none)
+		return; /* never installed */
+	imp_hooks_remove_shared(p);
+	imp_python_error_save(&p->api, &error);
+	restore_find_spec(&p->api);
+	restore_find_and_load(&p->api);
+	imp_python_error_restore(&p->api, &error);
+}
+
+void imp_hooks_restart(void)
+{
+	atomic_store(&next_number, 0);
 }

@@ -41,7 +41,10 @@ struct imp_hooks {
 	struct {
 		imp_c_function *function; /* NULL: not hooked */
 		int flags;
+		struct imp_method_def *def; /* where it stood, and ours stands; theirs */
 	} originals[IMP_HOOKS];
+	bool attached; /* it ran already when imptrace came */
+	bool leaving;  /* imptrace is gone: what is hooked still comes out at its next call */
 	struct imp_interp *interps; /* imp_interp_find() */
 	/* Where the CPython is mapped. */
 	ElfW(Addr) base;
@@ -56,6 +59,23 @@ struct imp_hooks {
  * pending exception stays. What fails is told by an IMP_NOTE_HOOKS_FAILED, and changes nothing.
  */
 void imp_hooks_install(struct imp_hooks *p);
+
+/*
+ * imp_hooks_remove - put the originals back, in the current interpreter and in what all of them share
+ *
+ * Only where ours is still in its place: whoever has put something of his own there since keeps it. A call that
+ * is under way in one of ours ends well. A pending exception stays.
+ */
+void imp_hooks_remove(struct imp_hooks *p);
+
+/* imp_hooks_remove_shared - the part of it that needs no GIL */
+void imp_hooks_remove_shared(struct imp_hooks *p);
+
+/* imp_hooks_restart - a new image: interpreters are numbered from 0 again */
+void imp_hooks_restart(void);
+
+/* imp_hooks_interp - the current interpreter, where it is hooked; else NULL */
+struct imp_interp *imp_hooks_interp(struct imp_hooks *p);
 
 /* imp_hooks_call - a hook was called: record, and call what it stands for; arguments as in struct imp_call */
 PyObject *imp_hooks_call(struct imp_hooks *p, enum imp_hook hook, PyObject *self, const void *a,

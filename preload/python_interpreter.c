@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "link_map_diff.h"
 #include "python_text.h"
@@ -12,6 +13,7 @@
 
 #define PATH_ITEMS_MAX 512
 #define HOOKS_MAX      64
+#define CLOCKS_DIFFER_NS 60000000000
 #define SEEN_PLACES    8 /* in imp_interp.seen, for one directory */
 
 static struct imp_interp *take_unused(struct imp_interp *const *first)
@@ -101,15 +103,18 @@ static uint64_t fingerprint(const struct imp_python_api *py, PyObject *list)
 {
 	ssize_t i, size = imp_python_sequence_size(py, list);
 	uint64_t print = mix(0xcbf29ce484222325ULL, (uint64_t)size);
+	/* With a GIL, nothing runs meanwhile that could take an item away. */
+	const bool borrow = !py->PyList_GetItemRef && imp_python_is(py, list, py->types.list);
 	PyObject *item;
 
 	for (i = 0; i < size; i++) {
-		item = imp_python_sequence_item(py, list, i);
+		item = borrow ? py->PyList_GetItem(list, i) : imp_python_sequence_item(py, list, i);
 		if (imp_python_is(py, item, py->types.str))
 			print = mix(print, (uint64_t)py->PyObject_Hash(item));
 		else
 			print = mix(print, (uintptr_t)item);
-		imp_python_drop(py, item);
+		if (!borrow)
+			imp_python_drop(py, item);
 	}
 	return print ? print : 1;
 }
@@ -245,7 +250,7 @@ static void write_path(struct imp_thread *t, struct imp_interp *in, PyObject *pa
 	put_sys(c, in, IMP_KEY_PREFIX, "prefix");
 	put_sys(c, in, IMP_KEY_EXEC_PREFIX, "exec_prefix");
 	if (attempt)
-		imp_put_uint(c, IMP_KEY_IMPORT, attempt);
+		imp_put_number(t, IMP_KEY_IMPORT, attempt);
 	imp_record_end(t);
 }
 
@@ -313,8 +318,22 @@ static void write_meta_path(struct imp_thread *t, struct imp_interp *in, PyObjec
 	put_names(c, t, in, IMP_KEY_META_PATH, meta_path);
 	put_names(c, t, in, IMP_KEY_PATH_HOOKS, hooks);
 	if (attempt)
-		imp_put_uint(c, IMP_KEY_IMPORT, attempt);
+		imp_put_number(t, IMP_KEY_IMPORT, attempt);
 	imp_record_end(t);
+}
+
+static int64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool imp_interpreter_is_old(const struct imp_interp *in, int64_t ctime_ns)
+{
+	/* A file server's clock may go otherwise. */
+	return in->listed_ns && ctime_ns < in->listed_ns - CLOCKS_DIFFER_NS;
 }
 
 void imp_interpreter_look(struct imp_thread *t, struct imp_interp *in, uint32_t attempt)
@@ -326,8 +345,10 @@ void imp_interpreter_look(struct imp_thread *t, struct imp_interp *in, uint32_t 
 	uint64_t print;
 	size_t i;
 
-	if (imp_python_sequence_size(py, hooks) <= 0 && !in->image_ns)
+	if (imp_python_sequence_size(py, hooks) <= 0 && !in->image_ns) {
+		in->listed_ns = realtime_ns();
 		goto out;
+	}
 	if (in->image_ns != imp_recorder_image_ns()) {
 		/* A new interpreter, or a forked child: its events stand for themselves. */
 		in->image_ns = imp_recorder_image_ns();
@@ -341,6 +362,8 @@ void imp_interpreter_look(struct imp_thread *t, struct imp_interp *in, uint32_t 
 	if (print != in->path_print) {
 		/* Without site (-S), only the first value was not the program's doing. */
 		if (in->phase == IMP_PHASE_START && in->path_known && in->no_site)
+			in->phase = IMP_PHASE_RUN;
+		if (in->phase == IMP_PHASE_ATTACH && in->path_known)
 			in->phase = IMP_PHASE_RUN;
 		write_path(t, in, path, attempt);
 		in->path_print = print;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "python_api.h"
+#include "python_frame.h"
 
 struct imp_thread;
 
@@ -38,7 +39,11 @@ struct imp_interp {
 	uint64_t meta_path_print;
 	unsigned int phase;    /* enum imp_phase */
 	bool no_site;	       /* sys.flags.no_site */
+	const void *uncaught;  /* the exception that was written last as one that nobody caught */
 	bool path_known;       /* sys.path was written in this interpreter before */
+	int64_t listed_ns;     /* CLOCK_REALTIME before its finders listed anything; 0: not known */
+	struct imp_line_trust lines;
+	bool loads_seen;       /* the dlopen() of an extension module came through interpose_dl.c */
 	uint32_t site_attempt; /* the attempt that imports site, while it runs */
 	/* The modules whose search failed last, for when the program ends of it. */
 	unsigned int failed_next;
@@ -97,6 +102,12 @@ bool imp_interpreter_first_look(struct imp_interp *in, const char *path, size_t 
  * Counts this time. As bounded as the table above.
  */
 uint32_t imp_interpreter_failed_before(struct imp_interp *in, PyObject *name);
+
+/*
+ * imp_interpreter_is_old - has nothing in this directory changed since before its finder may have listed it?
+ * @ctime_ns: its st_ctim, which every change sets, and nobody can set back
+ */
+bool imp_interpreter_is_old(const struct imp_interp *in, int64_t ctime_ns);
 
 /* imp_interpreter_put_meta_path - names of the finders of sys.meta_path */
 struct imp_cbor;

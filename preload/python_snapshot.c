@@ -116,7 +116,7 @@ void imp_snapshot_write(struct imp_thread *t, struct imp_interp *in, uint32_t at
 	}
 	imp_claims_begin(&l.claims, t, in, text.data, before ? 0 : text.len);
 	l.c = imp_record_begin(t, IMP_EV_SNAPSHOT);
-	imp_put_uint(l.c, IMP_KEY_IMPORT, attempt);
+	imp_put_number(t, IMP_KEY_IMPORT, attempt);
 	imp_put_shared(l.c, IMP_KEY_TEXT, text.data, text.len);
 	imp_put_uint(l.c, IMP_KEY_SYS_MODULES, module_state(in, name));
 	imp_put_array(l.c, IMP_KEY_ENTRIES);

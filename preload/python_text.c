@@ -56,11 +56,19 @@ bool imp_python_text_get(const struct imp_python_api *py, PyObject *object,
 bool imp_python_text_get_path(const struct imp_python_api *py, PyObject *object,
 			      struct imp_python_text *text)
 {
+	ssize_t len;
+
 	*text = no_text;
 	if (!imp_python_is(py, object, py->types.str))
 		return false;
-	if (py->PyUnicode_GetLength(object) <= IMP_TEXT_MAX &&
-	    set_text(py, text, py->PyUnicode_EncodeFSDefault(object)))
+	len = py->PyUnicode_GetLength(object);
+	/* ASCII is the same in both, and at start-up the file system's encoding is a slow one. */
+	if (len <= IMP_TEXT_MAX && set_text(py, text, py->PyUnicode_AsUTF8String(object))) {
+		if (text->len == (size_t)len)
+			return true;
+		imp_python_text_clear(py, text);
+	}
+	if (len <= IMP_TEXT_MAX && set_text(py, text, py->PyUnicode_EncodeFSDefault(object)))
 		return true;
 	return imp_python_text_get(py, object, text);
 }

@@ -14,6 +14,7 @@ static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp
 {
 	struct imp_cbor *c = imp_record_begin(t, IMP_EV_UNCAUGHT);
 
+	in->uncaught = value;
 	imp_put_uint(c, IMP_KEY_HOW, how);
 	imp_python_put_exception(c, t, in->py, IMP_KEY_EXCEPTION, type, value, traceback);
 	if (imp_options.stacks != IMP_NONE)
@@ -22,6 +23,42 @@ static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp
 	imp_record_end(t);
 	imp_claims_of_chain(t, in, value);
 	imp_record_flush();
+}
+
+/*
+ * The interpreter keeps the exception that it is about to show in sys.last_value, whoever shows it. A program's own
+ * sys.excepthook need not call the original; but before the interpreter takes itself apart, it collects
+ * garbage, and comes by. Its lists of objects may not be gone through here, and nothing may be left changed: no
+ * more is written than what the exception is. Not in a build without a GIL (its PyObject heads are longer).
+ */
+void imp_uncaught_look(struct imp_interp *in)
+{
+	const struct imp_python_api *py = in->py;
+	struct imp_python_error error;
+	struct imp_thread *t;
+	struct imp_cbor *c;
+	PyObject *value;
+
+	if (!py || !in->sys_dict || py->types.object_size > 2 * sizeof(void *))
+		return;
+	imp_python_error_save(py, &error);
+	value = imp_python_dict_get(py, in->sys_dict, "last_value");
+	if (imp_python_is_exception(py, value) && value != in->uncaught) {
+		t = imp_thread_enter();
+		if (t) {
+			in->uncaught = value;
+			c = imp_record_begin(t, IMP_EV_UNCAUGHT);
+			imp_put_uint(c, IMP_KEY_HOW, IMP_UNCAUGHT_MAIN);
+			imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION,
+						 imp_python_type(py, value), value, NULL);
+			imp_interpreter_put(c, in);
+			imp_record_end(t);
+			imp_record_flush();
+			imp_thread_leave(t);
+		}
+	}
+	imp_python_drop(py, value);
+	imp_python_error_restore(py, &error);
 }
 
 PyObject *imp_uncaught_main(struct imp_interp *in, const struct imp_call *call)
@@ -89,7 +126,7 @@ static void write_exit(struct imp_thread *t, struct imp_interp *in, PyObject *st
 	if (imp_python_is_exception(py, value))
 		imp_python_put_exception(c, t, py, IMP_KEY_EXCEPTION, imp_python_type(py, value),
 					 value, traceback);
-	imp_python_put_frame(c, py, IMP_KEY_FRAME);
+	imp_python_put_frame(c, py, IMP_KEY_FRAME, NULL, NULL);
 	imp_record_end(t);
 	if (imp_python_is_exception(py, value)) {
 		imp_claims_of_chain(t, in, value);

@@ -6,12 +6,15 @@
 #include "python_interpreter.h"
 
 /*
- * The error that the user sees at the end. A hook of the program's own in sys.excepthook is not followed,
- * unless it calls CPython's, which is ours.
+ * The error that the user sees at the end, shown by CPython's sys.excepthook or, as far as imp_uncaught_look()
+ * comes by in time, by a hook of the program's own.
  */
 
 /* In place of sys.excepthook(type, value, traceback) */
 PyObject *imp_uncaught_main(struct imp_interp *in, const struct imp_call *call);
+
+/* Called while garbage is collected: has an exception that nobody caught come since the last one that was written? */
+void imp_uncaught_look(struct imp_interp *in);
 
 /* In place of _thread._excepthook(args), which threading.excepthook is */
 PyObject *imp_uncaught_thread(struct imp_interp *in, const struct imp_call *call);

@@ -5,10 +5,9 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "elf_symbols.h"
+#include "raw_syscall.h"
 #include "poison.h"
 
 /* What a function that nobody defines comes to. */
@@ -21,7 +20,7 @@ static int imp_real_absent(void)
 static void imp_real_absent_exit(int status)
 {
 	for (;;)
-		syscall(SYS_exit_group, status);
+		imp_sys(SYS_exit_group, status, 0, 0, 0, 0);
 }
 
 #define X(type, name, params, args, absent) static type resolve_##name params;
@@ -88,7 +87,8 @@ static bool is_libc(const struct dl_phdr_info *info)
 		if (*p == '/')
 			last = p + 1;
 	}
-	return imp_elf_same_text(last, "libc.so.6");
+	/* Before glibc 2.34, the dl functions are libdl's. */
+	return imp_elf_same_text(last, "libc.so.6") || imp_elf_same_text(last, "libdl.so.2");
 }
 
 /* Runs under ld.so's lock: only reads symbol tables. */

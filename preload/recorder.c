@@ -2,28 +2,20 @@
 #include "recorder.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "batch.h"
-#include "frame_writer.h"
 #include "intern_table.h"
-#include "journal.h"
-#include "output.h"
 #include "raw_syscall.h"
-#include "remark.h"
+#include "recorder_lock.h"
+#include "trace_writer.h"
 
 #include "poison.h"
 
-#define BATCH_FULL	  (IMP_BATCH_MAX / 2) /* then it is written */
-#define STRINGS_KEPT_MAX  (IMP_BATCH_MAX / 4) /* of a batch that had to be dropped */
-#define STORED_AT_END_MAX 32768		      /* see make_frame() */
-#define SPINS		  200
-#define LOCK_WAIT_NS	  20000000 /* then the event is lost: the program waits no longer for us */
-#define LOCK_SLEEP_NS	  50000
-#define RETRY_NS	  50000000 /* after a write that failed */
+#define BATCH_FULL	 (IMP_BATCH_MAX / 2) /* then it is written */
+#define STRING_HEAD	 32		     /* of an IMP_EV_STRING, at most */
+#define STRINGS_KEPT_MAX (IMP_BATCH_MAX / 4) /* of a batch that had to be dropped */
 
 _Static_assert(STRINGS_KEPT_MAX + IMP_BATCH_HEAD + IMP_ITEM_MAX < IMP_BATCH_MAX,
 	       "an event fits after a drop");
@@ -48,26 +40,14 @@ static struct {
 	_Atomic uint32_t next_id;
 	_Atomic uint32_t lost; /* events of this image */
 	_Atomic bool was_busy; /* to be told by IMP_NOTE_BUSY */
+	_Atomic bool unsettled; /* see imp_record_journal_soon() */
 
-	_Atomic pid_t lock;  /* tid of its holder; 0: free */
-	_Atomic pid_t stuck; /* a holder that was waited for in vain, until the lock is free again */
+	struct imp_recorder_lock lock;
 
 	/* Under the lock. */
-	uint32_t seq;
-	int failed;   /* why the last write did; the batch holds a note of it. 0: it did not */
-	bool written; /* something of this process has been */
-	bool told;    /* the one line on stderr */
-	bool moved;   /* as output.moved was when it was last noted */
-	uint64_t retry_ns;
 	bool forking; /* it is held over a fork() */
-	dev_t stderr_dev;
-	ino_t stderr_ino;
-	struct imp_frame_writer writer;
 	struct imp_intern_table strings;
-	struct imp_output output;
-	struct imp_remark remark;
-	struct imp_journal journal;
-	uint64_t journal_retry_ns; /* 0: its last write did not fail */
+	struct imp_trace_writer writer;
 } rec = {.next_id = 1};
 
 /* Apart, so that what is used in every process lies on few pages. */
@@ -82,13 +62,9 @@ uint64_t imp_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/*
- * In steps of 256 ns, less than it takes to record an event: the lowest byte is noise, and noise does not
- * compress.
- */
 static uint64_t event_time(void)
 {
-	return (imp_now_ns() - rec.image_ns) & ~(uint64_t)0xff;
+	return (imp_now_ns() - rec.image_ns) / IMP_TIME_STEP_NS * IMP_TIME_STEP_NS;
 }
 
 bool imp_recorder_on(void)
@@ -113,72 +89,20 @@ pid_t imp_recorder_pid(void)
 
 /* ---- the lock ------------------------------------------------------------------------------------ */
 
-static pid_t own_tid(void)
-{
-	struct imp_thread *t = imp_thread_get(false);
-
-	return t ? t->tid : imp_sys_gettid();
-}
-
-static bool try_lock(pid_t from, pid_t tid)
-{
-	return atomic_compare_exchange_strong_explicit(&rec.lock, &from, tid, memory_order_acquire,
-						       memory_order_relaxed);
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
-/*
- * Bounded, and never a wait for ourselves: a signal handler that interrupted the holder gets false. A
- * holder that was asynchronously cancelled is no more; what it left is whole items (batch.c).
- */
 static bool lock(void)
 {
-	pid_t tid = own_tid(), owner;
-	uint64_t start_ns;
+	enum imp_lock_result ret = imp_recorder_lock_take(&rec.lock, rec.pid);
 
-	for (int i = 0; i < SPINS; i++) {
-		if (try_lock(0, tid))
-			return true;
-		if (atomic_load_explicit(&rec.lock, memory_order_relaxed) == tid)
-			return false;
-		relax();
+	if (ret == IMP_LOCK_ORPHAN) {
+		imp_frame_writer_reset(&rec.writer.frames);
+		imp_batch_restart(&batch);
 	}
-	/*
-	 * A holder whose signal handler left by longjmp() never gives it back: one wait for it is enough. It
-	 * may also be one that writes to a slow disk.
-	 */
-	owner = atomic_load_explicit(&rec.stuck, memory_order_relaxed);
-	if (owner && owner == atomic_load_explicit(&rec.lock, memory_order_relaxed) &&
-	    imp_sys_thread_alive(rec.pid, owner))
-		return false;
-	/* The holder may have been descheduled, or is writing: sleep, so that it can run. */
-	start_ns = imp_now_ns();
-	do {
-		imp_sys_sleep_ns(LOCK_SLEEP_NS);
-		if (try_lock(0, tid))
-			return true;
-	} while (imp_now_ns() - start_ns < LOCK_WAIT_NS);
-	owner = atomic_load_explicit(&rec.lock, memory_order_relaxed);
-	if (owner && !imp_sys_thread_alive(rec.pid, owner) && try_lock(owner, tid)) {
-		imp_frame_writer_reset(&rec.writer);
-		return true;
-	}
-	atomic_store_explicit(&rec.stuck, owner, memory_order_relaxed);
-	return false;
+	return ret != IMP_LOCK_BUSY;
 }
 
 static void unlock(void)
 {
-	atomic_store_explicit(&rec.stuck, 0, memory_order_relaxed);
-	atomic_store_explicit(&rec.lock, 0, memory_order_release);
+	imp_recorder_lock_give(&rec.lock);
 }
 
 static void count_lost(void)
@@ -189,23 +113,6 @@ static void count_lost(void)
 
 /* ---- the batch (under the lock) ------------------------------------------------------------------ */
 
-static void append_note(enum imp_note note, int err)
-{
-	uint8_t item[48];
-	struct imp_cbor c;
-
-	imp_cbor_init(&c, item, sizeof(item));
-	imp_cbor_map_begin(&c);
-	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_NOTE);
-	imp_put_uint(&c, IMP_KEY_TIME_NS, event_time());
-	imp_put_uint(&c, IMP_KEY_NOTE, note);
-	if (err)
-		imp_put_uint(&c, IMP_KEY_ERRNO, (uint64_t)-err);
-	imp_cbor_map_end(&c);
-	if (!c.overflow && imp_batch_add(&batch, item, c.len))
-		batch.notes++;
-}
-
 /*
  * There is no room, and the batch can't be written: its events are lost. Its strings stay, since events
  * to come refer to them; where they alone are too many, all numbers are given anew.
@@ -214,7 +121,7 @@ static void drop_events(void)
 {
 	atomic_fetch_add_explicit(&rec.lost, batch.events, memory_order_relaxed);
 	imp_batch_keep_strings(&batch);
-	imp_journal_restart(&rec.journal);
+	imp_journal_restart(&rec.writer.journal);
 	if (batch.len > STRINGS_KEPT_MAX) {
 		imp_intern_clear(&rec.strings);
 		imp_batch_clear(&batch);
@@ -223,122 +130,38 @@ static void drop_events(void)
 
 /* ---- writing (under the lock) -------------------------------------------------------------------- */
 
-/* Only where the trace of this process can't tell, and descriptor 2 is what it was at the start. */
-static void tell_once(int err)
+static uint32_t lost_now(void)
 {
-	const char *name;
-	struct stat st;
-
-	if (rec.told || rec.written)
-		return;
-	rec.told = true;
-	if (fstat(2, &st) < 0 || st.st_dev != rec.stderr_dev || st.st_ino != rec.stderr_ino)
-		return;
-	imp_remark_begin(&rec.remark);
-	name = imp_output_name(&rec.output);
-	imp_remark_add(&rec.remark, name ? name : rec.output.path);
-	imp_remark_add(&rec.remark, ": ");
-	imp_remark_add_error(&rec.remark, err);
-	imp_remark_add(&rec.remark, "; this process is not recorded");
-	imp_remark_write(&rec.remark);
+	return atomic_load_explicit(&rec.lost, memory_order_relaxed);
 }
 
-/* A handler's own stack may be no larger than a few kilobytes: too small for the compressor. */
-static bool on_signal_stack(void)
+static int write_batch(enum imp_write_why why)
 {
-	stack_t stack;
-
-	return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
-}
-
-/* The item that begins the batch. */
-static size_t make_head(uint8_t *head, uint32_t lost)
-{
-	struct imp_cbor c;
-
-	imp_cbor_init(&c, head, IMP_BATCH_HEAD);
-	imp_cbor_map_begin(&c);
-	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_BATCH);
-	imp_put_uint(&c, IMP_KEY_PID, (uint64_t)rec.pid);
-	imp_put_uint(&c, IMP_KEY_IMAGE_NS, rec.image_ns);
-	imp_put_uint(&c, IMP_KEY_SEQ, rec.seq);
-	imp_put_uint(&c, IMP_KEY_LOST, lost);
-	imp_cbor_map_end(&c);
-	return c.len;
-}
-
-/*
- * The last batch of a short program is not compressed either: to make a context for it would cost more
- * than all that was recorded before.
- */
-static ssize_t make_frame(bool last)
-{
-	bool store = on_signal_stack() ||
-		     (last && !rec.writer.context && batch.len <= STORED_AT_END_MAX);
-	uint8_t head[IMP_BATCH_HEAD];
-	uint32_t lost = atomic_load_explicit(&rec.lost, memory_order_relaxed);
-	size_t len, head_len = make_head(head, lost);
-	const uint8_t *data = imp_batch_finish(&batch, head, head_len, &len);
-
-	if (store)
-		return imp_frame_store(frame, sizeof(frame), data, len);
-	return imp_frame_compress(&rec.writer, frame, sizeof(frame), data, len);
-}
-
-/*
- * A batch that can't be written stays as long as there is room: the next try may do better. Returns 0
- * or a negative errno.
- */
-static int write_batch(bool last)
-{
-	ssize_t ret;
-
-	if (atomic_exchange_explicit(&rec.was_busy, false, memory_order_relaxed))
-		append_note(IMP_NOTE_BUSY, 0);
-	if (!batch.events && !batch.notes)
-		return 0;
-	if (!last && rec.failed && imp_now_ns() < rec.retry_ns)
-		return -EAGAIN;
-	ret = make_frame(last);
-	if (ret > 0)
-		ret = imp_output_append(&rec.output, frame, (size_t)ret);
-	if (ret < 0) {
-		if (!rec.failed)
-			append_note(IMP_NOTE_WRITE_FAILED, (int)ret);
-		rec.failed = (int)ret;
-		rec.retry_ns = imp_now_ns() + RETRY_NS;
-		tell_once((int)ret);
-		return (int)ret;
-	}
-	rec.failed = 0;
-	rec.written = true;
-	rec.seq++;
-	imp_batch_clear(&batch);
-	imp_journal_restart(&rec.journal);
-	if (rec.output.moved != rec.moved) {
-		rec.moved = rec.output.moved;
-		append_note(IMP_NOTE_MOVED, 0);
-	}
-	return 0;
+	if (atomic_load_explicit(&rec.was_busy, memory_order_relaxed) &&
+	    atomic_exchange_explicit(&rec.was_busy, false, memory_order_relaxed))
+		imp_trace_writer_note(&rec.writer, &batch, IMP_NOTE_BUSY, 0);
+	return imp_trace_writer_write(&rec.writer, &batch, lost_now(), why);
 }
 
 static bool make_room(size_t len)
 {
 	if (len <= imp_batch_room(&batch))
 		return true;
-	if (write_batch(false) < 0) {
+	if (write_batch(IMP_WRITE_FULL) < 0) {
 		drop_events();
-		append_note(IMP_NOTE_WRITE_FAILED, rec.failed); /* the one that was there went too */
+		/* The note that was there went too. */
+		imp_trace_writer_note(&rec.writer, &batch, IMP_NOTE_WRITE_FAILED,
+				      rec.writer.failed);
 	}
 	return len <= imp_batch_room(&batch);
 }
 
-static void flush(bool last)
+static void flush(enum imp_write_why why)
 {
 	int saved = errno;
 
 	if (imp_recorder_on() && lock()) {
-		write_batch(last);
+		write_batch(why);
 		unlock();
 	}
 	errno = saved;
@@ -346,43 +169,47 @@ static void flush(bool last)
 
 void imp_record_flush(void)
 {
-	flush(false);
+	flush(IMP_WRITE_NOW);
 }
 
 void imp_record_flush_last(void)
 {
-	flush(true);
+	flush(IMP_WRITE_LAST);
 }
 
-static void write_journal(void)
+void imp_record_keep(void)
 {
-	uint32_t lost = atomic_load_explicit(&rec.lost, memory_order_relaxed);
-	uint8_t head[IMP_BATCH_HEAD];
-	size_t head_len;
-	int ret;
+	int saved = errno;
 
-	if (!batch.events)
-		return; /* strings alone mean nothing */
-	if (rec.journal_retry_ns && imp_now_ns() < rec.journal_retry_ns)
-		return;
-	head_len = make_head(head, lost);
-	ret = imp_journal_write(&rec.journal, &rec.output, &batch, head, head_len, lost, frame);
-	rec.journal_retry_ns = 0;
-	if (ret == -E2BIG)
-		write_batch(false);
-	else if (ret < 0)
-		rec.journal_retry_ns = imp_now_ns() + RETRY_NS;
+	if (atomic_load_explicit(&rec.on, memory_order_relaxed) && lock()) {
+		atomic_store_explicit(&rec.unsettled, false, memory_order_relaxed);
+		imp_trace_writer_keep(&rec.writer, &batch, lost_now());
+		unlock();
+	}
+	errno = saved;
 }
 
 void imp_record_journal(void)
 {
 	int saved = errno;
 
-	if (imp_recorder_on() && lock()) {
-		write_journal();
+	if (atomic_load_explicit(&rec.on, memory_order_relaxed) && lock()) {
+		atomic_store_explicit(&rec.unsettled, false, memory_order_relaxed);
+		imp_trace_writer_journal(&rec.writer, &batch, lost_now());
 		unlock();
 	}
 	errno = saved;
+}
+
+void imp_record_journal_soon(void)
+{
+	atomic_store_explicit(&rec.unsettled, true, memory_order_relaxed);
+}
+
+void imp_record_settle(void)
+{
+	if (atomic_load_explicit(&rec.unsettled, memory_order_relaxed))
+		imp_record_journal();
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */
@@ -394,12 +221,15 @@ static void write_process(struct imp_thread *t)
 		rec.hooks.process(t);
 }
 
-void imp_recorder_catch_up(struct imp_thread *t)
+bool imp_recorder_catch_up(struct imp_thread *t)
 {
+	if (rec.hooks.stay && !rec.hooks.stay(t))
+		return false;
 	write_process(t);
 	if (atomic_load_explicit(&rec.objects_due, memory_order_relaxed) &&
 	    atomic_exchange(&rec.objects_due, false) && rec.hooks.objects)
 		rec.hooks.objects(t);
+	return true;
 }
 
 struct imp_cbor *imp_record_begin(struct imp_thread *t, enum imp_event_kind kind)
@@ -410,7 +240,11 @@ struct imp_cbor *imp_record_begin(struct imp_thread *t, enum imp_event_kind kind
 	imp_cbor_init(c, t->scratch, sizeof(t->scratch));
 	imp_cbor_map_begin(c);
 	imp_put_uint(c, IMP_KEY_KIND, kind);
-	imp_put_uint(c, IMP_KEY_TIME_NS, event_time());
+	t->marks.time = (uint32_t)c->len;
+	t->marks.count = 0;
+	imp_cbor_uint(c, IMP_KEY_TIME_NS);
+	imp_cbor_wide8(c, event_time());
+	t->event_image_ns = rec.image_ns;
 	if (t->tid != rec.pid)
 		imp_put_uint(c, IMP_KEY_THREAD, (uint64_t)t->tid);
 	return c;
@@ -421,6 +255,8 @@ void imp_record_end(struct imp_thread *t)
 	struct imp_cbor *c = &t->cbor;
 
 	imp_cbor_map_end(c);
+	if (t->event_image_ns != rec.image_ns)
+		return; /* imptrace has left and come again in between: its numbers mean nothing now */
 	if (c->overflow || c->depth) {
 		atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
 		return;
@@ -430,10 +266,10 @@ void imp_record_end(struct imp_thread *t)
 		return;
 	}
 	if (make_room(c->len)) {
-		imp_batch_add(&batch, t->scratch, c->len);
+		imp_batch_add_event(&batch, t->scratch, c->len, &t->marks);
 		batch.events++;
 		if (batch.len >= BATCH_FULL)
-			write_batch(false);
+			write_batch(IMP_WRITE_FULL);
 	} else {
 		atomic_fetch_add_explicit(&rec.lost, 1, memory_order_relaxed);
 	}
@@ -445,16 +281,19 @@ void imp_record_cancel(struct imp_thread *t)
 	imp_cbor_init(&t->cbor, t->scratch, sizeof(t->scratch));
 }
 
+void imp_record_lost(uint32_t count)
+{
+	atomic_fetch_add_explicit(&rec.lost, count, memory_order_relaxed);
+}
+
 uint32_t imp_record_intern(const void *text, size_t len)
 {
-	uint8_t head[32];
-	struct imp_cbor c;
 	uint32_t id = 0, place;
 
 	if (len > IMP_TEXT_MAX || !lock())
 		return 0;
 	/* First, since it may clear the table. */
-	if (!make_room(len + sizeof(head)))
+	if (!make_room(len + STRING_HEAD))
 		goto out;
 	id = imp_intern_find(&rec.strings, text, len, &place);
 	if (id)
@@ -462,13 +301,7 @@ uint32_t imp_record_intern(const void *text, size_t len)
 	id = imp_intern_add(&rec.strings, text, len, place);
 	if (!id)
 		goto out;
-	imp_cbor_init(&c, imp_batch_end(&batch), imp_batch_room(&batch));
-	imp_cbor_map_begin(&c);
-	imp_put_uint(&c, IMP_KEY_KIND, IMP_EV_STRING);
-	imp_put_uint(&c, IMP_KEY_ID, id);
-	imp_put_bytes(&c, IMP_KEY_TEXT, text, len);
-	imp_cbor_map_end(&c);
-	imp_batch_grow(&batch, c.len);
+	imp_batch_add_string(&batch, id, text, len);
 out:
 	unlock();
 	return id;
@@ -498,45 +331,56 @@ void imp_record_note(struct imp_thread *t, enum imp_note note, int err, const ch
 
 /* ---- the image's life ---------------------------------------------------------------------------- */
 
+static void begin_image(pid_t pid, uint64_t image_ns)
+{
+	rec.pid = pid;
+	rec.image_ns = image_ns;
+	atomic_store(&rec.lost, 0);
+	atomic_store(&rec.was_busy, false);
+	atomic_store(&rec.unsettled, false);
+	imp_intern_clear(&rec.strings);
+	imp_batch_clear(&batch);
+	imp_trace_writer_begin(&rec.writer, pid, image_ns);
+}
+
 int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
 		       const struct imp_recorder_hooks *hooks)
 {
-	struct stat st;
 	int saved = errno;
 
-	rec.output = *out;
-	rec.moved = out->moved;
+	if (out->area) { /* not the first image, perhaps: other threads may be here still */
+		rec.pid = imp_sys_getpid();
+		if (!lock())
+			return -EAGAIN;
+	}
+	imp_trace_writer_start(&rec.writer, out, imp_options.level, frame);
 	rec.hooks = *hooks;
-	rec.writer.level = imp_options.level;
-	rec.pid = imp_sys_getpid();
-	rec.image_ns = image_ns;
 	rec.parent_image_ns = 0;
-	rec.seq = 0;
-	rec.written = false;
-	rec.failed = 0;
-	atomic_store(&rec.lost, 0);
-	atomic_store(&rec.lock, 0);
 	atomic_store(&rec.process_due, false);
 	atomic_store(&rec.objects_due, false);
-	imp_intern_clear(&rec.strings);
-	imp_batch_clear(&batch);
-	imp_journal_forget(&rec.journal);
-	rec.journal_retry_ns = 0;
-	rec.told = false;
-	if (fstat(2, &st) == 0) {
-		rec.stderr_dev = st.st_dev;
-		rec.stderr_ino = st.st_ino;
-	} else {
-		rec.told = true; /* nobody to tell */
-	}
+	begin_image(imp_sys_getpid(), image_ns);
+	unlock();
 	errno = saved;
 	atomic_store_explicit(&rec.on, true, memory_order_release);
 	return 0;
 }
 
+struct imp_attach_area *imp_recorder_take_area(void)
+{
+	struct imp_attach_area *area = NULL;
+
+	if (!atomic_load(&rec.on) && lock()) {
+		area = rec.writer.output.area;
+		rec.writer.output.area = NULL;
+		rec.writer.output.path[0] = '\0'; /* whatever comes yet finds no place */
+		unlock();
+	}
+	return area;
+}
+
 void imp_recorder_stay_quiet(void)
 {
-	rec.told = true;
+	rec.writer.told = true;
 }
 
 void imp_recorder_stop(void)
@@ -544,6 +388,16 @@ void imp_recorder_stop(void)
 	imp_record_flush_last();
 	if (rec.pid == imp_sys_getpid())
 		atomic_store(&rec.on, false);
+}
+
+void imp_recorder_pause(void)
+{
+	atomic_store(&rec.on, false);
+}
+
+void imp_recorder_resume(void)
+{
+	atomic_store(&rec.on, true);
 }
 
 /*
@@ -555,7 +409,7 @@ void imp_recorder_fork_prepare(void)
 	int saved = errno;
 
 	if (imp_recorder_on() && lock()) {
-		write_batch(false);
+		write_batch(IMP_WRITE_NOW);
 		rec.forking = true;
 	}
 	errno = saved;
@@ -563,7 +417,7 @@ void imp_recorder_fork_prepare(void)
 
 void imp_recorder_fork_parent(void)
 {
-	if (atomic_load(&rec.lock) == own_tid() && rec.forking) {
+	if (rec.forking && imp_recorder_lock_mine(&rec.lock)) {
 		rec.forking = false;
 		unlock();
 	}
@@ -580,19 +434,8 @@ void imp_recorder_fork_child(void)
 		return;
 	}
 	rec.parent_image_ns = rec.image_ns;
-	rec.image_ns = imp_now_ns();
-	rec.pid = imp_sys_getpid();
-	rec.seq = 0;
-	rec.written = false;
-	rec.failed = 0;
-	atomic_store(&rec.lost, 0);
-	atomic_store(&rec.was_busy, false);
-	imp_batch_clear(&batch);
-	imp_journal_forget(&rec.journal);
-	rec.journal_retry_ns = 0;
-	imp_intern_clear(&rec.strings);
-	imp_frame_writer_reset(&rec.writer);
-	imp_output_after_fork(&rec.output);
+	begin_image(imp_sys_getpid(), imp_now_ns());
+	imp_output_after_fork(&rec.writer.output);
 	imp_thread_after_fork();
 	atomic_store(&rec.process_due, true);
 	atomic_store(&rec.objects_due, true);

@@ -52,11 +52,13 @@ struct imp_cbor *imp_record_begin(struct imp_thread *t, enum imp_event_kind kind
 void imp_record_end(struct imp_thread *t);
 void imp_record_cancel(struct imp_thread *t);
 
+/* imp_record_lost - so many events were lost before they came here */
+void imp_record_lost(uint32_t count);
+
 /*
  * imp_record_flush - write the batch to the trace now
  *
- * Called before control returns to the program after a failed import or load, at exit, fork and exec.
- * Async-signal-safe.
+ * Called at exit, fork and exec, and where an error ends the program. Async-signal-safe.
  */
 void imp_record_flush(void);
 
@@ -67,9 +69,26 @@ void imp_record_flush(void);
  * less than a flush, and spoils no compression: the batch stays, and is copied into this image's slot in the
  * trace file (journal.h), which its frame supersedes later. A batch that the slot can't hold is
  * written as a frame instead. Where the slot can't be written nothing is lost or said: the batch is there
- * still. Async-signal-safe.
+ * still. Called between imp_thread_enter() and imp_thread_leave(), as are the next three.
  */
 void imp_record_journal(void);
+
+/*
+ * imp_record_keep - the same for what must be in the trace: tries a frame where the slot can't be written
+ *
+ * Called before control returns to the program after a failed import or load. A process that has recorded
+ * little, and has no slot yet, writes a frame at once: that is shorter.
+ */
+void imp_record_keep(void);
+
+/*
+ * imp_record_journal_soon, imp_record_settle - put an imp_record_journal() off
+ *
+ * For what came back and is followed at once, as a rule, by something that is journaled itself. What came
+ * in between settles it: imp_record_settle() is called where an import attempt ends, at the latest.
+ */
+void imp_record_journal_soon(void);
+void imp_record_settle(void);
 
 /*
  * imp_record_flush_last - the same before exec and at exit: there is no later
@@ -99,6 +118,8 @@ void imp_record_note(struct imp_thread *t, enum imp_note note, int err, const ch
  * slash and interns the directory only. The value forms (imp_value_*) write no key: for arrays.
  */
 void imp_put_uint(struct imp_cbor *c, unsigned int key, uint64_t value);
+/* IMP_KEY_CALL, IMP_KEY_IMPORT, IMP_KEY_PARENT of this thread's event, outside of arrays: the batch spells it. */
+void imp_put_number(struct imp_thread *t, unsigned int key, uint32_t number);
 void imp_put_int(struct imp_cbor *c, unsigned int key, int64_t value);
 void imp_put_bool(struct imp_cbor *c, unsigned int key, bool value);
 void imp_put_bytes(struct imp_cbor *c, unsigned int key, const void *data, size_t len);
@@ -119,6 +140,8 @@ struct imp_recorder_hooks {
 	void (*process)(struct imp_thread *t); /* before the image's first event: write IMP_EV_PROCESS */
 	void (*objects)(
 		struct imp_thread *t); /* before the first that is no exec: imp_objects_update() */
+	/* Whenever a thread enters; may be NULL. False: recording is over, and was stopped by it. */
+	bool (*stay)(struct imp_thread *t);
 };
 
 /*
@@ -132,15 +155,29 @@ struct imp_recorder_hooks {
 struct imp_output; /* output.h */
 int imp_recorder_start(const struct imp_output *out, uint64_t image_ns,
 		       const struct imp_recorder_hooks *hooks);
-/* imp_recorder_stay_quiet - the one line that a process may write on stderr has been written */
+/*
+ * imp_recorder_take_area - after imp_recorder_stop(): nothing is written to the attach area any more
+ * Returns it, for its owner to unmap; NULL: there is none, or a thread is at it still.
+ */
+struct imp_attach_area; /* attach_area.h */
+struct imp_attach_area *imp_recorder_take_area(void);
+/*
+ * imp_recorder_stay_quiet - no line on stderr, should the trace not be written
+ * The one of this process has been written; or it has not begun the run. Children that give up their rights or
+ * change their root may well not reach the trace, and nobody waits for a word of ours in their output: the analyzer
+ * says what is missing.
+ */
 void imp_recorder_stay_quiet(void);
 /* imp_recorder_stop - write what is left, and record nothing more */
 void imp_recorder_stop(void);
+/* imp_recorder_pause, imp_recorder_resume - record nothing for a while, and make no system call */
+void imp_recorder_pause(void);
+void imp_recorder_resume(void);
 void imp_recorder_fork_prepare(void);
 void imp_recorder_fork_parent(void);
 void imp_recorder_fork_child(void);
 /* imp_recorder_catch_up - run the hooks that are due; imp_thread_enter() calls it */
-void imp_recorder_catch_up(struct imp_thread *t);
+bool imp_recorder_catch_up(struct imp_thread *t);
 uint64_t imp_recorder_image_ns(void);
 uint64_t imp_recorder_parent_image_ns(void); /* 0: this image was not forked by a recorded one */
 pid_t imp_recorder_pid(void);

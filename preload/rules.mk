@@ -29,6 +29,25 @@ $(O)/preload/%.o: preload/%.c $(O)/.flags | $(O)/.deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(PRELOAD_CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
+# libimptrace-audit.so, for `imptrace run --audit`. It has no libc at all (preload/audit/audit.c says why), so nothing
+# that the compiler might call: no stack protector, and no memcpy that gcc makes of a loop from -O2 on.
+AUDIT_SRC := $(sort $(wildcard preload/audit/*.c)) preload/elf_symbols.c
+AUDIT_OBJ := $(patsubst preload/%.c,$(O)/preload-audit/%.o,$(AUDIT_SRC))
+AUDIT_CFLAGS := -fPIC -fvisibility=hidden -fno-common -ffreestanding -fno-builtin -fno-stack-protector -O1
+AUDIT_LDFLAGS := -shared -nostdlib -Wl,-soname,libimptrace-audit.so -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
+	-Wl,-z,noexecstack -Wl,--build-id -Wl,--hash-style=gnu -Wl,--gc-sections -Wl,-O1
+
+ALL_PRODUCTS += $(O)/libimptrace-audit.so
+
+$(O)/libimptrace-audit.so: $(AUDIT_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(AUDIT_LDFLAGS) -o $@ $(AUDIT_OBJ)
+
+$(O)/preload-audit/%.o: preload/%.c $(O)/.flags | $(O)/.deps
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(AUDIT_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
 $(O)/preload/%.o: preload/%.S $(O)/.flags | $(O)/.deps
 	$(call say,AS,$@)
 	@mkdir -p $(@D)

@@ -53,7 +53,7 @@ static void add(struct frames *f, uint32_t object, uint64_t offset)
 }
 
 /* Not inlined: its frame is where the walk begins. */
-static void __attribute__((noinline)) collect(struct frames *f)
+static void __attribute__((noinline)) collect(struct frames *f, void *memory)
 {
 	struct imp_object own, o;
 	struct imp_cfi_cursor c;
@@ -64,6 +64,7 @@ static void __attribute__((noinline)) collect(struct frames *f)
 	if (!find_object((uintptr_t)collect, &own))
 		return;
 	imp_cfi_here(&c);
+	imp_cfi_use_memory(&c, memory);
 	for (steps = 0; steps < STEPS_MAX && f->count < IMP_STACK_MAX; steps++) {
 		const uint64_t pc = c.reg[IMP_CFI_PC];
 		const bool known = find_object(pc - !c.exact, &o);
@@ -91,11 +92,11 @@ static void record(struct imp_thread *t, unsigned int key, uint32_t id)
 	struct frames f;
 	unsigned int i;
 
-	collect(&f);
+	collect(&f, t->scratch); /* no event is being encoded yet */
 	if (!f.count)
 		return;
 	c = imp_record_begin(t, IMP_EV_NATIVE_STACK);
-	imp_put_uint(c, key, id);
+	imp_put_number(t, key, id);
 	imp_put_array(c, IMP_KEY_FRAMES);
 	for (i = 0; i < f.count; i++) {
 		imp_cbor_array_begin(c);

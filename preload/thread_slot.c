@@ -32,17 +32,22 @@ static __thread struct imp_thread *slot __attribute__((tls_model("initial-exec")
 
 static bool claim(struct block *b, pid_t from, pid_t to)
 {
+	/* With the store in leave: all that the thread before did with the block comes before. */
+	(void)__atomic_load_n(&b->t.depth, __ATOMIC_ACQUIRE);
 	return __atomic_compare_exchange_n(&b->t.tid, &from, to, false, __ATOMIC_ACQ_REL,
 					   __ATOMIC_RELAXED);
 }
 
 static void reset(struct imp_thread *t)
 {
-	t->depth = 0;
+	__atomic_store_n(&t->depth, 0, __ATOMIC_RELAXED);
 	t->attempt_depth = 0;
 	t->search_count = 0;
 	t->extension_depth = 0;
 	t->dlerror_kept = false;
+	t->known.caller = NULL;
+	t->known.writing = false;
+	imp_line_places_clear(&t->lines, NULL);
 }
 
 static struct block *take_used(pid_t pid, pid_t tid)
@@ -107,29 +112,37 @@ struct imp_thread *imp_thread_get(bool make)
 	return slot;
 }
 
-struct imp_thread *imp_thread_enter_bare(void)
+static struct imp_thread *enter(struct imp_thread *t, int saved)
 {
-	int saved = errno;
-	struct imp_thread *t;
-
-	if (!imp_recorder_on())
-		return NULL;
-	t = imp_thread_get(true);
 	if (!t || t->depth > 0)
 		return NULL;
-	t->depth++;
+	__atomic_store_n(&t->depth, t->depth + 1, __ATOMIC_RELAXED); /* see claim() */
 	/* From here on, a signal handler in this thread passes through and leaves the block alone. */
 	atomic_signal_fence(memory_order_seq_cst);
 	t->saved_errno = saved;
 	return t;
 }
 
+struct imp_thread *imp_thread_enter_bare(void)
+{
+	int saved = errno;
+
+	return imp_recorder_on() ? enter(imp_thread_get(true), saved) : NULL;
+}
+
+struct imp_thread *imp_thread_enter_block(void)
+{
+	return enter(slot, errno);
+}
+
 struct imp_thread *imp_thread_enter(void)
 {
 	struct imp_thread *t = imp_thread_enter_bare();
 
-	if (t)
-		imp_recorder_catch_up(t);
+	if (t && !imp_recorder_catch_up(t)) {
+		imp_thread_leave(t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -138,8 +151,22 @@ void imp_thread_leave(struct imp_thread *t)
 	int saved = t->saved_errno;
 
 	atomic_signal_fence(memory_order_seq_cst);
-	t->depth--;
+	__atomic_store_n(&t->depth, t->depth - 1, __ATOMIC_RELEASE);
 	errno = saved;
+}
+
+bool imp_threads_owe_dlerror(void)
+{
+	const pid_t pid = imp_sys_getpid();
+
+	for (struct block *b = atomic_load(&pool.first); b; b = b->next) {
+		const pid_t tid = __atomic_load_n(&b->t.tid, __ATOMIC_ACQUIRE);
+
+		if (tid && __atomic_load_n(&b->t.dlerror_kept, __ATOMIC_RELAXED) &&
+		    imp_sys_thread_alive(pid, tid))
+			return true;
+	}
+	return false;
 }
 
 void imp_thread_after_fork(void)

@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "batch.h"
 #include "cbor_put.h"
+#include "known_caller.h"
+#include "python_frame.h"
 #include "trace_format.h"
 
 #define IMP_ATTEMPTS_MAX 512	/* nested import attempts followed in one thread; deeper ones are counted only */
@@ -44,20 +47,25 @@ struct imp_thread {
 	pid_t tid;
 	int depth;			/* > 0: inside the recorder, its own calls pass through */
 	int saved_errno;
+	uint64_t event_image_ns;	/* the image for which the event in @cbor was begun */
 	uint32_t attempt_depth;
 	uint32_t search_count;
+	uint32_t loads;			/* dlopen() calls whose object was not known before */
 	uint32_t extension_depth;	/* create and exec steps of extension modules under way */
 	struct imp_cbor cbor;		/* the event being encoded, in @scratch */
+	struct imp_marks marks;		/* what in it the batch spells */
+	struct imp_known_caller known;
 	bool dlerror_kept;		/* the text of @dlerror_real is owed to the program's next dlerror() */
 	char *dlerror_real;		/* what the real dlerror() gave us; libc's, valid until the next dl call */
 	int dlerror_errno;		/* what it set errno to; 0: nothing */
 	char dlerror_text[IMP_DLERROR_MAX];	/* its beginning, to see that it is still that text */
+	struct imp_line_places lines;	/* of code that imports, as long as an attempt is under way */
 	struct imp_attempt attempts[IMP_ATTEMPTS_MAX];
 	struct imp_search searches[IMP_SEARCHES_MAX];
 	char text[IMP_TEXT_MAX + 64];/* what the Python side puts together: messages, file names */
 	char path[IMP_THREAD_PATH_MAX];	/* a path for a system call */
 	char listing[IMP_LISTING_MAX];	/* directory entries, lines of metadata files */
-	uint8_t scratch[IMP_ITEM_MAX];
+	_Alignas(uint64_t) uint8_t scratch[IMP_ITEM_MAX];
 };
 
 /*
@@ -77,6 +85,12 @@ struct imp_thread *imp_thread_enter(void);
  */
 struct imp_thread *imp_thread_enter_bare(void);
 
+/*
+ * imp_thread_enter_block - the same for what is only noted in the block, and recorded by somebody else
+ * Does not ask whose process this is; NULL where the thread has no block yet.
+ */
+struct imp_thread *imp_thread_enter_block(void);
+
 /* imp_thread_leave - the counterpart; restores errno */
 void imp_thread_leave(struct imp_thread *t);
 
@@ -85,6 +99,9 @@ void imp_thread_leave(struct imp_thread *t);
  * Makes it if needed (@make); NULL if there is none. Async-signal-safe; errno is kept.
  */
 struct imp_thread *imp_thread_get(bool make);
+
+/* imp_threads_owe_dlerror - is there a thread whose next dlerror() is to be answered by us? */
+bool imp_threads_owe_dlerror(void);
 
 /* imp_thread_after_fork - the child's only thread: correct tid, forget other threads' blocks */
 void imp_thread_after_fork(void);

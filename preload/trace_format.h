@@ -29,6 +29,8 @@
  *             uint N           the value that IMP_EV_STRING with id N gave, earlier in this image
  *             [text, text]     a path: directory "/" file name
  *   texts   array of text
+ *   number  of an attempt or a call: uint, or shorter, a negative integer -1 - D: D less than the number
+ *           after the greatest that stands before it in this batch
  *   list    array; what it holds stands in the comment
  *   map     a map, described by the comment
  *
@@ -37,6 +39,7 @@
  */
 #define IMP_FORMAT_MAJOR 1
 #define IMP_FORMAT_MINOR 0
+#define IMP_TIME_STEP_NS 1024		/* less than it takes to record an event; what is below is noise */
 #define IMP_FORMAT_MAGIC "imptrace"	/* IMP_KEY_MAGIC of the header */
 
 #define IMP_RUN_ID_SIZE   16		/* random bytes; the same for every process of a run */
@@ -71,7 +74,8 @@
 	/* file */									\
 	X(HEADER,        1, "start of a trace: MAGIC VERSION RUN_ID PID REALTIME_NS TIME_NS")	\
 	X(BATCH,         2, "start of a batch: PID IMAGE_NS SEQ LOST")	\
-	X(STRING,        3, "ID TEXT(bytes): TEXT is later written as the uint ID")	\
+	X(STRING,        3, "ID?(absent: the number after the string before it in this batch) TEXT(bytes): TEXT is "	\
+			    "later written as the uint ID")	\
 	X(NOTE,          4, "a remark of the recorder: NOTE ERRNO? TEXT?")		\
 	/* process */									\
 	X(PROCESS,      10, "start of an image: HOW PPID PARENT_IMAGE_NS? EXE ARGV CWD IDS ENV LIBC "	\
@@ -90,16 +94,16 @@
 	X(DLERROR,      24, "the program asked and was told: TEXT CALLER")		\
 	/* CPython */									\
 	X(INTERPRETER,  30, "INTERP VERSION IMPLEMENTATION CACHE_TAG SUFFIXES ABIFLAGS EXECUTABLE PREFIX "	\
-			    "BASE_PREFIX EXEC_PREFIX BASE_EXEC_PREFIX STDLIB? PLATFORM FLAGS OBJECT")	\
-	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP? PATH PHASE PREFIX EXEC_PREFIX IMPORT?")	\
+			    "BASE_PREFIX EXEC_PREFIX BASE_EXEC_PREFIX STDLIB? PLATFORM FLAGS OBJECT DERIVED?")	\
+	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP? PATH PHASE PREFIX EXEC_PREFIX IMPORT? DERIVED?")	\
 	X(META_PATH,    32, "INTERP? META_PATH PATH_HOOKS IMPORT?")			\
 	X(IMPORT_BEGIN, 33, "IMPORT TEXT(full name) PARENT? INTERP? FRAME?(who asked) "	\
 			    "STACK?(instead of FRAME)")		\
-	X(IMPORT_END,   34, "IMPORT ORIGIN? LOADER? SEARCHED? SUBMODULE_PATH? EXCEPTION? STACK? ")	\
-	X(EXT_BEGIN,    35, "CALL STEP TEXT(full name) ORIGIN IMPORT?")			\
-	X(EXT_END,      36, "CALL EXCEPTION?")						\
+	X(IMPORT_END,   34, "IMPORT ORIGIN? LOADER? SEARCHED? SUBMODULE_PATH? EXCEPTION? STACK? DERIVED?")	\
+	X(EXT_BEGIN,    35, "CALL STEP TEXT(full name) ORIGIN IMPORT? DERIVED?")			\
+	X(EXT_END,      36, "CALL EXCEPTION? DERIVED?")						\
 	X(SNAPSHOT,     37, "what is there after a failed import: IMPORT TEXT(full name) SYS_MODULES ENTRIES "	\
-			    "META_PATH FROZEN? MODULE_FILE?")					\
+			    "META_PATH FROZEN? MODULE_FILE? DERIVED?")					\
 	X(CLAIMS,       38, "distributions that claim a failed module: TEXT(full name) CLAIMS")	\
 	X(UNCAUGHT,     39, "HOW EXCEPTION STACK? INTERP?")					\
 	X(SYS_EXIT,     40, "sys.exit() was called: MESSAGE? CODE? EXCEPTION?(the one being handled) FRAME") \
@@ -108,8 +112,14 @@
 			    "STAT? MOUNT? DIRECTORIES CHUNKS? LIMIT_AS?")			\
 	X(NATIVE_STACK, 42, "at a failed load or import: CALL? IMPORT? FRAMES")		\
 	X(RAISED,       43, "a C++ exception or Rust panic was thrown: TEXT(class) FRAMES? IMPORT?")	\
-	X(SEARCH_PATH,  44, "ld.so tries a path (rtld-audit): TEXT(path) FLAGS(LA_SER_*) CALLER?")	\
-	X(SEARCH_OPEN,  45, "ld.so opened an object (rtld-audit): TEXT(path) NAMESPACE?")
+	X(SEARCH_PATH,  44, "ld.so tries a path (rtld-audit); a name with LA_SER_ORIG begins a search: "	\
+			    "TEXT(path or name) FLAGS(LA_SER_*) REQUESTER?(then; absent: the program)")	\
+	X(SEARCH_OPEN,  45, "ld.so opened an object (rtld-audit): TEXT(path) NAMESPACE?")	\
+	/* what the kernel saw (eBPF) */							\
+	X(KERNEL_FILE,  46, "a system call of the program: TEXT(path) SYSCALL ERRNO? FLAGS? MODE?")	\
+	X(KERNEL_MAP,   47, "a file is mapped executable: TEXT(path, or its last part) ADDRESS SIZE ERRNO?")	\
+	/* what was there when imptrace came to a process that already ran */			\
+	X(MODULE,       49, "a native module in sys.modules: TEXT(full name) ORIGIN LOADER? INTERP?")
 
 enum imp_event_kind {
 #define X(name, number, about) IMP_EV_##name = (number),
@@ -153,7 +163,7 @@ enum imp_event_kind {
 	X(NAMESPACE,       31, "int",   "link-map namespace; absent: LM_ID_BASE")		\
 	X(CODE,            32, "int",   "exit status; DLCLOSE: the result")			\
 	X(SIGNAL,          33, "uint",  "")							\
-	X(CALL,            34, "uint",  "pairs ENTER with LEAVE, BEGIN with END")		\
+	X(CALL,            34, "number",  "pairs ENTER with LEAVE, BEGIN with END")		\
 	X(FLAGS,           35, "uint",  "dlopen: RTLD_*; INTERPRETER: map sys.flags name -> int")	\
 	X(CALLER,          36, "uint",  "object that called; 0: none known")			\
 	X(OFFSET,          37, "uint",  "return address minus the caller's load address")	\
@@ -175,8 +185,8 @@ enum imp_event_kind {
 	X(PLATFORM,        53, "text",  "sys.platform")						\
 	X(PATH,            54, "texts", "sys.path; an item that is no str is left out")		\
 	X(PHASE,           55, "uint",  "IMP_PHASE_*: what was going on when sys.path got this value")	\
-	X(IMPORT,          56, "uint",  "number of an import attempt; SYS_PATH: the attempt that saw it")	\
-	X(PARENT,          57, "uint",  "the attempt within which this one runs, in the same thread")	\
+	X(IMPORT,          56, "number",  "number of an import attempt; SYS_PATH: the attempt that saw it")	\
+	X(PARENT,          57, "number",  "the attempt within which this one runs, in the same thread")	\
 	X(FRAME,           58, "list",  "who asked: file, line, function, module __name__ (texts, line uint)")	\
 	X(STACK,           59, "list",  "of such frames, outermost first, import machinery left out")	\
 	X(ORIGIN,          60, "text",  "spec.origin or __file__; EXT_BEGIN: the file")		\
@@ -200,7 +210,13 @@ enum imp_event_kind {
 	X(MOUNT,           78, "list",  "statvfs f_flag (ST_*), f_type of statfs")		\
 	X(CHUNKS,          79, "list",  "of [offset uint, bytes]: parts of the file")		\
 	X(LIMIT_AS,        80, "uint",  "RLIMIT_AS, where it is set; bytes")			\
-	X(FRAMES,          81, "list",  "of [object uint, offset uint], innermost first; object 0: offset is the address")
+	X(FRAMES,          81, "list",  "of [object uint, offset uint], innermost first; object 0: offset is the address")	\
+	X(REQUESTER,       82, "text",  "SEARCH_PATH: path of the object that asked")	\
+	X(LATER,           83, "int",   "instead of TIME_NS: so many steps of IMP_TIME_STEP_NS after the item with a time "	\
+					"before it in this batch")				\
+	X(DERIVED,         90, "bool",  "put together from what the kernel saw; the program itself was not asked")	\
+	X(SYSCALL,         91, "uint",  "IMP_SYSCALL_*")					\
+	X(MODE,            92, "uint",  "st_mode of what was found")
 
 enum imp_key {
 #define X(name, number, type, about) IMP_KEY_##name = (number),
@@ -219,14 +235,17 @@ enum imp_key {
 	X(CONTEXT,  6, "map",  "__context__, where __cause__ is None")				\
 	X(WHERE,    7, "list", "innermost traceback frame outside the import machinery, as FRAME")	\
 	X(NAME_FROM, 8, "text", "ImportError.name_from (3.12 and later)")			\
-	X(SUPPRESS, 9, "bool", "__suppress_context__")
+	X(SUPPRESS, 9, "bool", "__suppress_context__")						\
+	X(MEMBERS, 10, "list", "of such maps: the exceptions of an ExceptionGroup, as far as there is room")
 
 enum imp_exc_key {
 #define X(name, number, type, about) IMP_EXC_##name = (number),
 	IMP_EXC_KEYS(X)
 #undef X
 };
-#define IMP_EXC_CHAIN_MAX 5		/* exceptions in one chain; depth stays under IMP_DEPTH_MAX */
+#define IMP_EXC_CHAIN_MAX 5		/* exceptions in one chain, a group's members counting two steps: depth
+					 * stays under IMP_DEPTH_MAX */
+#define IMP_EXC_MEMBERS_MAX 32		/* exceptions in one event that are members of groups */
 
 /* Keys of one search path entry in a snapshot. */
 #define IMP_ENTRY_KEYS(X)									\
@@ -276,12 +295,14 @@ enum imp_start {		/* IMP_KEY_HOW of IMP_EV_PROCESS */
 enum imp_end {			/* IMP_KEY_HOW of IMP_EV_PROCESS_END */
 	IMP_END_EXIT = 1,	/* exit(), or main returned */
 	IMP_END_FAST_EXIT,	/* _exit(), _Exit(), quick_exit(): nothing of the program ran after it */
+	IMP_END_DETACHED,	/* none: `imptrace attach` left the process, which runs on; no CODE */
 };
 
 enum imp_phase {		/* IMP_KEY_PHASE of IMP_EV_SYS_PATH */
 	IMP_PHASE_START = 1,	/* as the interpreter computed it: defaults and PYTHONPATH */
 	IMP_PHASE_SITE,		/* while site was imported: site directories, .pth files, user site, venv */
 	IMP_PHASE_RUN,		/* by the program */
+	IMP_PHASE_ATTACH,	/* before imptrace came: any of these */
 };
 
 enum imp_search_result {	/* third item of IMP_KEY_SEARCHED */
@@ -315,13 +336,24 @@ enum imp_uncaught {		/* IMP_KEY_HOW of IMP_EV_UNCAUGHT */
 	IMP_UNCAUGHT_THREAD,	/* threading.excepthook */
 };
 
+enum imp_syscall {		/* IMP_KEY_SYSCALL; each stands for its family */
+	IMP_SYSCALL_OPEN = 1,	/* open, openat, openat2 */
+	IMP_SYSCALL_STAT,	/* stat, lstat, newfstatat, statx */
+	IMP_SYSCALL_ACCESS,	/* access, faccessat, faccessat2 */
+	IMP_SYSCALL_READLINK,	/* readlink, readlinkat */
+};
+
 /* Remarks of the recorder about itself. */
 #define IMP_NOTES(X)										\
 	X(WRITE_FAILED,  1, "a batch could not be written")					\
 	X(MOVED,         2, "the trace was moved away while it was written")			\
 	X(NO_GADGET,     3, "an object has no place to return through: its dl calls are recorded without result")	\
 	X(HOOKS_FAILED,  4, "the import hooks could not be installed in an interpreter")	\
-	X(BUSY,          5, "the recorder's lock was busy")
+	X(BUSY,          5, "the recorder's lock was busy")					\
+	X(SECCOMP,       6, "the program forbids itself system calls that recording takes: nothing is recorded "	\
+			    "from here on; with ERRNO: that was refused, and it goes on")		\
+	X(REACH,         7, "the program is about to change its user, root or mounts (TEXT: by what): it may not "	\
+			    "reach the trace any more")
 
 enum imp_note {
 #define X(name, number, about) IMP_NOTE_##name = (number),

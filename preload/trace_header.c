@@ -127,6 +127,24 @@ int imp_trace_header_read(int fd, struct imp_trace_header *h)
 	return len < 0 ? (int)len : parse_header(frame, (size_t)len, h);
 }
 
+/* Asked before each write. The run id stands within the first IMP_TRACE_HEADER_SEEN bytes. */
+bool imp_trace_header_is(int fd, const uint8_t *run_id, uint8_t *seen)
+{
+	uint8_t frame[IMP_TRACE_HEADER_MAX];
+	struct imp_trace_header h;
+	ssize_t len = imp_sys(SYS_pread64, fd, (long)frame, sizeof(frame), 0, 0);
+
+	if (len < IMP_TRACE_HEADER_SEEN)
+		return false;
+	if (memcmp(frame, seen, IMP_TRACE_HEADER_SEEN) == 0)
+		return true;
+	if (parse_header(frame, (size_t)len, &h) < 0 ||
+	    memcmp(h.run_id, run_id, sizeof(h.run_id)) != 0)
+		return false;
+	memcpy(seen, frame, IMP_TRACE_HEADER_SEEN);
+	return true;
+}
+
 static char *put_decimal(char *to, unsigned long value)
 {
 	char digits[24];

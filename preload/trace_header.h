@@ -33,6 +33,13 @@ ssize_t imp_trace_header_make(const uint8_t *run_id, pid_t root_pid, uint8_t *fr
 int imp_trace_header_read(int fd, struct imp_trace_header *h);
 
 /*
+ * imp_trace_header_is - does the open file begin with a header of that run?
+ * @seen: IMP_TRACE_HEADER_SEEN bytes, zeros at first: the header's beginning, as it was found to be right
+ */
+#define IMP_TRACE_HEADER_SEEN 48
+bool imp_trace_header_is(int fd, const uint8_t *run_id, uint8_t *seen);
+
+/*
  * imp_trace_run_goes_on - is the run's first process this one, or an ancestor of it that is still alive?
  * false without /proc.
  */

@@ -39,6 +39,7 @@ SHAPES = {
     ("EXC_KEYS", "CAUSE"): "exception",
     ("EXC_KEYS", "CONTEXT"): "exception",
     ("EXC_KEYS", "WHERE"): "frame",
+    ("EXC_KEYS", "MEMBERS"): "[* exception]",
     ("ENTRY_KEYS", "STAT"): "stat",
     ("ENTRY_KEYS", "CANDIDATES"): "[* candidate]",
     ("CAND_KEYS", "STAT"): "stat",
@@ -53,17 +54,19 @@ IN_KIND = {
     ("PROCESS_END", "HOW"): "end",
     ("UNCAUGHT", "HOW"): "handler",
     ("SYS_PATH", "PHASE"): "phase",
+    ("KERNEL_FILE", "SYSCALL"): "syscall",
     ("EXT_BEGIN", "STEP"): "step",
     ("SNAPSHOT", "SYS_MODULES"): "module-state",
 }
 TYPES = {"uint": "uint", "int": "int", "bool": "bool", "bytes": "bstr", "text": "btext",
-         "texts": "[* btext]"}
+         "texts": "[* btext]", "number": "number"}
 MAPS = (("EXC_KEYS", "exception", ("TYPE",)), ("ENTRY_KEYS", "entry", ("ENTRY", "STATE")),
         ("CAND_KEYS", "candidate", ("NAME",)))
 ENUMS = (("imp_start", "IMP_START_", "start"), ("imp_end", "IMP_END_", "end"),
          ("imp_phase", "IMP_PHASE_", "phase"), ("imp_search_result", "IMP_SEARCH_", "search"),
          ("imp_step", "IMP_STEP_", "step"), ("imp_module_state", "IMP_MODULE_", "module-state"),
-         ("imp_path_state", "IMP_PATH_", "path-state"), ("imp_uncaught", "IMP_UNCAUGHT_", "handler"))
+         ("imp_path_state", "IMP_PATH_", "path-state"), ("imp_uncaught", "IMP_UNCAUGHT_", "handler"),
+         ("imp_syscall", "IMP_SYSCALL_", "syscall"))
 
 FIXED = """\
 ; A trace is a concatenation of zstd frames (RFC 8878), each with a content
@@ -77,6 +80,9 @@ trace-frame-n = [batch, * event]    ; the items, without the array around them
 ; earlier in this image; or a path: its directory and the name after the slash.
 btext = bstr / string-id / [directory: btext, name: btext]
 string-id = uint
+; of an attempt or a call: itself; or -1 - D, which is D less than the number
+; after the greatest that stands before it in this batch
+number = uint / nint
 
 ; a Python frame
 frame = [file: btext, line: uint, function: btext, module: btext]
@@ -85,7 +91,7 @@ stat = [mode: uint, uid: uint, gid: uint, size: uint, mtime-ns: int]
 ; Readers skip keys and kinds that they do not know.
 more = (* uint => any)
 ; of every event but string
-common = (key-time-ns => uint, ? key-thread => uint)
+common = ((key-time-ns => uint // key-later => int), ? key-thread => uint)
 """
 
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_FIRST ((size_t)64 << 10)
+#define CHUNK_FIRST ((size_t)4 << 10) /* many arenas are for one question */
+#define LARGE	    ((size_t)32 << 10)
 #define CHUNK_MAX   ((size_t)4 << 20)
 #define ALIGN	    ((size_t)16)
 
@@ -51,7 +52,7 @@ void *imp_arena_alloc(struct imp_arena *a, size_t size)
 		a->used += size;
 		return p;
 	}
-	if (size >= CHUNK_FIRST / 2 && c) {
+	if (size >= LARGE && c) {
 		/* A large one gets a chunk of its own; the small ones go on in the first. */
 		struct imp_arena_chunk *own = new_chunk(a, size);
 

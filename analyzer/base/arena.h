@@ -44,6 +44,9 @@ void imp_arena_clear(struct imp_arena *a);
 #define imp_vec_push(arena, vec)                                                                 \
 	(imp_vec_grow((arena), (void **)&(vec)->v, &(vec)->n, &(vec)->cap, sizeof(*(vec)->v)), \
 	 &(vec)->v[(vec)->n++])
+/* imp_vec_room - room for so many at once, in an array that is still empty; it may hold more later */
+#define imp_vec_room(arena, vec, count)                                                                \
+	((vec)->v = imp_arena_alloc((arena), (count) * sizeof(*(vec)->v)), (vec)->cap = (count))
 void imp_vec_grow(struct imp_arena *a, void **v, const size_t *n, size_t *cap, size_t size);
 
 #endif

@@ -66,3 +66,30 @@ void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, u
 	slot->b = b;
 	slot->value = value;
 }
+
+void imp_id_map_remove(struct imp_id_map *m, uint64_t a, uint64_t b)
+{
+	const size_t mask = m->cap - 1;
+	struct imp_id_slot *hole, *next;
+	size_t i, home;
+
+	if (!m->cap)
+		return;
+	hole = find(m, a, b);
+	if (!hole->value)
+		return;
+	m->n--;
+	/* What follows without a gap moves up, unless that would put it before its own place. */
+	for (i = (size_t)(hole - m->slots);;) {
+		i = (i + 1) & mask;
+		next = &m->slots[i];
+		if (!next->value)
+			break;
+		home = hash(m, next->a, next->b) & mask;
+		if (((i - home) & mask) < ((i - (size_t)(hole - m->slots)) & mask))
+			continue;
+		*hole = *next;
+		hole = next;
+	}
+	hole->value = NULL;
+}

@@ -25,4 +25,7 @@ void *imp_id_map_get(const struct imp_id_map *m, uint64_t a, uint64_t b);
 void imp_id_map_put(struct imp_arena *arena, struct imp_id_map *m, uint64_t a, uint64_t b,
 		    void *value);
 
+/* imp_id_map_remove - forget (@a, @b) */
+void imp_id_map_remove(struct imp_id_map *m, uint64_t a, uint64_t b);
+
 #endif

@@ -12,23 +12,38 @@ struct imp_interner_slot {
 	uint32_t hash;
 };
 
-/* Seeded, since the strings may be chosen by somebody else; eight bytes a step. */
+static inline uint64_t word_at(const char *s)
+{
+	uint64_t word;
+
+	memcpy(&word, s, sizeof(word));
+	return word;
+}
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 x = (unsigned __int128)a * b;
+
+	return (uint64_t)x ^ (uint64_t)(x >> 64);
+}
+
+/* Seeded, since the strings may be chosen by somebody else; 16 bytes a step, the last ones may overlap. */
 static uint64_t hash_bytes(uint64_t seed, const char *s, size_t len)
 {
 	const uint64_t k = 0x9e3779b97f4a7c15u;
-	uint64_t h = seed ^ len * k, word;
-	unsigned __int128 x;
+	uint64_t h = seed ^ len * k, a = 0, b = 0;
+	const char *end = s + len;
 
-	for (; len; s += sizeof(word), len -= sizeof(word)) {
-		size_t n = len < sizeof(word) ? len : sizeof(word);
-
-		word = 0;
-		memcpy(&word, s, n);
-		x = (unsigned __int128)(h ^ word) * (seed | 1);
-		h = ((uint64_t)x ^ (uint64_t)(x >> 64)) + k;
-		if (n < sizeof(word))
-			break;
+	if (len < 8) {
+		memcpy(&a, s, len);
+	} else {
+		for (; end - s > 16; s += 16)
+			h = mix(word_at(s) ^ seed, word_at(s + 8) ^ h) + k;
+		a = end - s >= 8 ? word_at(s) : 0;
+		b = word_at(end - 8);
 	}
+	h = mix(a ^ seed, b ^ h) + k;
+	h = mix(h ^ seed, k);
 	return h ^ h >> 32;
 }
 
@@ -94,6 +109,13 @@ const char *imp_intern(struct imp_interner *in, const char *s, size_t len)
 		in->n++;
 	}
 	return slot->s;
+}
+
+uint32_t imp_intern_hash(struct imp_interner *in, const char *s, size_t len)
+{
+	if (!in->cap)
+		grow(in);
+	return (uint32_t)hash_bytes(in->seed, s, len);
 }
 
 void imp_interner_clear(struct imp_interner *in)

@@ -19,6 +19,8 @@ struct imp_interner {
  * imp_intern - the one copy of @len bytes that hold no NUL; NUL-terminated, lives as long as the arena
  */
 const char *imp_intern(struct imp_interner *in, const char *s, size_t len);
+/* imp_intern_hash - the hash of some bytes, with this one's seed */
+uint32_t imp_intern_hash(struct imp_interner *in, const char *s, size_t len);
 void imp_interner_clear(struct imp_interner *in); /* the copies stay */
 
 #endif

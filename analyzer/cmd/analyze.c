@@ -11,10 +11,12 @@
 
 #include "../diagnose/diagnose.h"
 #include "../host/host.h"
+#include "../host/host_cache.h"
 #include "../python/distribution.h"
 #include "../report/report.h"
 #include "../report/selection.h"
 #include "../trace/record.h"
+#include "progress.h"
 
 #define STATUS_FATAL 1
 #define STATUS_ERROR 2
@@ -165,10 +167,11 @@ static bool is_fatal(const struct imp_diagnosis *d, const struct imp_report_opti
 }
 
 static int analyze(const struct imp_command *self, const struct arguments *args, const char *name,
-		   const struct imp_record *record)
+		   const struct imp_record *record, struct imp_progress *progress)
 {
 	struct imp_dpkg_index dpkg = {.built = false};
-	struct imp_host host = {.enabled = false, .dpkg = &dpkg};
+	struct imp_host_cache cache;
+	struct imp_host host = {.enabled = false, .dpkg = &dpkg, .cache = &cache};
 	struct imp_report_options opt = {
 		.trace = name,
 		.module = args->module,
@@ -180,9 +183,11 @@ static int analyze(const struct imp_command *self, const struct arguments *args,
 	const char *why = NULL;
 	int ret;
 
+	imp_host_cache_init(&cache);
 	if (!args->no_host)
 		host.enabled = imp_host_matches(record, &why);
 	imp_diagnose(&d, record, &host, args->module);
+	imp_progress_end(progress);
 	if (!args->no_host && !host.enabled) {
 		d.foreign = true;
 		*imp_vec_push(&d.arena, &d.notes) = imp_arena_printf(
@@ -196,12 +201,14 @@ static int analyze(const struct imp_command *self, const struct arguments *args,
 		ret = is_fatal(&d, &opt) ? STATUS_FATAL : 0;
 	imp_diagnosis_clear(&d);
 	imp_dpkg_index_clear(&dpkg);
+	imp_host_cache_clear(&cache);
 	return ret;
 }
 
 static int run(const struct imp_command *self, int argc, char **argv)
 {
 	struct imp_record record;
+	struct imp_progress progress;
 	struct imp_error err = {0};
 	struct arguments args;
 	const char *name;
@@ -215,14 +222,16 @@ static int run(const struct imp_command *self, int argc, char **argv)
 	fd = imp_open_trace(args.file, &name);
 	if (fd < 0)
 		return STATUS_ERROR;
-	ret = imp_record_read(&record, fd, name, &err);
+	imp_progress_begin(&progress, fd);
+	ret = imp_record_read_watched(&record, fd, name, &progress.watch, &err);
 	if (fd != STDIN_FILENO)
 		close(fd);
 	if (ret < 0) {
+		imp_progress_end(&progress);
 		fprintf(stderr, "imptrace: %s\n", err.msg);
 		return STATUS_ERROR;
 	}
-	ret = analyze(self, &args, name, &record);
+	ret = analyze(self, &args, name, &record, &progress);
 	imp_record_clear(&record);
 	return ret;
 }

@@ -25,6 +25,7 @@ struct kept {
 	struct imp_texts *texts;
 	const uint8_t *raw;
 	size_t len;
+	struct imp_batch_state before; /* it */
 };
 
 struct dump {
@@ -58,6 +59,7 @@ static void keep(struct dump *d)
 	k->raw = (const uint8_t *)imp_arena_strndup(&d->arena, (const char *)d->ev.raw,
 						    d->ev.raw_len);
 	k->len = d->ev.raw_len;
+	k->before = d->reader.before;
 }
 
 static size_t pid_width(const struct dump *d)
@@ -78,8 +80,7 @@ static size_t pid_width(const struct dump *d)
 static void print_events(struct dump *d, bool json)
 {
 	struct imp_dump_context c = {
-		.strings = &d->reader.strings,
-		.scratch = &d->reader.scratch,
+		.maker = &d->reader.maker,
 		.pid_width = pid_width(d),
 	};
 	struct imp_cbor_in in;
@@ -92,11 +93,13 @@ static void print_events(struct dump *d, bool json)
 		if (d->events.v[i].time_ns < c.start_ns)
 			c.start_ns = d->events.v[i].time_ns;
 	for (i = 0; i < d->events.n && !ferror(stdout); i++) {
-		const struct kept *k = &d->events.v[i];
+		struct kept *k = &d->events.v[i];
 
 		imp_cbor_in_init(&in, k->raw, k->len);
 		if (!imp_event_decode(&d->ev, &in))
 			continue; /* it was decoded once: it can't happen */
+		if (k->image)
+			imp_event_resolve(&d->ev, &k->before);
 		c.texts = k->texts;
 		c.image_ns = k->image ? k->image->image_ns : 0;
 		c.pid = k->image ? k->image->pid : 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../base/strbuf.h"
+#include "../probe/probe.h"
 
 #define STATUS_FAILED	    125
 #define STATUS_NOT_EXECUTED 126
@@ -17,8 +18,9 @@
 #define STATUS_SIGNAL	    128
 
 #define PRELOAD_NAME "libimptrace.so"
+#define AUDIT_NAME   "libimptrace-audit.so"
 
-enum { OPT_OUTPUT = 'o', OPT_STACKS = IMP_OPTION_LONG, OPT_AUDIT, OPT_BPF };
+enum { OPT_OUTPUT = 'o', OPT_STACKS = IMP_OPTION_LONG, OPT_AUDIT, OPT_BPF, OPT_NO_PRELOAD, OPT_ALL_OPENS, OPT_USER };
 
 static const struct imp_option options[] = {
 	{OPT_OUTPUT, "output", "FILE",
@@ -28,15 +30,24 @@ static const struct imp_option options[] = {
 	{OPT_STACKS, "stacks", "WHICH", "none, failures or all: the events that carry stacks",
 	 "$IMPTRACE_STACKS, else failures"},
 	{OPT_AUDIT, "audit", NULL,
-	 "also record every path that ld.so tried (not in this version: refused)", NULL},
-	{OPT_BPF, "bpf", NULL, "also record what the kernel saw (not in this version: refused)",
+	 "also record every path that ld.so tried for a library, as ld.so itself tells it", NULL},
+	{OPT_BPF, "bpf", NULL,
+	 "also record what the kernel saw: the files that were tried, with the error of each (root, or CAP_BPF and "
+	 "CAP_PERFMON; under sudo COMMAND runs as the user who called it)",
 	 NULL},
+	{OPT_NO_PRELOAD, "no-preload", NULL,
+	 "with --bpf: the kernel alone records, with no code in the program", NULL},
+	{OPT_ALL_OPENS, "all-opens", NULL,
+	 "with --bpf: files that are opened outside of imports and dlopen, too", NULL},
+	{OPT_USER, "user", "NAME", "run COMMAND as this user", NULL},
 	{0, NULL, NULL, NULL, NULL},
 };
 
 struct arguments {
 	const char *output; /* NULL: as the environment says */
 	const char *stacks;
+	bool audit, bpf, no_preload, all_opens;
+	const char *user;
 	char **command;
 };
 
@@ -62,14 +73,11 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 			}
 			args->stacks = a.value;
 			break;
-		case OPT_AUDIT:
-			fputs("imptrace run: this version cannot record through rtld-audit; leave --audit out\n",
-			      stderr);
-			return -1;
-		case OPT_BPF:
-			fputs("imptrace run: this version cannot record what the kernel saw; leave --bpf out\n",
-			      stderr);
-			return -1;
+		case OPT_AUDIT: args->audit = true; break;
+		case OPT_BPF: args->bpf = true; break;
+		case OPT_NO_PRELOAD: args->no_preload = true; break;
+		case OPT_ALL_OPENS: args->all_opens = true; break;
+		case OPT_USER: args->user = a.value; break;
 		default: return -1;
 		}
 	}
@@ -79,6 +87,14 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 	}
 	if (args->output && !*args->output) {
 		imp_arguments_wrong(self, "--output wants the name of a file");
+		return -1;
+	}
+	if (!args->bpf && (args->no_preload || args->all_opens)) {
+		imp_arguments_wrong(self, "%s goes with --bpf", args->no_preload ? "--no-preload" : "--all-opens");
+		return -1;
+	}
+	if (args->no_preload && args->audit) {
+		imp_arguments_wrong(self, "--audit hands what it sees to the preloaded recorder: leave --no-preload out");
 		return -1;
 	}
 	args->command = argv + a.next;
@@ -91,7 +107,7 @@ static bool is_readable(const char *path)
 }
 
 /* Beside the command (the build tree), else where it is installed. */
-static int find_preload(char *path, size_t size, struct imp_error *err)
+int imp_run_find_object(const char *name, char *path, size_t size, struct imp_error *err)
 {
 	char own[PATH_MAX], beside[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
@@ -103,20 +119,17 @@ static int find_preload(char *path, size_t size, struct imp_error *err)
 		slash = strrchr(own, '/');
 		if (slash)
 			*slash = '\0';
-		if ((size_t)snprintf(beside, sizeof(beside), "%s/" PRELOAD_NAME, own) >=
-		    sizeof(beside))
+		if ((size_t)snprintf(beside, sizeof(beside), "%s/%s", own, name) >= sizeof(beside))
 			beside[0] = '\0';
 	}
+	snprintf(path, size, IMP_LIBDIR "/%s", name);
 	if (beside[0] && is_readable(beside))
 		snprintf(path, size, "%s", beside);
-	else if (is_readable(IMP_LIBDIR "/" PRELOAD_NAME))
-		snprintf(path, size, "%s", IMP_LIBDIR "/" PRELOAD_NAME);
-	else
+	else if (!is_readable(path))
 		return imp_error_set(err, -ENOENT,
-				     PRELOAD_NAME
-				     " is neither beside imptrace (%s) nor in " IMP_LIBDIR
+				     "%s is neither beside imptrace (%s) nor in " IMP_LIBDIR
 				     "; build it with make, or install it with make install",
-				     beside[0] ? own : "/proc is not mounted");
+				     name, beside[0] ? own : "/proc is not mounted");
 	/* ld.so(8), LD_PRELOAD: "separated by spaces or colons, and there is no support for escaping". */
 	if (strpbrk(path, " :"))
 		return imp_error_set(err, -EINVAL,
@@ -126,11 +139,40 @@ static int find_preload(char *path, size_t size, struct imp_error *err)
 	return 0;
 }
 
+static bool lists(const char *list, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (const char *at = strstr(list, path); at; at = strstr(at + 1, path))
+		if ((at == list || at[-1] == ':') && (!at[len] || at[len] == ':'))
+			return true;
+	return false;
+}
+
+/*
+ * Behind an audit object of the user's: that one may send a search elsewhere, and what counts is where it
+ * then goes. Twice, under an imptrace that runs this one, would be two objects.
+ */
+static int make_audit(struct imp_strbuf *value, struct imp_error *err)
+{
+	const char *before = getenv("LD_AUDIT");
+	char path[PATH_MAX];
+	int ret = imp_run_find_object(AUDIT_NAME, path, sizeof(path), err);
+
+	if (ret < 0)
+		return ret;
+	if (before && *before)
+		imp_strbuf_puts(value, before);
+	if (!value->len || !lists(before, path))
+		imp_strbuf_printf(value, "%s%s", value->len ? ":" : "", path);
+	return 0;
+}
+
 static int make_preload(struct imp_strbuf *value, struct imp_error *err)
 {
 	const char *before = getenv("LD_PRELOAD");
 	char path[PATH_MAX];
-	int ret = find_preload(path, sizeof(path), err);
+	int ret = imp_run_find_object(PRELOAD_NAME, path, sizeof(path), err);
 
 	if (ret < 0)
 		return ret;
@@ -186,16 +228,45 @@ static void say_unrecorded(const char *command)
 		fprintf(stderr, "imptrace: %s recorded nothing, because %s\n", command, why);
 }
 
-/* What is left to do when COMMAND has ended; < 0 where the trace was wanted on standard output and is not. */
-static int complete_trace(const struct arguments *args, const char *pattern, bool to_stdout,
-			  const struct imp_run_result *result, uint64_t began_real_ns,
-			  uint64_t began_ns)
+/* The kernel's part of the recording; NULL: it was not asked for. */
+static int start_probe(struct imp_probe **probe, const struct arguments *args, const char *output,
+		       const struct imp_run_user *user, struct imp_error *err)
+{
+	const char *ring = getenv("IMPTRACE_BPF_RING");
+	struct imp_probe_setup setup = {
+		.alone = args->no_preload,
+		.all_opens = args->all_opens,
+		.output = output,
+		.uid = user->known ? user->uid : geteuid(),
+		.gid = user->known ? user->gid : getegid(),
+		.ring_size = ring ? strtoul(ring, NULL, 10) : 0,
+	};
+
+	*probe = NULL;
+	return args->bpf ? imp_probe_start(probe, &setup, args->command, err) : 0;
+}
+
+static void stop_probe(struct imp_probe *probe, const struct imp_run_trace *trace)
 {
 	struct imp_error err = {0};
-	struct imp_run_trace trace;
-	int ret = imp_run_trace_find(&trace, pattern, result->pid, began_real_ns);
 
-	if (ret < 0 || trace.root_pid != result->pid)
+	if (probe && imp_probe_stop(probe, trace, &err) < 0)
+		fprintf(stderr, "imptrace run: %s\n", err.msg);
+}
+
+/* What is left to do when COMMAND has ended; < 0 where the trace was wanted on standard output and is not. */
+static int complete_trace(const struct arguments *args, const char *pattern, bool to_stdout,
+			  const struct imp_run_result *result, struct imp_probe *probe,
+			  uint64_t began_real_ns, uint64_t began_ns)
+{
+	/* The trace is made by COMMAND's recorder; where there is none, by ourselves. */
+	pid_t maker = args->no_preload ? getpid() : result->pid;
+	struct imp_error err = {0};
+	struct imp_run_trace trace;
+	int ret = imp_run_trace_find(&trace, pattern, maker, began_real_ns);
+
+	stop_probe(probe, ret < 0 ? NULL : &trace);
+	if (ret < 0 || trace.root_pid != maker)
 		say_unrecorded(args->command[0]);
 	if (ret < 0)
 		return to_stdout ? ret : 0;
@@ -214,32 +285,43 @@ static int complete_trace(const struct arguments *args, const char *pattern, boo
 
 static int run_command(const struct arguments *args, const char *output, bool to_stdout)
 {
-	struct imp_strbuf preload = {0}, pattern = {0};
-	struct imp_run_setup setup = {.stacks = args->stacks};
+	struct imp_strbuf preload = {0}, audit = {0}, pattern = {0};
+	struct imp_run_user user = {0};
+	struct imp_run_setup setup = {.stacks = args->stacks, .user = &user};
+	struct imp_probe *probe = NULL;
 	struct imp_run_result result;
 	struct imp_error err = {0};
 	uint64_t began_real_ns = clock_ns(CLOCK_REALTIME), began_ns = clock_ns(CLOCK_MONOTONIC);
 	int status = STATUS_FAILED;
 
 	make_absolute(&pattern, output);
-	if (make_preload(&preload, &err) < 0) {
+	if (imp_run_user_find(&user, args->user, args->bpf, &err) < 0 ||
+	    (!args->no_preload && make_preload(&preload, &err) < 0) ||
+	    (args->audit && make_audit(&audit, &err) < 0) ||
+	    start_probe(&probe, args, pattern.s, &user, &err) < 0) {
 		fprintf(stderr, "imptrace run: %s\n", err.msg);
 		goto out;
 	}
 	setup.preload = preload.s;
+	setup.audit = audit.s;
 	setup.output = pattern.s;
 	fflush(NULL);
 	if (imp_run_child(&setup, args->command, &result, &err) < 0) {
 		fprintf(stderr, "imptrace run: %s\n", err.msg);
+		stop_probe(probe, NULL);
 		goto out;
 	}
 	status = exit_status(&result);
-	if (result.exec_errno)
+	if (result.exec_errno) {
+		stop_probe(probe, NULL);
 		say_not_executed(args->command[0], result.exec_errno);
-	else if (complete_trace(args, pattern.s, to_stdout, &result, began_real_ns, began_ns) < 0)
+	} else if (complete_trace(args, pattern.s, to_stdout, &result, probe, began_real_ns, began_ns) < 0) {
 		status = status ? status : STATUS_FAILED;
+	}
 out:
+	imp_run_user_clear(&user);
 	imp_strbuf_clear(&preload);
+	imp_strbuf_clear(&audit);
 	imp_strbuf_clear(&pattern);
 	return status;
 }

@@ -11,11 +11,31 @@
 
 /* The parts of "imptrace run", one file each. */
 
+/* Whom COMMAND runs as, where that is another user than ours (run_user.c). */
+struct imp_run_user {
+	bool known;
+	uid_t uid;
+	gid_t gid;
+	char *name; /* owned; NULL: it has none */
+};
+
+/*
+ * imp_run_user_find - the user that --user names (a name or a number), else with @from_sudo the one who called sudo
+ * @name: NULL: none was named
+ * Release with imp_run_user_clear(). Returns 0 (@user->known is false where nothing is to be changed) or -ENOENT.
+ */
+int imp_run_user_find(struct imp_run_user *user, const char *name, bool from_sudo, struct imp_error *err);
+/* imp_run_user_become - take on the user's groups and ids, for good; 0 or a negative errno */
+int imp_run_user_become(const struct imp_run_user *user);
+void imp_run_user_clear(struct imp_run_user *user);
+
 /* What COMMAND's environment gets. */
 struct imp_run_setup {
-	const char *preload; /* value of LD_PRELOAD */
+	const char *preload; /* value of LD_PRELOAD; NULL: nothing is preloaded */
+	const char *audit;   /* of LD_AUDIT; NULL: left as it is */
 	const char *output;  /* of IMPTRACE_OUTPUT */
 	const char *stacks;  /* of IMPTRACE_STACKS; NULL: left as it is */
+	const struct imp_run_user *user;
 };
 
 /* How COMMAND ended. */
@@ -65,5 +85,11 @@ int imp_run_trace_copy(const struct imp_run_trace *t, int fd, struct imp_error *
  * Returns 0, or -ENODATA where nothing of the kind stands against it.
  */
 int imp_run_why_unrecorded(const char *command, char *buf, size_t size);
+
+/*
+ * imp_run_find_object - path of libimptrace.so or its like: beside the command (the build tree), else where it is installed
+ * Returns 0 or -ENOENT (run.c).
+ */
+int imp_run_find_object(const char *name, char *path, size_t size, struct imp_error *err);
 
 #endif

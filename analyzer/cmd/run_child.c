@@ -90,15 +90,16 @@ static void block_forwarded(struct kept_signals *kept)
 static void __attribute__((noreturn))
 become_command(const struct imp_run_setup *setup, char **argv, int report_fd)
 {
-	int err;
+	int err = -imp_run_user_become(setup->user);
 
 	/* A run of its own, also where imptrace itself runs under a recorder. */
 	unsetenv(IMP_RUN_VARIABLE);
-	if (setenv("LD_PRELOAD", setup->preload, 1) == 0 &&
-	    setenv("IMPTRACE_OUTPUT", setup->output, 1) == 0 &&
+	if (err == 0 && (!setup->preload || setenv("LD_PRELOAD", setup->preload, 1) == 0) &&
+	    (!setup->audit || setenv("LD_AUDIT", setup->audit, 1) == 0) &&
+	    (!setup->preload || setenv("IMPTRACE_OUTPUT", setup->output, 1) == 0) &&
 	    (!setup->stacks || setenv("IMPTRACE_STACKS", setup->stacks, 1) == 0))
 		execvp(argv[0], argv);
-	err = errno;
+	err = err ? err : errno;
 	if (write(report_fd, &err, sizeof(err)) != sizeof(err))
 		_exit(126);
 	_exit(127);

@@ -38,7 +38,7 @@ _imptrace()
 		compopt -o default
 		return
 		;;
-	-m | --module | --duration)
+	-m | --module | --timeout | --duration)
 		return
 		;;
 	esac
@@ -68,7 +68,7 @@ _imptrace()
 		compopt -o default
 		;;
 	attach)
-		options='-o --output --backend --duration -h --help'
+		options='-o --output --backend --duration --timeout --stacks -v --verbose -h --help'
 		[ "${cur#-}" != "$cur" ] || COMPREPLY=($(compgen -W "$(ps -eo pid=)" -- "$cur"))
 		;;
 	dump)
@@ -78,7 +78,7 @@ _imptrace()
 	esac
 	[ "${cur#-}" = "$cur" ] || COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	case ${COMPREPLY[*]} in
-	--format | --color | --stacks | --backend | --duration | --module | --output)
+	--format | --color | --stacks | --backend | --duration | --timeout | --module | --output)
 		compopt -o nospace
 		COMPREPLY=("${COMPREPLY[0]}=")
 		;;

@@ -27,6 +27,9 @@ complete -c imptrace -n '__fish_seen_subcommand_from analyze' -s h -l help -d 'P
 complete -c imptrace -n '__fish_seen_subcommand_from attach' -s o -l output -r -d 'Where the trace goes'
 complete -c imptrace -n '__fish_seen_subcommand_from attach' -l backend -x -a 'auto inject bpf' -d 'How to get in'
 complete -c imptrace -n '__fish_seen_subcommand_from attach' -l duration -x -d 'Stop after so many seconds'
+complete -c imptrace -n '__fish_seen_subcommand_from attach' -l timeout -x -d 'How long to wait for a moment to enter'
+complete -c imptrace -n '__fish_seen_subcommand_from attach' -l stacks -x -a 'none failures all' -d 'Which events carry stacks'
+complete -c imptrace -n '__fish_seen_subcommand_from attach' -s v -l verbose -d 'Say for how long a thread was held'
 complete -c imptrace -n '__fish_seen_subcommand_from attach' -s h -l help -d 'Print the options'
 complete -c imptrace -n '__fish_seen_subcommand_from attach' -xa '(__fish_complete_pids)'
 

@@ -48,8 +48,8 @@ void imp_case_path(const struct imp_case *c, struct imp_strings *out)
 			*imp_vec_push(c->a, out) = c->snapshot->entries.v[i].entry;
 		return;
 	}
-	if (c->attempt && c->attempt->submodule_path.n) {
-		*out = c->attempt->submodule_path;
+	if (c->attempt && c->attempt->outcome->submodule_path.n) {
+		*out = c->attempt->outcome->submodule_path;
 		return;
 	}
 	path = imp_case_sys_path(c);

@@ -35,6 +35,7 @@ struct imp_case {
 	uint64_t time_ns;			/* when it failed */
 	uint64_t thread;
 	struct imp_case_memo **memos;		/* of the whole diagnosis */
+	struct imp_id_map *code_places;		/* the same */
 	struct imp_finding *f;
 };
 

@@ -9,9 +9,12 @@
 
 static void note(struct imp_diagnosis *d, const char *sentence)
 {
-	for (size_t i = 0; i < d->notes.n; i++)
-		if (!strcmp(d->notes.v[i], sentence))
-			return;
+	const char *known = imp_intern(&d->sentences, sentence, strlen(sentence));
+
+	/* The same sentence once; there may be as many as processes. */
+	if (imp_id_map_get(&d->said, (uint64_t)(uintptr_t)known, 0))
+		return;
+	imp_id_map_put(&d->arena, &d->said, (uint64_t)(uintptr_t)known, 0, d);
 	*imp_vec_push(&d->arena, &d->notes) = sentence;
 }
 
@@ -100,15 +103,15 @@ static bool provided_for(const struct imp_failure *f)
 	if (f->fate != IMP_FATE_HANDLED)
 		return false;
 	/* dateutil.tz tries dateutil.tz.win, which asks six.moves for winreg: the package guards its own. */
-	if (root->f->cause == IMP_CAUSE_MISSING_ATTRIBUTE && asked->attempt && asked->attempt->frame.module) {
-		const char *asker = asked->attempt->frame.module, *top = imp_case_top(asked);
+	if (root->f->cause == IMP_CAUSE_MISSING_ATTRIBUTE && asked->attempt && asked->attempt->frame->module) {
+		const char *asker = asked->attempt->frame->module, *top = imp_case_top(asked);
 		size_t len = strlen(top);
 
 		return !strncmp(asker, top, len) && (!asker[len] || asker[len] == '.');
 	}
 	if ((root->f->cause != IMP_CAUSE_BLOCKED && root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
 		return false;
-	if (asked->attempt && imp_case_stdlib(root, asked->attempt->frame.file))
+	if (asked->attempt && imp_case_stdlib(root, asked->attempt->frame->file))
 		return true;
 	for (size_t i = 0; i < root->image->attempts.n; i++) {
 		const struct imp_attempt *at = root->image->attempts.v[i];
@@ -155,6 +158,30 @@ static int compare_findings(const void *a, const void *b)
 	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
 }
 
+/* The program took away from itself what recording takes, and was not refused: IMP_NOTE_SECCOMP. */
+static bool ended_by_seccomp(const struct imp_image *image)
+{
+	for (size_t n = image->notes.n; n-- > 0;)
+		if (image->notes.v[n].note == IMP_NOTE_SECCOMP)
+			return !image->notes.v[n].err;
+	return false;
+}
+
+/* By what it may have lost the trace from its reach: IMP_NOTE_REACH; NULL: nothing. */
+static const char *out_of_reach(const struct imp_image *image)
+{
+	for (size_t n = image->notes.n; n-- > 0;)
+		if (image->notes.v[n].note == IMP_NOTE_REACH)
+			return image->notes.v[n].text ? image->notes.v[n].text : "a system call";
+	return NULL;
+}
+
+/* What it then became by exec could not write either, where there is nothing of it. */
+static bool followed(const struct imp_image *image)
+{
+	return image->next_of_pid && image->next_of_pid->image_ns > image->image_ns;
+}
+
 static void check_complete(struct imp_diagnosis *d)
 {
 	const struct imp_record *r = d->record;
@@ -184,6 +211,21 @@ static void check_complete(struct imp_diagnosis *d)
 			d->complete = false;
 			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d", image->pid,
 						 image->exe ? image->exe : "?", image->signal));
+		} else if (ended_by_seccomp(image)) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) forbade itself system calls that recording takes (seccomp): "
+							    "what it did from then on is not in the record",
+						 image->pid, image->exe ? image->exe : "?"));
+		} else if (out_of_reach(image) && image->started && !image->ended) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: after %s() it may not have reached "
+							    "the trace any more, or it was killed",
+						 image->pid, image->exe ? image->exe : "?", out_of_reach(image)));
+		} else if (out_of_reach(image) && image->execs.n && image->ended && !image->code_known && !followed(image)) {
+			d->complete = false;
+			note(d, imp_arena_printf(&d->arena, "process %d (%s) became another program after %s(), and of that there is nothing: "
+							    "it may not have reached the trace",
+						 image->pid, image->exe ? image->exe : "?", out_of_reach(image)));
 		} else if (image->started && !image->ended && !image->waited) {
 			d->complete = false;
 			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: it was killed, or still runs",
@@ -205,13 +247,13 @@ static void find_loaded(struct imp_diagnosis *d, const char *module)
 				continue;
 			l = imp_vec_push(&d->arena, &d->loaded);
 			l->module = at->name;
-			l->path = at->origin;
-			l->loader = at->loader;
+			l->path = at->outcome->origin;
+			l->loader = at->outcome->loader;
 			l->pid = image->pid;
-			l->importer = at->frame;
-			for (size_t s = 0; s < at->searched.n; s++)
-				if (at->searched.v[s].result == IMP_SEARCH_FOUND)
-					l->entry = at->searched.v[s].entry;
+			l->importer = *at->frame;
+			for (size_t s = 0; s < at->outcome->searched.n; s++)
+				if (at->outcome->searched.v[s].result == IMP_SEARCH_FOUND)
+					l->entry = at->outcome->searched.v[s].entry;
 			break;
 		}
 	}
@@ -221,9 +263,13 @@ void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record, cons
 		  const char *module)
 {
 	*d = (struct imp_diagnosis){ .record = record };
+	d->sentences.arena = &d->arena;
 	check_complete(d);
-	for (size_t i = 0; i < record->images.n; i++)
+	for (size_t i = 0; i < record->images.n; i++) {
+		if (record->watch.step)
+			record->watch.step(record->watch.data, IMP_WATCH_JUDGING, i, record->images.n);
 		diagnose_image(d, host, record->images.v[i]);
+	}
 	if (d->findings.n)
 		qsort(d->findings.v, d->findings.n, sizeof(*d->findings.v), compare_findings);
 	if (module)
@@ -232,6 +278,7 @@ void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record, cons
 
 void imp_diagnosis_clear(struct imp_diagnosis *d)
 {
+	imp_interner_clear(&d->sentences);
 	imp_arena_clear(&d->arena);
 	*d = (struct imp_diagnosis){ 0 };
 }

@@ -131,19 +131,63 @@ static bool went_on(const struct imp_graph *s, const struct imp_uncaught_event *
 	return false;
 }
 
+struct ending {			/* what ended a program or a thread */
+	const struct imp_exception *exception;
+	const struct imp_frames *traceback;
+	uint64_t thread, interp, time_ns;
+	enum imp_fate fate;
+	const struct imp_exception *surfaced;
+	const struct imp_sys_exit *exit;
+};
+
+static bool follow_one(struct imp_graph *s, const struct ending *end, const struct imp_exception *e)
+{
+	struct imp_node *n = imp_node_new(s, NULL, e, end->thread, end->interp, end->time_ns);
+	struct imp_failure *f;
+
+	n->c.traceback = end->traceback;
+	if (!concerns_import(s, n))
+		return false;
+	f = follow(s, n, end->fate, end->surfaced);
+	if (end->exit && f->fate == end->fate)
+		f->exit = end->exit;
+	return true;
+}
+
+/* An ExceptionGroup, in the chain of an exception, stands for each of its errors. */
+static bool follow_members(struct imp_graph *s, const struct ending *end, const struct imp_exception *e)
+{
+	bool any = false;
+
+	for (; e && !e->members.n; e = e->cause ? e->cause : e->context)
+		;
+	for (size_t i = 0; e && i < e->members.n; i++) {
+		const struct imp_exception *member = e->members.v[i];
+
+		if (follow_members(s, end, member) || follow_one(s, end, member))
+			any = true;
+	}
+	return any;
+}
+
+static void follow_ending(struct imp_graph *s, const struct ending *end)
+{
+	if (!follow_members(s, end, end->exception))
+		follow_one(s, end, end->exception);
+}
+
 static void follow_uncaught(struct imp_graph *s)
 {
 	for (size_t i = 0; i < s->image->uncaught.n; i++) {
 		const struct imp_uncaught_event *u = s->image->uncaught.v[i];
-		struct imp_node *n;
+		const struct ending end = {
+			.exception = u->exception, .surfaced = u->exception, .traceback = &u->stack,
+			.thread = u->thread, .interp = u->interp, .time_ns = u->time_ns,
+			.fate = u->how == IMP_UNCAUGHT_THREAD ? IMP_FATE_THREAD : IMP_FATE_UNCAUGHT,
+		};
 
-		if (!u->exception || went_on(s, u))
-			continue;
-		n = imp_node_new(s, NULL, u->exception, u->thread, u->interp, u->time_ns);
-		n->c.traceback = &u->stack;
-		if (concerns_import(s, n))
-			follow(s, n, u->how == IMP_UNCAUGHT_THREAD ? IMP_FATE_THREAD : IMP_FATE_UNCAUGHT,
-			       u->exception);
+		if (u->exception && !went_on(s, u))
+			follow_ending(s, &end);
 	}
 }
 
@@ -151,31 +195,25 @@ static void follow_exits(struct imp_graph *s)
 {
 	for (size_t i = 0; i < s->image->sys_exits.n; i++) {
 		const struct imp_sys_exit *x = s->image->sys_exits.v[i];
-		struct imp_failure *f;
-		struct imp_node *n;
+		const struct ending end = { .exception = x->handled, .thread = x->thread, .time_ns = x->time_ns,
+					    .fate = IMP_FATE_SYS_EXIT, .exit = x };
 
-		if (!x->handled || (x->code_known && x->code == 0 && !x->message))
-			continue;
-		n = imp_node_new(s, NULL, x->handled, x->thread, 0, x->time_ns);
-		if (!concerns_import(s, n))
-			continue;
-		f = follow(s, n, IMP_FATE_SYS_EXIT, NULL);
-		if (f->fate == IMP_FATE_SYS_EXIT)
-			f->exit = x;
+		if (x->handled && (!x->code_known || x->code || x->message))
+			follow_ending(s, &end);
 	}
 }
 
 /* Was the import asked for by C code of a host program, with no Python around it that could have caught it? */
 static bool asked_from_c(const struct imp_node *n)
 {
-	return !n->c.attempt->frame.file && !n->c.attempt->parent;
+	return !n->c.attempt->frame->file && !n->c.attempt->parent;
 }
 
 /* multiprocessing prints the traceback of its child by itself, and ends it with status 1. */
 static bool in_worker(const struct imp_node *n)
 {
-	for (size_t i = 0; i < n->c.attempt->stack.n; i++)
-		if (imp_case_has(n->c.attempt->stack.v[i].file, "/multiprocessing/process.py"))
+	for (size_t i = 0; i < n->c.attempt->outcome->stack.n; i++)
+		if (imp_case_has(n->c.attempt->outcome->stack.v[i].file, "/multiprocessing/process.py"))
 			return true;
 	return false;
 }
@@ -190,6 +228,8 @@ static void follow_exit_status(struct imp_graph *s)
 	const struct imp_image *image = s->image;
 	struct imp_node *last;
 
+	if (image->derived)
+		return; /* who asked is not known; what was not caught was seen to be printed */
 	if (image->uncaught.n || !image->code_known || !image->code || !s->nodes.n)
 		return;
 	for (size_t i = 0; i < image->sys_exits.n; i++)
@@ -209,7 +249,7 @@ static void follow_exit_status(struct imp_graph *s)
 
 		if (at->begin_ns <= last->c.time_ns)
 			break;
-		if (at->origin && !imp_case_stdlib(&last->c, at->origin))
+		if (at->outcome->origin && !imp_case_stdlib(&last->c, at->outcome->origin))
 			return;
 	}
 	if (asked_from_c(last) || in_worker(last) || imp_handler_leaves(&last->c))

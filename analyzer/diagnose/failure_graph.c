@@ -57,10 +57,11 @@ struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 	n->c.host = s->host;
 	n->c.image = s->image;
 	n->c.memos = &s->d->memos;
+	n->c.code_places = &s->d->code_places;
 	n->c.py = imp_record_interpreter(s->image, interp);
 	n->c.attempt = at;
 	n->c.exception = e;
-	n->c.snapshot = at ? at->snapshot : NULL;
+	n->c.snapshot = at ? at->outcome->snapshot : NULL;
 	n->c.load = own_load(s, e, time_ns);
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;

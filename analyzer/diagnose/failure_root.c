@@ -85,7 +85,7 @@ static struct imp_node *submodule_asked(struct imp_graph *s, const struct imp_no
 
 	for (size_t i = s->nodes.n; name && i-- > 0;) {
 		struct imp_node *m = s->nodes.v[i];
-		const struct imp_frame *asker = &m->c.attempt->frame;
+		const struct imp_frame *asker = m->c.attempt->frame;
 
 		if (m->c.time_ns > n->c.time_ns || m->c.thread != n->c.thread)
 			continue;
@@ -151,10 +151,12 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 {
 	const struct imp_exception *e = n->c.exception;
 
-	for (size_t i = 0; imp_exception_is_import_error(e) && i < s->d->record->images.n; i++) {
-		const struct imp_image *child = s->d->record->images.v[i];
+	const struct imp_images *children = imp_exception_is_import_error(e) ? s->image->children : NULL;
 
-		for (size_t k = child->ppid == s->image->pid ? child->attempts.n : 0; k-- > 0;) {
+	for (size_t i = 0; children && i < children->n; i++) {
+		const struct imp_image *child = children->v[i];
+
+		for (size_t k = child->attempts.n; k-- > 0;) {
 			const struct imp_attempt *at = child->attempts.v[k];
 			struct imp_node *m;
 
@@ -185,7 +187,7 @@ static bool follows(const struct imp_node *n, const struct imp_node *from)
 
 	if (e->cause || imp_exception_is_import_error(e) || imp_exception_is_exit(e) || mentions(n->c.a, e, from))
 		return true;
-	if (e->where.file && outer->frame.file && strcmp(e->where.file, outer->frame.file))
+	if (e->where.file && outer->frame->file && strcmp(e->where.file, outer->frame->file))
 		return false;	/* raised deeper, by what the handler called */
 	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
 		if (!strcmp(imp_case_text(e->type), accidents[i]))
@@ -224,6 +226,21 @@ static struct imp_node *unattempted(struct imp_graph *s, const struct imp_node *
 	return NULL;
 }
 
+/* The import that raised one of the errors of an ExceptionGroup, or of groups in it. */
+static struct imp_node *member(const struct imp_graph *s, const struct imp_node *n, const struct imp_exception *group,
+			       int depth)
+{
+	for (size_t i = 0; i < group->members.n && depth < DEPTH_MAX; i++) {
+		const struct imp_exception *e = group->members.v[i];
+		struct imp_node *m = imp_graph_find(s, e, n->c.time_ns);
+
+		m = m ? m : member(s, n, e, depth + 1);
+		if (m)
+			return m;
+	}
+	return NULL;
+}
+
 struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up, int depth)
 {
 	const struct imp_exception *e = n->c.exception;
@@ -246,6 +263,9 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	if (m)
 		return down(s, n, m, "the extension refused a second initialization in this process, "
 				     "and the first attempt had failed", up, depth);
+	m = member(s, n, e, 0);
+	if (m && m != n)
+		return down(s, n, m, "one of the errors in the group", up, depth);
 	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
 	     x = x->cause ? x->cause : x->context) {
 		m = imp_graph_find(s, x, n->c.time_ns);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "../base/arena.h"
+#include "../base/id_map.h"
+#include "../base/interner.h"
 #include "../trace/record.h"
 
 /*
@@ -55,7 +57,10 @@ struct imp_library_path {
 
 struct imp_library {
 	const char *name, *needed_by;
+	enum imp_source source;		/* of @searched: seen through rtld-audit, or derived by ld.so's rules */
 	IMP_VEC(struct imp_library_path) searched;
+	bool not_in_cache;		/* ld.so.cache was read, before searched.v[cache_at], and has no such name */
+	size_t cache_at;
 };
 
 struct imp_native_frame {
@@ -105,6 +110,9 @@ struct imp_diagnosis {
 	IMP_VEC(struct imp_loaded) loaded;	/* of the module that was asked for (-m) */
 	bool foreign;		/* recorded on another machine, or in another root */
 	struct imp_case_memo *memos;	/* of the rules: what was looked up on this machine */
+	struct imp_interner sentences;	/* of @notes */
+	struct imp_id_map said;
+	struct imp_id_map code_places;	/* the same: symbols of native stacks (native_stack.c) */
 	struct imp_arena arena;
 };
 

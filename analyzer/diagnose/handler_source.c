@@ -43,7 +43,7 @@ static const char *line_at(char *p, unsigned int number)
 
 bool imp_handler_leaves(const struct imp_case *c)
 {
-	const struct imp_frame *asker = &c->attempt->frame;
+	const struct imp_frame *asker = c->attempt->frame;
 	size_t import_indent, except_indent = 0, body_indent = 0, len;
 	bool in_handler = false;
 	const char *p;

@@ -48,8 +48,8 @@ static const char *entry_result(const struct imp_case *c, const struct imp_entry
 	case IMP_PATH_OTHER:
 		break;
 	}
-	for (size_t i = 0; c->attempt && i < c->attempt->searched.n; i++) {
-		const struct imp_searched *s = &c->attempt->searched.v[i];
+	for (size_t i = 0; c->attempt && i < c->attempt->outcome->searched.n; i++) {
+		const struct imp_searched *s = &c->attempt->outcome->searched.v[i];
 
 		if (!s->entry || strcmp(s->entry, e->entry))
 			continue;
@@ -87,8 +87,8 @@ void imp_judge_searched(struct imp_case *c)
 		}
 		return;
 	}
-	for (size_t i = 0; c->attempt && i < c->attempt->searched.n; i++) {
-		const struct imp_searched *from = &c->attempt->searched.v[i];
+	for (size_t i = 0; c->attempt && i < c->attempt->outcome->searched.n; i++) {
+		const struct imp_searched *from = &c->attempt->outcome->searched.v[i];
 		struct imp_searched_entry *s = imp_vec_push(c->a, &c->f->searched);
 
 		s->entry = from->entry;
@@ -123,9 +123,9 @@ static void fill_importers(struct imp_case *c)
 			*imp_vec_push(c->a, &c->f->importers) = c->exception->where;
 		return;
 	}
-	if (c->attempt->stack.n) {
-		for (size_t i = 0; i < c->attempt->stack.n; i++)
-			*imp_vec_push(c->a, &c->f->importers) = c->attempt->stack.v[i];
+	if (c->attempt->outcome->stack.n) {
+		for (size_t i = 0; i < c->attempt->outcome->stack.n; i++)
+			*imp_vec_push(c->a, &c->f->importers) = c->attempt->outcome->stack.v[i];
 		return;
 	}
 	/* No stack was recorded: each attempt around it knows who asked. Native code asks in its caller's name. */
@@ -133,7 +133,7 @@ static void fill_importers(struct imp_case *c)
 		n++;
 	copy = imp_arena_alloc(c->a, (n + 1) * sizeof(*copy));
 	for (const struct imp_attempt *at = c->attempt; at && n; at = at->parent)
-		copy[--n] = at->frame;
+		copy[--n] = *at->frame;
 	for (const struct imp_attempt *at = c->attempt; at; at = at->parent, copy++) {
 		const struct imp_frame *last = c->f->importers.n ? &c->f->importers.v[c->f->importers.n - 1] : NULL;
 
@@ -166,9 +166,9 @@ void imp_judge_unknown(struct imp_case *c)
 	/* "<string>" and "<frozen os>" are no files; what the library raised was for the module's own code. */
 	if (!f->path && e->where.file && e->where.file[0] != '<' && !imp_case_stdlib(c, e->where.file))
 		f->path = e->where.file;
-	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->searched.n; i++)
-		if (c->attempt->searched.v[i].result == IMP_SEARCH_FOUND)
-			f->path = source_in(c, c->attempt->searched.v[i].entry);
+	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->outcome->searched.n; i++)
+		if (c->attempt->outcome->searched.v[i].result == IMP_SEARCH_FOUND)
+			f->path = source_in(c, c->attempt->outcome->searched.v[i].entry);
 	if (imp_case_has(e->message, "attempted relative import")) {
 		f->summary = imp_arena_printf(c->a, "A relative import was used outside of its package: %s", e->message);
 		imp_remedy_run_script_as_module(c);

@@ -66,7 +66,7 @@ static void metadata_of(const struct imp_case *c, const char *entry, const char 
 
 	*out = (struct imp_strings){ 0 };
 	for (size_t i = 0; i < c->image->attempts.n && !names.n; i++) {
-		const struct imp_snapshot *snap = c->image->attempts.v[i]->snapshot;
+		const struct imp_snapshot *snap = c->image->attempts.v[i]->outcome->snapshot;
 
 		for (size_t j = 0; snap && j < snap->entries.n; j++)
 			if (!strcmp(snap->entries.v[j].entry, entry) && snap->entries.v[j].metadata.n)
@@ -157,8 +157,8 @@ static const char *package_file(const struct imp_case *c, const char *package)
 
 	if (c->snapshot && c->snapshot->parent_file)
 		return c->snapshot->parent_file;
-	if (at && at->origin)
-		return at->origin;
+	if (at && at->outcome->origin)
+		return at->outcome->origin;
 	return NULL;
 }
 
@@ -238,14 +238,14 @@ static const char *file_of(const struct imp_case *c, const char *module)
 
 	if (e->path && e->name && !strcmp(e->name, module))
 		return e->path;
-	if (at && at->origin)
-		return at->origin;
+	if (at && at->outcome->origin)
+		return at->outcome->origin;
 	if (e->where.module && !strcmp(e->where.module, module))
 		return e->where.file;
 	for (size_t i = c->image->attempts.n; i-- > 0;) {
 		at = c->image->attempts.v[i];
-		if (at->frame.module && at->frame.file && !strcmp(at->frame.module, module))
-			return at->frame.file;
+		if (at->frame->module && at->frame->file && !strcmp(at->frame->module, module))
+			return at->frame->file;
 	}
 	return NULL;
 }

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "../elf/elf_image.h"
+#include "../elf/ld_replay.h"
 #include "judge.h"
 
 /* Was the loader still at work on it (a constructor runs within dlopen), or was it the init function? */
@@ -43,40 +43,34 @@ static void say_processor(struct imp_case *c)
 }
 
 /* Constructors of the libraries that it brings in run as well: which one it was, nobody saw. */
-static void say_new_libraries(struct imp_case *c)
+static void say_new_libraries(struct imp_case *c, const struct imp_elf_image *image)
 {
-	struct imp_elf_image image;
-
-	if (!c->f->path || imp_elf_image_open(&image, c->a, c->host, c->f->path, NULL))
-		return;
-	for (size_t i = 0; i < image.needed.n; i++) {
+	for (size_t i = 0; image && i < image->needed.n; i++) {
 		bool mapped = false;
 
 		for (size_t k = 0; k < c->image->objects.n && !mapped; k++)
 			mapped = imp_case_has(c->image->objects.v[k]->path,
-					      imp_arena_printf(c->a, "/%s", image.needed.v[i]));
+					      imp_arena_printf(c->a, "/%s", image->needed.v[i]));
 		if (!mapped)
 			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it needs %s, which had not been loaded before: it may have been that library's constructor",
-					     image.needed.v[i]);
+					     image->needed.v[i]);
 	}
 }
 
 /* A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. */
-static bool cut_short(struct imp_case *c)
+static bool cut_short(struct imp_case *c, const struct imp_elf_image *image)
 {
-	struct imp_elf_image image;
 	struct imp_finding *f = c->f;
 
-	if (c->image->signal != SIGBUS || !f->path || imp_elf_image_open(&image, c->a, c->host, f->path, NULL) ||
-	    !image.damage)
+	if (c->image->signal != SIGBUS || !image || !image->damage)
 		return false;
 	f->cause = IMP_CAUSE_CORRUPT_FILE;
-	f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", f->path, image.damage);
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s %s", f->path, image.damage);
+	f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", f->path, image->damage);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s %s", f->path, image->damage);
 	return true;
 }
 
-void imp_judge_crash(struct imp_case *c)
+static void judge(struct imp_case *c, const struct imp_elf_image *image)
 {
 	const struct imp_dlopen *load = open_load(c);
 	struct imp_finding *f = c->f;
@@ -88,8 +82,7 @@ void imp_judge_crash(struct imp_case *c)
 						     sigabbrev_np(c->image->signal), strsignal(c->image->signal))
 				  : "something that nobody saw";
 
-	f->path = c->extension->path;
-	if (cut_short(c)) {
+	if (cut_short(c, image)) {
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
 		return;
 	}
@@ -105,7 +98,19 @@ void imp_judge_crash(struct imp_case *c)
 		f->summary = imp_arena_printf(c->a, "The process died (%s) while %s was loaded", how, c->module);
 	}
 	if (load)
-		say_new_libraries(c);
+		say_new_libraries(c, image);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
 	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
+}
+
+void imp_judge_crash(struct imp_case *c)
+{
+	struct imp_ld_replay replay;
+	const char *file;
+
+	c->f->path = c->extension->path;
+	imp_ld_replay_init(&replay, c->a, c->image, c->host);
+	file = c->f->path ? imp_ld_process_absolute(&replay.process, c->f->path) : NULL;
+	judge(c, file ? imp_ld_disk_image(&replay.disk, file) : NULL);
+	imp_ld_replay_clear(&replay);
 }

@@ -169,7 +169,7 @@ static const char *origin_of(const struct imp_case *c, const char *module)
 {
 	const struct imp_attempt *at = module ? imp_case_loaded(c, module) : NULL;
 
-	return at ? at->origin : NULL;
+	return at ? at->outcome->origin : NULL;
 }
 
 bool imp_judge_version(struct imp_case *c)
@@ -227,9 +227,9 @@ static void say_cycle(struct imp_case *c, const struct imp_attempt *first)
 		cycle = imp_arena_printf(c->a, "%s -> %s", cycle, down[i]->name);
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the cycle: %s -> %s", cycle, first->name);
 	for (size_t i = n; i-- > 0;)
-		if (down[i]->frame.file)
+		if (down[i]->frame->file)
 			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is imported at %s:%u", down[i]->name,
-					     down[i]->frame.file, down[i]->frame.line);
+					     down[i]->frame->file, down[i]->frame->line);
 }
 
 bool imp_judge_circular(struct imp_case *c)
@@ -265,8 +265,8 @@ bool imp_judge_circular(struct imp_case *c)
 	f->module = module;
 	f->path = e->path;
 	for (size_t i = 0; !f->path && i < c->image->attempts.n; i++)
-		if (c->image->attempts.v[i]->frame.module && !strcmp(c->image->attempts.v[i]->frame.module, module))
-			f->path = c->image->attempts.v[i]->frame.file;
+		if (c->image->attempts.v[i]->frame->module && !strcmp(c->image->attempts.v[i]->frame->module, module))
+			f->path = c->image->attempts.v[i]->frame->file;
 	f->summary = imp_arena_printf(c->a, "%s was used while it was still being imported: the imports form a circle", module);
 	if (c->extension)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the init function of %s ended with: %s", c->extension->path, message);
@@ -353,9 +353,9 @@ static const char *namespace_directory(const struct imp_case *c, const char *mod
 	const struct imp_attempt *at = imp_case_loaded(c, module);
 	const char *dot = strrchr(module, '.');
 
-	for (size_t i = 0; at && i < at->searched.n; i++)
-		if (at->searched.v[i].result == IMP_SEARCH_NAMESPACE)
-			return imp_case_join(c, at->searched.v[i].entry, dot ? dot + 1 : module);
+	for (size_t i = 0; at && i < at->outcome->searched.n; i++)
+		if (at->outcome->searched.v[i].result == IMP_SEARCH_NAMESPACE)
+			return imp_case_join(c, at->outcome->searched.v[i].entry, dot ? dot + 1 : module);
 	return NULL;
 }
 

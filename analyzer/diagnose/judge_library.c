@@ -11,6 +11,14 @@
 #define SHOWN_MAX 4		/* copies that one piece of evidence names */
 
 
+/* Who it is that lacks the library, for a sentence. */
+static const char *needing(const struct imp_finding *f)
+{
+	if (f->library && f->library->needed_by)
+		return f->library->needed_by;
+	return f->path ? f->path : "the program";
+}
+
 static const char *export_path(struct imp_load *l, const char *dir)
 {
 	return imp_arena_printf(l->c->a, "export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
@@ -69,7 +77,7 @@ static bool say_dropped(struct imp_load *l, const char *name)
 			if (c->host->enabled) {
 				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there: with that LD_LIBRARY_PATH it would have been found", path);
 				f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s; the LD_LIBRARY_PATH that leads there was dropped on the way to this process",
-							      f->path ? f->path : "the program", name, dir);
+							      needing(f), name, dir);
 			}
 			imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, dir),
 					"sets the variable again; what starts the program (sudo, env, a service) must pass it on as well");
@@ -120,7 +128,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s is there, in a directory that no rule of the loader leads to", own->dir, name);
 		f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
-					      target ? target : "the program", name, own->dir);
+					      needing(f), name, own->dir);
 		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir), "makes the loader look there");
 		if (target)
 			imp_finding_fix(c->a, f, IMP_POSSIBLE,
@@ -133,7 +141,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 				     foreign->dir, name, foreign->package, foreign->package);
 		if (!own) {
 			f->summary = imp_arena_printf(c->a, "%s needs %s, which the package %s brings: importing %s first loads it",
-						      f->path ? f->path : "the program", name, foreign->package, foreign->package);
+						      needing(f), name, foreign->package, foreign->package);
 			imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "import %s before %s: it loads the library",
 					foreign->package, *c->module ? c->module : "this library is opened");
 			imp_finding_fix(c->a, f, IMP_POSSIBLE, export_path(l, foreign->dir), "makes the loader look there");
@@ -167,13 +175,28 @@ static const char *other_soname_in(struct imp_load *l, const char *dir, const ch
 	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir, imp_load_ends_with(dir, "/") ? "" : "/", best) : NULL;
 }
 
+/* The very library, under a file name that nobody asks for: its link was lost. */
+static void say_renamed(struct imp_load *l, const char *file, const char *name)
+{
+	const char *base = imp_load_base_name(file), *dir = imp_load_parent(l->c->a, file);
+	struct imp_case *c = l->c;
+	struct imp_finding *f = c->f;
+
+	f->summary = imp_arena_printf(c->a, "%s needs %s; it is there, but under the name %s", needing(f), name, file);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s says that it is %s (its soname), and no file of that name leads to it", file, name);
+	imp_finding_fix(c->a, f, IMP_LIKELY,
+			imp_arena_printf(c->a, "ln -s %s %s", imp_shell_quote(c->a, base),
+					 imp_shell_quote(c->a, imp_arena_printf(c->a, "%s/%s", dir ? dir : "", name))),
+			"makes the link that is missing");
+}
+
 static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places, const char *name)
 {
-	struct imp_strings seen = { 0 };
+	struct imp_strings seen = { 0 }, told = { 0 };
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 	const char *found = NULL;
-	size_t n = 0;
+	size_t n = 0, searched;
 
 	if (strchr(name, '/'))
 		return false;
@@ -186,26 +209,43 @@ static bool say_other_soname(struct imp_load *l, const struct imp_load_places *p
 	}
 	for (size_t i = 0; i < l->replay.system.default_dirs.n; i++)
 		*imp_vec_push(c->a, &seen) = l->replay.system.default_dirs.v[i];
+	searched = seen.n;
 	for (size_t i = 0; i < places->n; i++)
 		*imp_vec_push(c->a, &seen) = places->v[i].dir;
 	for (size_t i = 0; i < seen.n && n < SHOWN_MAX; i++) {
-		const char *other = other_soname_in(l, seen.v[i], name);
+		const char *other = other_soname_in(l, seen.v[i], name), *real;
 		struct imp_elf_image *img;
 		bool twice = false;
 
-		for (size_t k = 0; other && k < f->evidence.n; k++)
+		if (!other)
+			continue;
+		if (imp_host_realpath(c->host, c->a, other, &real))
+			real = other;
+		for (size_t k = 0; k < told.n; k++)
+			twice |= !strcmp(told.v[k], real);
+		for (size_t k = 0; k < f->evidence.n; k++)
 			twice |= imp_case_has(f->evidence.v[k].fact, other);
-		if (!other || twice)
+		if (twice)
 			continue;
 		n++;
-		found = found ? found : other;
+		*imp_vec_push(c->a, &told) = real;
 		img = imp_load_image(l, other);
+		if (img && img->soname && !strcmp(img->soname, name)) {
+			if (i < searched) {
+				say_renamed(l, other, name);
+				return true;
+			}
+			imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is that library, by its soname: under another file name, in a directory that the loader does not search",
+					     other);
+			continue;
+		}
+		found = found ? found : other;
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there, under another soname%s%s: that version's interface is another one",
 				     other, img && img->soname ? ", " : "", img && img->soname ? img->soname : "");
 	}
 	if (found)
 		f->summary = imp_arena_printf(c->a, "%s needs %s; this machine has another version of it, %s",
-					      f->path ? f->path : "the program", name, strrchr(found, '/') + 1);
+					      needing(f), name, strrchr(found, '/') + 1);
 	return found;
 }
 
@@ -252,8 +292,12 @@ bool imp_judge_missing_library(struct imp_load *l)
 		needed_by = imp_load_image(l, l->root) && !imp_load_image(l, l->root)->partial ? NULL : l->root;
 	f->path = l->root && strcmp(name, l->d->name) ? l->root : NULL;
 	imp_load_library(l, name, needed_by, l->search);
-	f->summary = imp_arena_printf(c->a, "The library %s is not found%s%s", name, needed_by ? "; it is needed by " : "",
-				      needed_by ? needed_by : "");
+	if (needed_by)
+		f->summary = imp_arena_printf(c->a, "The library %s is not found; it is needed by %s", name, needed_by);
+	else if (!*c->module && !strcmp(name, l->d->name))
+		f->summary = imp_arena_printf(c->a, "The library %s, which the program itself opens, is not found", name);
+	else
+		f->summary = imp_arena_printf(c->a, "The library %s is not found", name);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	imp_load_say_chain(l, name, l->search);
 	imp_load_places_find(l, &places);

@@ -83,6 +83,22 @@ const char *imp_load_needed_by(const struct imp_load *l, const struct imp_ld_sea
 	return s->requester->file;
 }
 
+/* Between RUNPATH and the default directories ld.so.cache is asked: no path of it stands in the list where it has none. */
+static void say_cache(const struct imp_load *l, struct imp_library *lib, const struct imp_ld_search *s)
+{
+	if (!s || s->observed || !l->replay.system.cache.known)
+		return;
+	for (size_t i = 0; i < s->tried.n; i++) {
+		if (s->tried.v[i].origin == IMP_LD_CACHE)
+			return;
+		if (s->tried.v[i].origin == IMP_LD_DEFAULT) {
+			lib->not_in_cache = true;
+			lib->cache_at = i;
+			return;
+		}
+	}
+}
+
 void imp_load_library(struct imp_load *l, const char *name, const char *needed_by,
 		      const struct imp_ld_search *s)
 {
@@ -91,6 +107,8 @@ void imp_load_library(struct imp_load *l, const char *name, const char *needed_b
 
 	lib->name = name;
 	lib->needed_by = needed_by;
+	lib->source = s && s->observed ? IMP_OBSERVED : IMP_DERIVED;
+	say_cache(l, lib, s);
 	for (size_t i = 0; s && i < s->tried.n; i++)
 		*imp_vec_push(a, &lib->searched) = (struct imp_library_path){
 			s->tried.v[i].path, imp_ld_origin_name(s->tried.v[i].origin),
@@ -105,6 +123,10 @@ void imp_load_library(struct imp_load *l, const char *name, const char *needed_b
 				s->skipped.v[i].path, imp_ld_origin_name(s->skipped.v[i].origin),
 				imp_ld_result_name(IMP_LD_SKIPPED) };
 	l->c->f->library = lib;
+	if (lib->source == IMP_OBSERVED)
+		imp_finding_evidence(a, l->c->f, IMP_OBSERVED, "ld.so was seen (%s) to try %zu %s for %s",
+				     l->c->image->lookups_by_kernel ? "by the kernel" : "rtld-audit",
+				     s->tried.n, s->tried.n == 1 ? "path" : "paths", s->name);
 }
 
 void imp_load_say_chain(struct imp_load *l, const char *name, const struct imp_ld_search *s)

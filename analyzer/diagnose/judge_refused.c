@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A file that ld.so refuses for what it is, or for who asks: the causes that lie in one file. */
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../python/installer.h"
 #include "judge_loader.h"
 
 const char *imp_load_name(const struct imp_load *l)
@@ -220,6 +222,28 @@ bool imp_judge_static_tls(struct imp_load *l)
 	return true;
 }
 
+/* One byte of the file: what patchelf could do in its newer versions alone. */
+static void fix_stack(struct imp_load *l, const struct imp_elf_image *img)
+{
+	struct imp_case *c = l->c;
+
+	if (!img || !c->host->enabled || !c->f->path || imp_host_exists(c->host, c->f->path) != 1)
+		return;
+	for (size_t i = 0; i < img->segments.n; i++) {
+		const struct imp_elf_segment *s = &img->segments.v[i];
+		/* p_flags is the second member of Elf64_Phdr, and the last but one of Elf32_Phdr. */
+		uint64_t at = s->at + (img->bits == 64 ? 4 : 24) + (img->big_endian ? 3 : 0);
+
+		if (s->type != PT_GNU_STACK || !(s->flags & PF_X))
+			continue;
+		imp_finding_fix(c->a, c->f, IMP_LIKELY,
+				imp_arena_printf(c->a, "printf '\\006' | dd bs=1 seek=%llu conv=notrunc of=%s", (unsigned long long)at,
+						 imp_shell_quote(c->a, c->f->path)),
+				"takes the flag PF_X from its PT_GNU_STACK; few objects need the executable stack that they ask for");
+		return;
+	}
+}
+
 bool imp_judge_stack(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -241,5 +265,6 @@ bool imp_judge_stack(struct imp_load *l)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s", img->stack_known && img->executable_stack
 				     ? "its PT_GNU_STACK has the flag PF_X"
 				     : "it has no PT_GNU_STACK without PF_X: that counts as a wish for an executable stack");
+	fix_stack(l, img);
 	return true;
 }

@@ -323,7 +323,7 @@ bool imp_judge_not_a_package(struct imp_case *c)
 		return false;
 	at = imp_case_loaded(c, parent);
 	c->f->path = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
-							     : at ? at->origin : NULL;
+							     : at ? at->outcome->origin : NULL;
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is no package but a single module%s%s", parent,
 			     c->f->path ? ", from " : "", c->f->path ? c->f->path : "");
 	if (imp_judge_shadowed(c))
@@ -465,8 +465,8 @@ bool imp_judge_stdlib(struct imp_case *c)
 	for (size_t i = 0, shown = 0; i < c->image->attempts.n && shown < 2; i++) {
 		const struct imp_attempt *at = c->image->attempts.v[i];
 
-		if (at->ended && !at->exception && at->origin &&
-		    !strncmp(at->origin, dir, strlen(dir))) {
+		if (at->ended && !at->exception && at->outcome->origin &&
+		    !strncmp(at->outcome->origin, dir, strlen(dir))) {
 			imp_finding_evidence(c->a, f, IMP_OBSERVED, "its sibling %s was loaded from there", at->name);
 			shown++;
 		}
@@ -572,7 +572,7 @@ void imp_judge_absent(struct imp_case *c)
 	if (parent) {
 		const struct imp_attempt *at = imp_case_loaded(c, parent);
 		const char *from = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
-									   : at ? at->origin : NULL;
+									   : at ? at->outcome->origin : NULL;
 
 		f->summary = imp_arena_printf(c->a, "The package %s is there, and has no module %s", parent,
 					      imp_case_tail(c));

@@ -91,7 +91,7 @@ static void wrong_library(struct imp_load *l, const struct imp_ld_search *s, con
 				      taken->file, s->name, what, right->path);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	if (!fresh) {
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s was found first, through %s", taken->file, rule_of(l, origin));
+		imp_finding_evidence(c->a, f, s->observed ? IMP_OBSERVED : IMP_DERIVED, "%s was found first, through %s", taken->file, rule_of(l, origin));
 	} else {
 		struct imp_library *lib = f->library;
 

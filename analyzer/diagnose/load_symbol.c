@@ -11,8 +11,13 @@ int imp_load_offers(struct imp_elf_image *img, const struct imp_load_wanted *w)
 {
 	if (!img || !img->header)
 		return -1;
-	if (w->symbol)
-		return imp_elf_symbol_find(img, w->symbol, w->version, NULL);
+	if (w->symbol) {
+		int has = imp_elf_symbol_find(img, w->symbol, w->version, NULL);
+
+		/* Of a large library a trace keeps the names of the versions alone: who has that one has its symbols. */
+		if (has >= 0 || !w->version || !img->version_defs.n)
+			return has;
+	}
 	for (size_t i = 0; i < img->version_defs.n; i++)
 		if (!strcmp(img->version_defs.v[i].version, w->version))
 			return 1;

@@ -27,7 +27,7 @@ static const char *parent_file(const struct imp_case *c)
 {
 	const struct imp_attempt *at = imp_case_loaded(c, imp_case_parent(c));
 
-	return c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file : at ? at->origin : NULL;
+	return c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file : at ? at->outcome->origin : NULL;
 }
 
 static bool parent_is_installed(const struct imp_case *c)
@@ -265,7 +265,7 @@ static void remedy_dangling(struct imp_case *c)
 	imp_case_path(c, &path);
 	for (size_t i = 0; i < path.n; i++)
 		if (!imp_distribution_of_file(c->host, c->a, path.v[i], c->f->path, &dist)) {
-			imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, "installs its file again");
+			imp_remedy_repair(c, &dist, c->f->path, "installs its file again");
 			break;
 		}
 	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "restore the link's target, or remove the link and install the module again");
@@ -342,6 +342,7 @@ void imp_remedy(struct imp_case *c)
 				f->module);
 		break;
 	case IMP_CAUSE_MISSING_INIT_FUNCTION:
+		imp_remedy_loader(c);
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "build the module under the name that it is imported by, or give the file the name that it was built for");
 		break;
 	case IMP_CAUSE_INIT_FAILED:

@@ -61,8 +61,8 @@ static void install_library(struct imp_case *c)
 				"installs the Debian package of that library");
 }
 
-/* The distribution that brought the file, put back; else the module's, installed anew. */
-static void reinstall(struct imp_case *c, const char *effect)
+/* The distribution that brought the file, put back; false: none is known that did. */
+static bool repair(struct imp_case *c, const char *effect)
 {
 	const struct imp_sys_path *path = imp_case_sys_path(c);
 	struct imp_distribution dist;
@@ -71,8 +71,16 @@ static void reinstall(struct imp_case *c, const char *effect)
 	for (size_t i = 0; path && c->f->path && i < path->path.n && c->f->fixes.n == before; i++)
 		if (!imp_distribution_of_file(c->host, c->a, path->path.v[i], c->f->path, &dist))
 			imp_remedy_repair(c, &dist, c->f->path, effect);
-	if (c->f->fixes.n != before || !c->py || !*c->module)
+	return c->f->fixes.n != before;
+}
+
+/* The same; else the module's own, installed anew. */
+static void reinstall(struct imp_case *c, const char *effect)
+{
+	if (repair(c, effect) || !c->py || !*c->module)
 		return;
+	if (!c->host->enabled && c->f->cause == IMP_CAUSE_MISSING_SHARED_LIBRARY)
+		return;			/* whose it is cannot be seen: the library is what is wanted */
 	/* Somebody's own module: a stranger's distribution of that name is no remedy. */
 	if (c->host->enabled && c->f->path && !imp_package_is_translated(c->module) &&
 	    !imp_remedy_is_installed(c, c->f->path)) {
@@ -133,6 +141,11 @@ static void remedy_noexec(struct imp_case *c)
 {
 	const char *mount = mount_point(c, c->f->path);
 
+	if (!mount && c->f->path)	/* it is not to be seen from here, or from now */
+		imp_finding_fix(c->a, c->f, IMP_LIKELY,
+				imp_arena_printf(c->a, "%smount -o remount,exec \"$(findmnt -n -o TARGET -T %s)\"", sudo(c),
+						 imp_shell_quote(c->a, c->f->path)),
+				"mounts the file system again, without noexec, until it is mounted anew: to be typed where the program runs");
 	if (mount)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY,
 				imp_arena_printf(c->a, "%smount -o remount,exec %s", sudo(c), imp_shell_quote(c->a, mount)),
@@ -200,10 +213,13 @@ void imp_remedy_loader(struct imp_case *c)
 		break;
 	case IMP_CAUSE_EXECUTABLE_STACK:
 		if (f->path)
-			imp_finding_fix(a, f, IMP_LIKELY,
+			imp_finding_fix(a, f, IMP_POSSIBLE,
 					imp_arena_printf(a, "patchelf --clear-execstack %s", imp_shell_quote(a, f->path)),
-					"takes the wish for an executable stack from the file; few need what they ask for");
+					"takes the wish for an executable stack from the file (patchelf 0.18 or later)");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "build it again with -Wl,-z,noexecstack");
+		break;
+	case IMP_CAUSE_MISSING_INIT_FUNCTION:
+		repair(c, "puts the file back that the package brought");
 		break;
 	case IMP_CAUSE_MEMORY_LIMIT:
 		imp_finding_fix(a, f, IMP_LIKELY, "ulimit -v unlimited", "lifts the limit of the address space, where the hard limit allows it");

@@ -116,8 +116,8 @@ static bool uses_siblings(const struct imp_case *c, const char *script)
 		const struct imp_attempt *at = c->image->attempts.v[i];
 		const char *real;
 
-		if (at->exception || !at->origin || strchr(at->name, '.') ||
-		    imp_host_realpath(c->host, c->a, at->origin, &real))
+		if (at->exception || !at->outcome->origin || strchr(at->name, '.') ||
+		    imp_host_realpath(c->host, c->a, at->outcome->origin, &real))
 			continue;
 		if (!strcmp(imp_path_name(real), "__init__.py"))
 			real = imp_path_parent(c->a, real);

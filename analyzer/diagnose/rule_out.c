@@ -54,7 +54,7 @@ static void was_opened(struct imp_case *c)
 	    c->f->cause == IMP_CAUSE_WRONG_LIBRARY || c->f->cause == IMP_CAUSE_LIBPYTHON_NOT_GLOBAL)
 		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_MISSING_SHARED_LIBRARY, "every library that it needs was found");
 	if (c->f->cause == IMP_CAUSE_MISSING_SHARED_LIBRARY)
-		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_CORRUPT_FILE, "the loader could read the file and what it needs");
+		imp_finding_rule_out(c->a, c->f, IMP_CAUSE_CORRUPT_FILE, "the loader could read the file");
 }
 
 void imp_rule_out(struct imp_case *c)

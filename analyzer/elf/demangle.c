@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "demangle_rust.h"
+
 #define NAME_MAX_LENGTH 8192U	/* a longer one is left as it is: nobody reads it, and the work grows with it */
 #define RUST_HASH 19U		/* "::h" and 16 digits */
 
@@ -44,7 +46,11 @@ const char *imp_demangle(struct imp_arena *a, const char *symbol)
 	int status = -1;
 	char *name;
 
-	if (!symbol || strncmp(symbol, "_Z", 2) || strlen(symbol) > NAME_MAX_LENGTH)
+	if (!symbol || symbol[0] != '_' || strlen(symbol) > NAME_MAX_LENGTH)
+		return NULL;
+	if (symbol[1] == 'R')
+		return imp_demangle_rust(a, symbol);
+	if (symbol[1] != 'Z')
 		return NULL;
 	demangle = find_demangle();
 	name = demangle ? demangle(symbol, NULL, NULL, &status) : NULL;

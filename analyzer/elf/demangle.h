@@ -7,8 +7,9 @@
 /*
  * imp_demangle - "shapes::Circle::named(int)" for "_ZN6shapes6Circle5namedEi"
  *
- * C++ and Rust (the scheme that rustc uses by default; the hash at its end is left out). Returns NULL where the
- * name is no mangled one, or where this machine has no libstdc++.so.6, which does it.
+ * C++, and Rust in both its schemes: the legacy one, whose hash at the end is left out, and v0 (demangle_rust.h).
+ * Returns NULL where the name is no mangled one. C++ and legacy Rust need this machine's libstdc++.so.6; NULL
+ * where there is none.
  */
 const char *imp_demangle(struct imp_arena *a, const char *symbol);
 

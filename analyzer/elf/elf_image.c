@@ -76,13 +76,14 @@ static bool read_segments(struct imp_elf_image *img, uint64_t phoff, unsigned in
 	*s = (struct imp_elf_segment)                                                  \
 	{                                                                              \
 		(e)->p_type, (e)->p_flags, (e)->p_offset, (e)->p_vaddr, (e)->p_filesz, \
-			(e)->p_memsz, (e)->p_align                                     \
+			(e)->p_memsz, (e)->p_align, 0                                  \
 	}
 		if (img->bits == 32)
 			FIELDS(&h.p32);
 		else
 			FIELDS(&h.p64);
 #undef FIELDS
+		s->at = phoff + (uint64_t)i * size;
 		if (s->type != PT_NULL && s->type != PT_GNU_STACK)
 			promise(&img->promised, s->offset, s->file_size);
 		if (s->type == PT_LOAD && s->align > img->max_align)

@@ -37,6 +37,7 @@ enum imp_elf_libc { /* the C library that it was built for, as far as its names 
 struct imp_elf_segment { /* a program header */
 	uint32_t type, flags;
 	uint64_t offset, address, file_size, memory_size, align;
+	uint64_t at; /* offset of the header itself */
 };
 
 struct imp_elf_version_need { /* one DT_VERNEED entry */

@@ -9,7 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host_cache.h"
+
 #define LIST_MAX 200000	    /* names of one directory */
+#define TEXT_KEEP (4U << 20)  /* bytes of one file that is kept in the cache */
+#define TEXTS_MAX (64U << 20) /* bytes of all of them */
 #define PIECE	 (1U << 20) /* bytes of a file that are searched at a time */
 
 /*
@@ -23,9 +27,20 @@ static bool lookup_allowed(const struct imp_host *h, const char *path)
 
 int imp_host_stat(const struct imp_host *h, const char *path, struct stat *st)
 {
+	struct imp_host_answer *answer;
+
 	if (!lookup_allowed(h, path))
 		return -ENODATA;
-	return stat(path, st) < 0 ? -errno : 0;
+	answer = imp_host_cache_get(h, path, IMP_HOST_STAT);
+	if (!answer)
+		return stat(path, st) < 0 ? -errno : 0;
+	if (!answer->known) {
+		answer->ret = stat(path, &answer->st) < 0 ? -errno : 0;
+		answer->known = true;
+	}
+	if (answer->ret == 0)
+		*st = answer->st;
+	return answer->ret;
 }
 
 int imp_host_lstat(const struct imp_host *h, const char *path, struct stat *st)
@@ -103,6 +118,8 @@ static int read_fully(int fd, char *buffer, size_t size, size_t *len)
 int imp_host_read(const struct imp_host *h, struct imp_arena *a, const char *path, size_t max,
 		  char **data, size_t *len)
 {
+	struct imp_host_buffer b = {0};
+	const char *text;
 	size_t size;
 	int ret, fd;
 
@@ -110,6 +127,13 @@ int imp_host_read(const struct imp_host *h, struct imp_arena *a, const char *pat
 	*len = 0;
 	if (!lookup_allowed(h, path))
 		return -ENODATA;
+	if (h->cache && max <= TEXT_KEEP) {
+		ret = imp_host_text(h, path, max, &b, &text, len);
+		if (ret == 0)
+			*data = imp_arena_strndup(a, text, *len);
+		imp_host_buffer_clear(&b);
+		return ret;
+	}
 	fd = open_regular(path, max, &size);
 	if (fd < 0)
 		return fd;
@@ -144,6 +168,36 @@ int imp_host_read_into(const struct imp_host *h, const char *path, size_t max,
 	ret = read_fully(fd, b->data, size, &b->len);
 	close(fd);
 	return ret;
+}
+
+int imp_host_text(const struct imp_host *h, const char *path, size_t max, struct imp_host_buffer *b,
+		  const char **text, size_t *len)
+{
+	struct imp_host_answer *answer = NULL;
+
+	*text = NULL;
+	*len = 0;
+	if (!lookup_allowed(h, path))
+		return -ENODATA;
+	answer = imp_host_cache_get(h, path, IMP_HOST_TEXT);
+	if (!answer || !answer->known) {
+		int ret = imp_host_read_into(h, path, max, b);
+
+		*text = ret == 0 ? b->data : NULL;
+		*len = b->len;
+		if (!answer || (ret == 0 && (b->len > TEXT_KEEP || h->cache->bytes + b->len > TEXTS_MAX)))
+			return ret;
+		answer->known = true;
+		answer->ret = ret;
+		if (ret == 0) {
+			answer->text = imp_arena_strndup(&h->cache->arena, b->data, b->len);
+			answer->len = b->len;
+			h->cache->bytes += b->len;
+		}
+	}
+	*text = answer->text;
+	*len = answer->len;
+	return answer->ret;
 }
 
 void imp_host_buffer_clear(struct imp_host_buffer *b)
@@ -187,16 +241,12 @@ static int by_name(const void *one, const void *two)
 	return strcmp(*(const char *const *)one, *(const char *const *)two);
 }
 
-int imp_host_list(const struct imp_host *h, struct imp_arena *a, const char *path,
-		  struct imp_strings *names)
+static int list(struct imp_arena *a, const char *path, struct imp_strings *names)
 {
 	struct dirent *entry;
 	int ret = 0;
 	DIR *dir;
 
-	memset(names, 0, sizeof(*names));
-	if (!lookup_allowed(h, path))
-		return -ENODATA;
 	dir = opendir(path);
 	if (!dir)
 		return -errno;
@@ -223,6 +273,26 @@ int imp_host_list(const struct imp_host *h, struct imp_arena *a, const char *pat
 	return ret;
 }
 
+int imp_host_list(const struct imp_host *h, struct imp_arena *a, const char *path,
+		  struct imp_strings *names)
+{
+	struct imp_host_answer *answer;
+
+	memset(names, 0, sizeof(*names));
+	if (!lookup_allowed(h, path))
+		return -ENODATA;
+	answer = imp_host_cache_get(h, path, IMP_HOST_LIST);
+	if (!answer)
+		return list(a, path, names);
+	if (!answer->known) {
+		answer->ret = list(&h->cache->arena, path, &answer->names);
+		answer->known = true;
+	}
+	*names = answer->names;
+	names->cap = names->n; /* who adds to it gets a copy */
+	return answer->ret;
+}
+
 int imp_host_readlink(const struct imp_host *h, struct imp_arena *a, const char *path,
 		      const char **target)
 {
@@ -244,17 +314,26 @@ int imp_host_readlink(const struct imp_host *h, struct imp_arena *a, const char 
 int imp_host_realpath(const struct imp_host *h, struct imp_arena *a, const char *path,
 		      const char **real)
 {
+	struct imp_host_answer *answer, own = {0};
 	char *resolved;
 
 	*real = NULL;
 	if (!lookup_allowed(h, path))
 		return -ENODATA;
-	resolved = realpath(path, NULL);
-	if (!resolved)
-		return -errno;
-	*real = imp_arena_strndup(a, resolved, strlen(resolved));
-	free(resolved);
-	return 0;
+	answer = imp_host_cache_get(h, path, IMP_HOST_REALPATH);
+	if (!answer)
+		answer = &own;
+	if (!answer->known) {
+		resolved = realpath(path, NULL);
+		answer->ret = resolved ? 0 : -errno;
+		if (resolved)
+			answer->text = imp_arena_strndup(answer == &own ? a : &h->cache->arena, resolved,
+							 strlen(resolved));
+		free(resolved);
+		answer->known = true;
+	}
+	*real = answer->text;
+	return answer->ret;
 }
 
 /* ---- is the trace from here? ---------------------------------------------------------------- */
@@ -288,7 +367,7 @@ static size_t unchanged_directories(const struct imp_image *image, size_t *known
 
 	*known = 0;
 	for (i = 0; i < image->attempts.n; i++) {
-		const struct imp_snapshot *s = image->attempts.v[i]->snapshot;
+		const struct imp_snapshot *s = image->attempts.v[i]->outcome->snapshot;
 
 		for (j = 0; s && j < s->entries.n; j++) {
 			const struct imp_entry *e = &s->entries.v[j];

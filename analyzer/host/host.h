@@ -18,6 +18,7 @@
 struct imp_host {
 	bool enabled;
 	struct imp_dpkg_index *dpkg;	/* borrowed; NULL: dpkg's lists are read at each question */
+	struct imp_host_cache *cache;	/* borrowed; NULL: the disk is asked each time */
 };
 
 /*
@@ -64,6 +65,14 @@ struct imp_host_buffer {
 int imp_host_read_into(const struct imp_host *h, const char *path, size_t max,
 		       struct imp_host_buffer *b);
 void imp_host_buffer_clear(struct imp_host_buffer *b);
+
+/*
+ * imp_host_text - the same, for a small file that many questions need: it is read once where @h has a cache
+ * @b: used where it has none, or where the file is too large to be kept
+ * @text: NUL-terminated; borrowed from the cache or from @b
+ */
+int imp_host_text(const struct imp_host *h, const char *path, size_t max, struct imp_host_buffer *b,
+		  const char **text, size_t *len);
 
 /*
  * imp_host_contains - does a regular file of any size hold these bytes?

@@ -2,8 +2,10 @@
 #include "distribution.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "../host/host_cache.h"
 #include "csv_record.h"
 #include "module_file.h"
 
@@ -92,9 +94,11 @@ static const char *first_line(struct imp_arena *a, const char *text)
 static const char *read_text(const struct imp_host *h, struct imp_host_buffer *b,
 			     struct imp_arena *a, const char *dir, const char *file)
 {
-	const char *path = file ? imp_path_join(a, dir, file) : dir;
+	const char *path = file ? imp_path_join(a, dir, file) : dir, *text;
+	size_t len;
 
-	return imp_host_read_into(h, path, METADATA_MAX, b) == 0 ? b->data : NULL;
+	imp_host_text(h, path, METADATA_MAX, b, &text, &len);
+	return text;
 }
 
 /* direct_url.json (PEP 610): "dir_info": {"editable": true} */
@@ -178,8 +182,7 @@ static int list_metadata(const struct imp_host *h, struct imp_arena *a, const ch
 	return 0;
 }
 
-int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const char *entry,
-			  struct imp_distributions *out)
+static int list_all(const struct imp_host *h, struct imp_arena *a, const char *entry, struct imp_distributions *out)
 {
 	struct imp_distribution d;
 	struct imp_strings names;
@@ -195,6 +198,26 @@ int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const c
 		*imp_vec_push(a, out) = d;
 	}
 	return 0;
+}
+
+int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const char *entry,
+			  struct imp_distributions *out)
+{
+	struct imp_host_answer *answer = imp_host_cache_get(h, entry, IMP_HOST_ALL);
+	struct imp_distributions all = {0};
+
+	if (!answer || !h->enabled)
+		return list_all(h, a, entry, out);
+	if (!answer->known) {
+		answer->ret = list_all(h, &h->cache->arena, entry, &all);
+		answer->v = all.v;
+		answer->n = all.n;
+		answer->known = true;
+	}
+	/* Borrowed from the cache; who adds to it gets a copy. */
+	out->v = (struct imp_distribution *)(uintptr_t)answer->v;
+	out->n = out->cap = answer->n;
+	return answer->ret;
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
@@ -241,14 +264,14 @@ static void take_line(const struct wanted *w, const struct imp_distribution *dis
 
 /* Rows of RECORD. */
 static void search_record(const struct wanted *w, const struct imp_distribution *dist,
-			  const char *site, const struct imp_host_buffer *b)
+			  const char *site, const char *text, size_t len)
 {
-	struct imp_csv csv = {.data = b->data, .len = b->len};
+	struct imp_csv csv = {.data = text, .len = len};
 	size_t n = strlen(w->needle);
 	struct imp_csv_row row;
 	const char *path;
 
-	if (!memmem(b->data, b->len, w->needle, n))
+	if (!memmem(text, len, w->needle, n))
 		return;
 	while (imp_csv_next(&csv, &row)) {
 		if (!memmem(row.s, row.len, w->needle, n))
@@ -262,13 +285,12 @@ static void search_record(const struct wanted *w, const struct imp_distribution 
 
 /* Lines of installed-files.txt or SOURCES.txt, whose paths are relative to @dir. */
 static void search_lines(const struct wanted *w, const struct imp_distribution *dist,
-			 const char *site, const char *dir, const struct imp_host_buffer *b,
-			 bool sources)
+			 const char *site, const char *dir, const char *s, size_t size, bool sources)
 {
 	size_t n = strlen(w->needle), len;
-	const char *s = b->data, *end = s + b->len, *line, *path;
+	const char *end = s + size, *line, *path;
 
-	if (!memmem(b->data, b->len, w->needle, n))
+	if (!memmem(s, size, w->needle, n))
 		return;
 	for (; s < end; s += len + 1) {
 		len = strcspn(s, "\r\n");
@@ -305,8 +327,9 @@ static bool is_top_level(const struct wanted *w, const char *metadata, struct im
 static void search_distribution(const struct wanted *w, const char *entry, const char *file,
 				struct imp_host_buffer *b)
 {
-	const char *site = imp_path_normalize(w->a, entry), *path;
+	const char *site = imp_path_normalize(w->a, entry), *path, *text;
 	struct imp_distribution dist;
+	size_t len;
 
 	if (imp_ends_with(file, ".egg-link") || init_distribution(&dist, w->a, entry, file) < 0)
 		return;
@@ -314,24 +337,24 @@ static void search_distribution(const struct wanted *w, const char *entry, const
 		site = imp_path_join(w->a, site, file);
 	if (imp_ends_with(file, ".dist-info")) {
 		path = imp_path_join(w->a, dist.metadata, "RECORD");
-		if (imp_host_read_into(w->h, path, RECORD_MAX, b) == 0)
-			search_record(w, &dist, site, b);
+		if (imp_host_text(w->h, path, RECORD_MAX, b, &text, &len) == 0)
+			search_record(w, &dist, site, text, len);
 		return;
 	}
 	path = imp_path_join(w->a, dist.metadata, "installed-files.txt");
-	if (imp_host_read_into(w->h, path, RECORD_MAX, b) == 0) {
-		search_lines(w, &dist, site, dist.metadata, b, false);
+	if (imp_host_text(w->h, path, RECORD_MAX, b, &text, &len) == 0) {
+		search_lines(w, &dist, site, dist.metadata, text, len, false);
 		return;
 	}
 	/* "tests/__init__.py" of some source tree is no claim on a module "tests". */
 	if (!is_top_level(w, dist.metadata, b))
 		return;
 	path = imp_path_join(w->a, dist.metadata, "SOURCES.txt");
-	if (imp_host_read_into(w->h, path, RECORD_MAX, b) == 0)
-		search_lines(w, &dist, site, site, b, true);
+	if (imp_host_text(w->h, path, RECORD_MAX, b, &text, &len) == 0)
+		search_lines(w, &dist, site, site, text, len, true);
 }
 
-static int search_entry(const struct wanted *w, const char *entry)
+static int search_lists(const struct wanted *w, const char *entry)
 {
 	struct imp_host_buffer b = {0};
 	struct imp_strings names;
@@ -344,6 +367,33 @@ static int search_entry(const struct wanted *w, const char *entry)
 		search_distribution(w, entry, names.v[i], &b);
 	imp_host_buffer_clear(&b);
 	return 0;
+}
+
+/* The same, asked once: many processes fail with the same module, and look for it in the same directories. */
+static int search_entry(const struct wanted *w, const char *entry)
+{
+	struct imp_owned_files found = {0};
+	struct imp_host_answer *answer;
+	struct wanted kept = *w;
+	const struct imp_owned_file *v;
+	size_t i;
+
+	answer = imp_host_cache_get(w->h, imp_arena_printf(w->a, "%s\n%c%s", entry,
+						    w->file ? 'f' : 'm', w->file ? w->file : w->base),
+				    IMP_HOST_OWNED);
+	if (!answer)
+		return search_lists(w, entry);
+	if (!answer->known) {
+		kept.a = &w->h->cache->arena;
+		kept.out = &found;
+		answer->ret = search_lists(&kept, imp_arena_strndup(kept.a, entry, strlen(entry)));
+		answer->v = found.v;
+		answer->n = found.n;
+		answer->known = true;
+	}
+	for (v = answer->v, i = 0; i < answer->n; i++)
+		*imp_vec_push(w->a, w->out) = v[i];
+	return answer->ret;
 }
 
 /* Quotes are doubled in RECORD, so that such a name can't be found by its bytes. */

@@ -58,7 +58,7 @@ int imp_distribution_claims(const struct imp_host *h, struct imp_arena *a,
 int imp_distribution_of_file(const struct imp_host *h, struct imp_arena *a, const char *entry,
 			     const char *path, struct imp_distribution *out);
 
-/* imp_distribution_list - all of one directory */
+/* imp_distribution_list - all of one directory; @out is empty before, and not written to afterwards */
 int imp_distribution_list(const struct imp_host *h, struct imp_arena *a, const char *entry,
 			  struct imp_distributions *out);
 

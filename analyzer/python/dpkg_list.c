@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../host/host_cache.h"
 #include "module_file.h"
 
 /*
@@ -193,17 +194,13 @@ static void add_line(const struct imp_host *h, struct imp_arena *a, const char *
 	f->exists = imp_host_exists(h, path);
 }
 
-int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,
-				 struct imp_owned_files *out)
+static int find_claims(const struct imp_host *h, struct imp_arena *a, const char *module,
+		       struct imp_owned_files *out)
 {
 	struct imp_dpkg_index local = {0}, *index = h->dpkg ? h->dpkg : &local;
 	const char *base, *needle, *s, *end;
 	int ret;
 
-	if (!h->enabled)
-		return -ENODATA;
-	if (!module[0] || strchr(module, '\n'))
-		return 0;
 	ret = build_index(h, a, index);
 	base = imp_module_path(a, module);
 	needle = imp_arena_printf(a, "/%s", base);
@@ -221,6 +218,32 @@ int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, 
 	}
 	imp_dpkg_index_clear(&local);
 	return ret;
+}
+
+int imp_distribution_dpkg_claims(const struct imp_host *h, struct imp_arena *a, const char *module,
+				 struct imp_owned_files *out)
+{
+	struct imp_owned_files found = {0};
+	struct imp_host_answer *answer;
+	const struct imp_owned_file *v;
+	size_t i;
+
+	if (!h->enabled)
+		return -ENODATA;
+	if (!module[0] || strchr(module, '\n'))
+		return 0;
+	answer = imp_host_cache_get(h, module, IMP_HOST_DPKG);
+	if (!answer)
+		return find_claims(h, a, module, out);
+	if (!answer->known) {
+		answer->ret = find_claims(h, &h->cache->arena, module, &found);
+		answer->v = found.v;
+		answer->n = found.n;
+		answer->known = true;
+	}
+	for (v = answer->v, i = 0; i < answer->n; i++)
+		*imp_vec_push(a, out) = v[i];
+	return answer->ret;
 }
 
 void imp_dpkg_index_clear(struct imp_dpkg_index *index)

@@ -53,11 +53,18 @@ bool imp_module_file_is(struct imp_arena *a, const char *path, const char *base)
 
 const char *imp_path_join(struct imp_arena *a, const char *dir, const char *name)
 {
-	size_t len = strlen(dir);
+	size_t len = strlen(dir), more = strlen(name);
+	char *path;
 
 	if (name[0] == '/' || !len)
 		return name;
-	return imp_arena_printf(a, "%s%s%s", dir, dir[len - 1] == '/' ? "" : "/", name);
+	/* No printf: a search of this machine joins some 10,000 of them. */
+	path = imp_arena_alloc(a, len + more + 2);
+	memcpy(path, dir, len);
+	if (dir[len - 1] != '/')
+		path[len++] = '/';
+	memcpy(path + len, name, more);
+	return path;
 }
 
 const char *imp_path_normalize(struct imp_arena *a, const char *path)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../host/host_cache.h"
 #include "distribution.h"
 #include "module_file.h"
 
@@ -42,6 +43,8 @@ static const struct package_row *find_row(const char *module)
 	size_t i, n, longest = 0;
 
 	for (i = 0; i < sizeof(packages) / sizeof(packages[0]); i++) {
+		if (packages[i].module[0] != module[0])
+			continue;
 		n = strlen(packages[i].module);
 		if (n > longest && strncmp(module, packages[i].module, n) == 0 &&
 		    (module[n] == '\0' || module[n] == '.')) {
@@ -169,13 +172,14 @@ const char *imp_package_pypi_name(struct imp_arena *a, const char *module)
 static const char *find_stanza(const struct imp_host *h, struct imp_arena *a, const char *package,
 			       struct imp_host_buffer *b)
 {
-	const char *line = imp_arena_printf(a, "\nPackage: %s\n", package);
+	const char *line = imp_arena_printf(a, "\nPackage: %s\n", package), *text;
+	size_t len;
 
-	if (imp_host_read_into(h, DPKG_STATUS, STATUS_MAX, b) < 0)
+	if (imp_host_text(h, DPKG_STATUS, STATUS_MAX, b, &text, &len) < 0)
 		return NULL;
-	if (b->len >= strlen(line) && memcmp(b->data, line + 1, strlen(line + 1)) == 0)
-		return b->data;
-	return memmem(b->data, b->len, line, strlen(line));
+	if (len >= strlen(line) && memcmp(text, line + 1, strlen(line + 1)) == 0)
+		return text;
+	return memmem(text, len, line, strlen(line));
 }
 
 bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a, const char *package)
@@ -193,7 +197,7 @@ bool imp_package_debian_installed(const struct imp_host *h, struct imp_arena *a,
 	return installed;
 }
 
-int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, const char *package)
+static int exists(const struct imp_host *h, struct imp_arena *a, const char *package)
 {
 	const char *line = imp_arena_printf(a, "\nPackage: %s\n", package);
 	struct imp_host_buffer b = {0};
@@ -226,6 +230,18 @@ int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, con
 			known = 0;
 	}
 	return known;
+}
+
+int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, const char *package)
+{
+	struct imp_host_answer *answer = h->enabled ? imp_host_cache_get(h, package, IMP_HOST_PACKAGE) : NULL;
+
+	if (!answer)
+		return exists(h, a, package);
+	if (!answer->known)
+		answer->ret = exists(h, a, package);
+	answer->known = true;
+	return answer->ret;
 }
 
 /* A package from our tables: NULL where this machine's data say that it does not exist. */

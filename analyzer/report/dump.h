@@ -26,8 +26,7 @@ struct imp_dump_sink {
 /* What of an event does not stand in its own bytes. */
 struct imp_dump_context {
 	struct imp_texts *texts; /* of its image, as they were when it was read; NULL: the header */
-	struct imp_interner *strings;
-	struct imp_strbuf *scratch;
+	struct imp_text_maker *maker;
 	uint64_t image_ns;
 	pid_t pid;
 	uint64_t start_ns; /* of the whole trace */

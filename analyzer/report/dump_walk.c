@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <link.h> /* LA_SER_* */
 #include <string.h>
 
 /* One walk: the sink, and where strings come from. */
@@ -76,6 +77,7 @@ static char shape_of(const struct part *p)
 {
 	static const struct part special[] = {
 		{0, 'S', "STAT", NULL},	 {0, 'C', "CANDIDATES", NULL}, {0, 'F', "WHERE", NULL},
+		{0, 'M', "MEMBERS", NULL},
 		{0, 'p', "STATE", NULL}, {0, 'a', "ID", NULL},	       {0, 't', NULL, "text"},
 		{0, 'T', NULL, "texts"}, {0, 'E', NULL, "map"},
 	};
@@ -148,8 +150,7 @@ static void show_any(struct walk *w, const struct imp_cbor_item *item)
 static void show_text(struct walk *w, const struct imp_cbor_item *item)
 {
 	struct imp_texts none = {0};
-	const char *s =
-		imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch, item);
+	const char *s = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->maker, item);
 
 	if (s)
 		w->sink->string(w->sink, s);
@@ -234,7 +235,7 @@ static void show_flags(struct walk *w, const struct imp_cbor_item *item)
 	w->sink->open(w->sink, true);
 	in = imp_cbor_enter(item);
 	while (imp_cbor_get(&in, &key) && imp_cbor_get(&in, &value)) {
-		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->strings, w->c->scratch,
+		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->maker,
 				    &key);
 		w->sink->key(w->sink, name ? name : "?");
 		show(w, &value, 'i');
@@ -272,6 +273,7 @@ static void show(struct walk *w, const struct imp_cbor_item *item, char shape)
 	case 'F': show_parts(w, item, frame_parts); return;
 	case 'S': show_parts(w, item, stat_parts); return;
 	case 'E': show_parts(w, item, exception_parts); return;
+	case 'M': show_list(w, item, 'E'); return;
 	case 'C': show_list(w, item, 'c'); return;
 	case 'c': show_parts(w, item, candidate_parts); return;
 	case 'n': show_parts(w, item, entry_parts); return;
@@ -306,6 +308,20 @@ static void show_note(struct walk *w, const struct imp_cbor_item *item)
 	case number: w->sink->string(w->sink, imp_event_lower(#name_, name, sizeof(name))); return;
 		IMP_NOTES(X)
 #undef X
+	default: show_any(w, item);
+	}
+}
+
+/* LA_SER_* of rtld-audit, as the report's "origin" calls it; RPATH and RUNPATH are one there. */
+static void show_search_flag(struct walk *w, const struct imp_cbor_item *item)
+{
+	switch (item->type == IMP_CBOR_UINT ? item->number : 0) {
+	case LA_SER_ORIG: w->sink->string(w->sink, "name"); return;
+	case LA_SER_LIBPATH: w->sink->string(w->sink, "ld_library_path"); return;
+	case LA_SER_RUNPATH: w->sink->string(w->sink, "runpath"); return;
+	case LA_SER_CONFIG: w->sink->string(w->sink, "cache"); return;
+	case LA_SER_DEFAULT: w->sink->string(w->sink, "default"); return;
+	case LA_SER_SECURE: w->sink->string(w->sink, "secure"); return;
 	default: show_any(w, item);
 	}
 }
@@ -354,6 +370,8 @@ static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item 
 	case IMP_KEY_FLAGS:
 		if (item->type == IMP_CBOR_MAP)
 			show_flags(w, item);
+		else if (w->kind == IMP_EV_SEARCH_PATH)
+			show_search_flag(w, item);
 		else
 			show_any(w, item);
 		return;

@@ -132,6 +132,11 @@ static void put_searched(struct imp_json *j, const struct imp_finding *f)
 	imp_json_array_end(j);
 }
 
+static const char *source_name(enum imp_source source)
+{
+	return source == IMP_OBSERVED ? "observed" : "derived";
+}
+
 static void put_library(struct imp_json *j, const struct imp_library *library)
 {
 	if (!library) {
@@ -141,6 +146,7 @@ static void put_library(struct imp_json *j, const struct imp_library *library)
 	imp_json_put_object(j, "library");
 	imp_json_put_string(j, "name", library->name);
 	imp_json_put_string(j, "needed_by", library->needed_by);
+	imp_json_put_string(j, "source", source_name(library->source));
 	imp_json_put_array(j, "searched");
 	for (size_t i = 0; i < library->searched.n; i++) {
 		const struct imp_library_path *p = &library->searched.v[i];
@@ -166,7 +172,7 @@ static void put_reasons(struct imp_json *j, const struct imp_finding *f)
 
 		imp_json_object_begin(j);
 		imp_json_put_string(j, "fact", e->fact);
-		imp_json_put_string(j, "source", e->source == IMP_OBSERVED ? "observed" : "derived");
+		imp_json_put_string(j, "source", source_name(e->source));
 		imp_json_object_end(j);
 	}
 	imp_json_array_end(j);

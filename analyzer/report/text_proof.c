@@ -260,14 +260,17 @@ void imp_text_library(struct imp_text *t, const struct imp_finding *f)
 	if (!library)
 		return;
 	imp_page_heading(&t->page,
-			 imp_page_format(&t->page, "Where ld.so searched %s, in this order",
-					 library->name));
+			 imp_page_format(&t->page, "Where ld.so searched %s, in this order (%s)",
+					 library->name,
+					 library->source == IMP_OBSERVED ? "observed" : "derived"));
 	if (library->needed_by)
 		line(t, IMP_PLAIN, "  needed by  ", IMP_DIM, library->needed_by);
 	for (size_t i = 0; i < library->searched.n; i++) {
 		size_t end = t->opt->all ? i : end_of_subdirectories(library, i), below = end - i;
 		const struct imp_library_path *p = &library->searched.v[end];
 
+		if (library->not_in_cache && library->cache_at == i)
+			line(t, IMP_PLAIN, "  no entry   ", IMP_DIM, "/etc/ld.so.cache  (cache)");
 		line(t, IMP_PLAIN, imp_page_format(&t->page, "  %-9s  ", p->result), IMP_DIM,
 		     imp_page_format(&t->page, "%s  (%s)", p->path, p->origin));
 		if (below)

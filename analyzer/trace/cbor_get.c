@@ -87,6 +87,7 @@ static inline bool content(struct imp_cbor_in *in, const struct head *h, uint64_
 static bool skip(struct imp_cbor_in *in, uint64_t items)
 {
 	const unsigned int outermost = in->depth;
+	const uint8_t *p = in->p, *const safe = in->end - in->p > 26 ? in->end - 26 : in->p;
 	uint64_t left[IMP_DEPTH_MAX];
 	unsigned int depth = outermost;
 	struct head h;
@@ -96,18 +97,30 @@ static bool skip(struct imp_cbor_in *in, uint64_t items)
 	left[depth] = items;
 	for (;;) {
 		while (left[depth] == 0) {
-			if (depth == outermost)
+			if (depth == outermost) {
+				in->p = p;
 				return true;
+			}
 			depth--;
 		}
 		left[depth]--;
-		/* Most are small numbers: of one byte. */
-		if (in->p != in->end && *in->p < 24) {
-			in->p++;
-			continue;
+		/* Most are numbers of up to three bytes, short strings and short arrays: none of them reaches the end. */
+		if (p < safe) {
+			const uint8_t first = *p;
+
+			if (first < 26) {
+				p += first < 24 ? 1 : first - 22;
+				continue;
+			}
+			if (first >= 0x40 && first < 0x58) {
+				p += first - 0x3f;
+				continue;
+			}
 		}
+		in->p = p;
 		if (!get_head(in, &h) || !content(in, &h, &items))
 			return false;
+		p = in->p;
 		if (h.major < 4 || h.major == 7)
 			continue;
 		if (++depth == IMP_DEPTH_MAX)
@@ -116,7 +129,7 @@ static bool skip(struct imp_cbor_in *in, uint64_t items)
 	}
 }
 
-bool imp_cbor_get(struct imp_cbor_in *in, struct imp_cbor_item *item)
+bool imp_cbor_get_any(struct imp_cbor_in *in, struct imp_cbor_item *item)
 {
 	static const enum imp_cbor_type types[] = {IMP_CBOR_UINT,  IMP_CBOR_NEGATIVE,
 						   IMP_CBOR_BYTES, IMP_CBOR_TEXT,
@@ -155,15 +168,6 @@ bool imp_cbor_open_map(struct imp_cbor_in *in, uint64_t *pairs)
 	*pairs = items / 2;
 	in->depth++;
 	return true;
-}
-
-struct imp_cbor_in imp_cbor_enter(const struct imp_cbor_item *item)
-{
-	struct imp_cbor_in in;
-	bool container = item->type == IMP_CBOR_ARRAY || item->type == IMP_CBOR_MAP;
-
-	imp_cbor_in_init(&in, item->data, container ? item->len : 0);
-	return in;
 }
 
 bool imp_cbor_to_uint(const struct imp_cbor_item *item, uint64_t *value)

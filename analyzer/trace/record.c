@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "record_build.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+const struct imp_frame imp_no_frame;
+const struct imp_outcome imp_no_outcome;
 
 static struct imp_image_state *get_state(struct imp_builder *b, struct imp_trace_image *from)
 {
@@ -51,32 +55,53 @@ static void take_event(struct imp_builder *b, const struct imp_event *ev)
 	if (ev->time_ns > s->image->last_ns)
 		s->image->last_ns = ev->time_ns;
 	if (!imp_build_native(b, s, ev) && !imp_build_python(b, s, ev) &&
-	    !imp_build_evidence(b, s, ev))
+	    !imp_build_evidence(b, s, ev) && !imp_build_search(b, s, ev) &&
+	    !imp_build_kernel(b, s, ev))
 		b->r->unknown_events++;
 }
 
 int imp_record_read(struct imp_record *r, int fd, const char *name, struct imp_error *err)
 {
+	static const struct imp_watch nobody;
+
+	return imp_record_read_watched(r, fd, name, &nobody, err);
+}
+
+int imp_record_read_watched(struct imp_record *r, int fd, const char *name, const struct imp_watch *watch,
+			    struct imp_error *err)
+{
 	struct imp_event *ev;
-	struct imp_builder b;
+	uint64_t batches = 0;
+	struct imp_builder *b;
 	int ret;
 
 	memset(r, 0, sizeof(*r));
-	memset(&b, 0, sizeof(b));
-	b.r = r;
-	ev = imp_arena_alloc(&b.scratch, sizeof(*ev));
-	ret = imp_trace_open(&b.t, fd, name, &r->arena, &r->damage, err);
+	r->watch = *watch;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return imp_error_set(err, -ENOMEM, "out of memory");
+	b->r = r;
+	b->shared.arena = &r->arena;
+	ev = imp_arena_alloc(&b->scratch, sizeof(*ev));
+	ret = imp_trace_open(&b->t, fd, name, &r->arena, &r->damage, err);
 	if (ret < 0)
 		goto out;
-	while ((ret = imp_trace_next(&b.t, ev, err)) > 0)
-		take_event(&b, ev);
+	while ((ret = imp_trace_next(&b->t, ev, err)) > 0) {
+		take_event(b, ev);
+		if (watch->step && b->t.batches != batches) {
+			batches = b->t.batches;
+			watch->step(watch->data, IMP_WATCH_READING, b->t.frames.offset, 0);
+		}
+	}
 	if (ret < 0)
 		goto out;
-	imp_trace_finish(&b.t);
-	imp_build_finish(&b);
+	imp_trace_finish(&b->t);
+	imp_build_finish(b);
 out:
-	imp_trace_close(&b.t);
-	imp_arena_clear(&b.scratch);
+	imp_interner_clear(&b->shared);
+	imp_trace_close(&b->t);
+	imp_arena_clear(&b->scratch);
+	free(b);
 	if (ret < 0)
 		imp_record_clear(r);
 	return ret;

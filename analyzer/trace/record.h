@@ -50,6 +50,7 @@ struct imp_exception {
 	bool suppress_context;
 	struct imp_exception *cause, *context;
 	struct imp_frame where;	/* file NULL: unknown */
+	IMP_VEC(struct imp_exception *) members;	/* of an ExceptionGroup */
 };
 
 struct imp_searched {		/* one path entry, searched by the finder itself */
@@ -104,22 +105,34 @@ struct imp_claims {		/* IMP_EV_CLAIMS */
 	IMP_VEC(struct imp_claim) list;
 };
 
-struct imp_attempt {		/* one import that sys.modules did not answer */
-	uint64_t id;		/* number in its image, > 0 */
-	const char *name;	/* full name */
-	struct imp_attempt *parent;	/* the attempt within which it ran; NULL: outermost */
-	uint64_t thread;	/* tid */
-	uint64_t interp;
-	uint64_t begin_ns, end_ns;
-	bool ended;		/* false: under way when the record ends */
-	struct imp_frame frame;	/* who asked; file NULL: no Python frame */
-	struct imp_frames stack;	/* outermost first, ends with @frame; empty: not recorded */
+struct imp_outcome {		/* what is known of an import when it has ended */
 	const char *origin, *loader;
 	IMP_VEC(struct imp_searched) searched;
 	struct imp_strings submodule_path;
-	struct imp_exception *exception;	/* NULL: it succeeded (if ended) */
-	struct imp_snapshot *snapshot;		/* NULL: none was taken */
+	struct imp_frames stack;	/* outermost first, ends with who asked; empty: not recorded */
+	struct imp_snapshot *snapshot;	/* NULL: none was taken */
 };
+
+/*
+ * One import that sys.modules did not answer. A large trace has millions of them, nearly all of which went well, and
+ * few different ones: so who asked, and the outcome of those that went well, are shared between equal ones.
+ */
+struct imp_attempt {
+	const char *name;	/* full name */
+	struct imp_attempt *parent;	/* the attempt within which it ran; NULL: outermost */
+	const struct imp_frame *frame;	/* who asked; never NULL; its file is NULL: no Python frame */
+	const struct imp_outcome *outcome;	/* never NULL; empty where it has not ended */
+	struct imp_exception *exception;	/* NULL: it succeeded (if ended) */
+	uint64_t begin_ns, end_ns;
+	uint32_t id;		/* number in its image, > 0 */
+	uint32_t thread;	/* tid */
+	uint16_t interp;
+	bool ended;		/* false: under way when the record ends */
+	bool own_outcome;	/* @outcome is of this one alone */
+};
+
+extern const struct imp_frame imp_no_frame;
+extern const struct imp_outcome imp_no_outcome;
 
 struct imp_extension_call {	/* _imp.create_dynamic or _imp.exec_dynamic */
 	uint64_t call;
@@ -152,12 +165,31 @@ struct imp_dlopen {
 	uint64_t handle;
 	uint64_t object;	/* number of the object that it opened; 0: unknown */
 	const char *error;
+	struct imp_dlopen *outer;	/* the one within which it ran, in its thread; NULL: none */
 };
 
-struct imp_dlsym {		/* kept only where it failed, or where the name begins with PyInit */
-	uint64_t handle, caller, offset, address;
-	const char *symbol, *version, *error;
+struct imp_tried_path {
+	const char *path;
+	uint64_t flag;		/* LA_SER_* */
+};
+
+struct imp_ld_lookup_seen {	/* ld.so looks for one object, as it told rtld-audit */
+	const char *name;	/* of dlopen or DT_NEEDED; with a slash in it it is the one path that is tried */
+	const char *requester;	/* path of the object that asked; NULL: the program */
+	struct imp_dlopen *call;	/* within which; NULL: at the start, or none that was seen */
+	IMP_VEC(struct imp_tried_path) tried;	/* in order; none for a name with a slash */
+	const char *opened;	/* the object that came of it; NULL: none, or it was there already */
 	uint64_t thread, time_ns;
+};
+
+struct imp_kernel_file {	/* a system call with a path, as the kernel saw it (eBPF) */
+	const char *path;
+	struct imp_dlopen *in;	/* the innermost dlopen within which it was made; NULL: none */
+	uint64_t time_ns;
+	enum imp_syscall call;
+	int err;		/* errno; 0: it worked */
+	uint32_t mode;		/* st_mode of what stat() found; 0: unknown */
+	uint32_t thread;
 };
 
 struct imp_sys_path {
@@ -277,10 +309,18 @@ struct imp_recorder_note {
 	const char *text;
 };
 
+struct imp_images {		/* an IMP_VEC of images */
+	struct imp_image **v;
+	size_t n;
+	size_t cap;
+};
+
 struct imp_image {		/* one program in one process */
 	pid_t pid, ppid;
 	uint64_t image_ns, parent_image_ns;
 	struct imp_image *parent;	/* the image that forked it; NULL: none, or not in the trace */
+	struct imp_image *next_of_pid;	/* what the same process ran next; NULL: nothing */
+	const struct imp_images *children;	/* the images whose parent has this process's number; NULL: none */
 	enum imp_start how;
 	bool started;		/* its IMP_EV_PROCESS was read */
 	const char *exe, *cwd, *libc, *machine, *release, *boot_id;
@@ -293,7 +333,11 @@ struct imp_image {		/* one program in one process */
 	IMP_VEC(struct imp_attempt *) attempts;		/* by begin time */
 	IMP_VEC(struct imp_extension_call *) extensions;
 	IMP_VEC(struct imp_dlopen *) dlopens;
-	IMP_VEC(struct imp_dlsym *) dlsyms;
+	IMP_VEC(struct imp_ld_lookup_seen *) lookups;	/* with "run --audit" or "--bpf" */
+	bool lookups_by_kernel;	/* put together from @kernel_files */
+	IMP_VEC(struct imp_kernel_file) kernel_files;	/* in the order of time */
+	uint64_t kernel_events;
+	bool derived;		/* recorded from outside: what the interpreter says of itself was put together */
 	IMP_VEC(struct imp_claims *) claims;
 	IMP_VEC(struct imp_uncaught_event *) uncaught;
 	IMP_VEC(struct imp_sys_exit *) sys_exits;
@@ -313,6 +357,15 @@ struct imp_image {		/* one program in one process */
 	uint64_t missing_batches;
 };
 
+/* Who wants to see how far it is; @step may be NULL. */
+enum imp_watch_stage { IMP_WATCH_READING, IMP_WATCH_JUDGING };
+
+struct imp_watch {
+	/* @done of @total: bytes of the file (@total 0), then processes */
+	void (*step)(void *data, enum imp_watch_stage stage, uint64_t done, uint64_t total);
+	void *data;
+};
+
 struct imp_record {
 	struct imp_arena arena;
 	int major, minor;
@@ -323,6 +376,7 @@ struct imp_record {
 	uint64_t events;
 	uint64_t unknown_events;	/* kinds that this version does not know */
 	struct imp_strings damage;	/* one sentence each: damaged frames, cut tail, missing batches; empty: whole */
+	struct imp_watch watch;		/* also of who goes over it afterwards */
 };
 
 /*
@@ -337,12 +391,18 @@ struct imp_record {
  * or -errno of read(2). Memory is bounded by what the trace holds, never by what it claims.
  */
 int imp_record_read(struct imp_record *r, int fd, const char *name, struct imp_error *err);
+/* imp_record_read_watched - the same; @watch is asked at each batch, and copied into @r */
+int imp_record_read_watched(struct imp_record *r, int fd, const char *name, const struct imp_watch *watch,
+			    struct imp_error *err);
 void imp_record_clear(struct imp_record *r);
 
 /*
  * imp_record_env - value of a recorded environment variable of an image; NULL: not set
  */
 const char *imp_record_env(const struct imp_image *image, const char *name);
+
+/* imp_record_kernel_since - index of the first of image->kernel_files that is no older */
+size_t imp_record_kernel_since(const struct imp_image *image, uint64_t time_ns);
 
 /* imp_record_object - the mapped object of that number; NULL: unknown */
 const struct imp_object *imp_record_object(const struct imp_image *image, uint64_t number);

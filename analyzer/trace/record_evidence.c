@@ -148,7 +148,7 @@ static void take_frames(struct imp_builder *b, const struct imp_event *ev, struc
 
 static struct imp_attempt *attempt_of(const struct imp_image_state *s, const struct imp_event *ev)
 {
-	return imp_id_map_get(&s->attempts, imp_event_uint(ev, IMP_KEY_IMPORT, 0), 0);
+	return imp_open_get(&s->attempts, imp_event_uint(ev, IMP_KEY_IMPORT, 0));
 }
 
 static void take_stack(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)

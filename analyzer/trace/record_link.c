@@ -46,10 +46,35 @@ static void drop_duplicates(struct imp_image *image)
 	image->objects.n = n;
 }
 
+static void list_attempts(struct imp_builder *b, const struct imp_image_state *s)
+{
+	struct imp_image *image = s->image;
+	const struct imp_attempt_block *block;
+	size_t i;
+
+	if (!s->n_attempts)
+		return;
+	image->attempts.v = imp_arena_alloc(&b->r->arena, s->n_attempts * sizeof(*image->attempts.v));
+	image->attempts.cap = s->n_attempts;
+	for (block = s->first; block; block = block->next)
+		for (i = 0; i < block->n; i++)
+			image->attempts.v[image->attempts.n++] = (struct imp_attempt *)&block->v[i];
+}
+
+static bool attempts_in_order(const struct imp_image *image)
+{
+	size_t i;
+
+	for (i = 1; i < image->attempts.n; i++)
+		if (by_begin(&image->attempts.v[i - 1], &image->attempts.v[i]) > 0)
+			return false;
+	return true;
+}
+
 static void sort_lists(struct imp_image *image)
 {
-	/* Only where it is needed: they nearly always come in order. */
-	if (image->attempts.n)
+	/* They nearly always come in order. */
+	if (!attempts_in_order(image))
 		qsort(image->attempts.v, image->attempts.n, sizeof(*image->attempts.v), by_begin);
 	if (image->objects.n) {
 		qsort(image->objects.v, image->objects.n, sizeof(*image->objects.v), by_number);
@@ -102,6 +127,26 @@ static void inherit_interpreters(struct imp_builder *b, struct imp_image *image)
 	}
 }
 
+static void link_children(struct imp_builder *b)
+{
+	struct imp_id_map lists = {0};
+	struct imp_images *list;
+	size_t i;
+
+	for (i = 0; i < b->r->images.n; i++) {
+		struct imp_image *image = b->r->images.v[i];
+
+		list = imp_id_map_get(&lists, (uint64_t)image->ppid, 0);
+		if (!list) {
+			list = imp_arena_alloc(&b->r->arena, sizeof(*list));
+			imp_id_map_put(&b->scratch, &lists, (uint64_t)image->ppid, 0, list);
+		}
+		*imp_vec_push(&b->r->arena, list) = image;
+	}
+	for (i = 0; i < b->r->images.n; i++)
+		b->r->images.v[i]->children = imp_id_map_get(&lists, (uint64_t)b->r->images.v[i]->pid, 0);
+}
+
 static void link_parents(struct imp_builder *b)
 {
 	size_t i;
@@ -138,7 +183,7 @@ static void find_exec_end(struct imp_image *image, const struct imp_image *next)
 
 static void find_ends(struct imp_builder *b)
 {
-	struct imp_id_map last = {0};
+	struct imp_id_map first = {0}, last = {0};
 	size_t i;
 
 	for (i = b->r->images.n; i-- > 0;) {
@@ -146,6 +191,8 @@ static void find_ends(struct imp_builder *b)
 		const struct imp_image *next = imp_id_map_get(&last, (uint64_t)image->pid, 0);
 
 		find_exec_end(image, next);
+		image->next_of_pid = imp_id_map_get(&first, (uint64_t)image->pid, 0);
+		imp_id_map_put(&b->scratch, &first, (uint64_t)image->pid, 0, image);
 		if (!next)
 			imp_id_map_put(&b->scratch, &last, (uint64_t)image->pid, 0, image);
 	}
@@ -184,15 +231,19 @@ void imp_build_finish(struct imp_builder *b)
 
 		if (!s)
 			continue;
+		list_attempts(b, s);
 		s->image->lost = from->lost;
 		s->image->missing_batches = from->missing_batches;
 	}
 	if (r->images.n)
 		qsort(r->images.v, r->images.n, sizeof(*r->images.v), by_image_ns);
+	imp_build_join_kernel(b);
 	link_parents(b);
+	link_children(b);
 	for (i = 0; i < r->images.n; i++) {
 		inherit_interpreters(b, r->images.v[i]);
 		sort_lists(r->images.v[i]);
+		imp_build_kernel_lookups(b, r->images.v[i]);
 	}
 	find_ends(b);
 }

@@ -91,17 +91,27 @@ static void take_object(struct imp_builder *b, struct imp_image_state *s, const 
 	o->name_space = imp_event_int(ev, IMP_KEY_NAMESPACE, 0);
 	o->mapped_ns = ev->time_ns;
 	if (id && id->type == IMP_CBOR_BYTES && id->len) {
-		o->build_id = (const uint8_t *)imp_arena_strndup(&b->r->arena,
-								 (const char *)id->data, id->len);
+		o->build_id = (const uint8_t *)imp_intern(&b->shared, (const char *)id->data, id->len);
 		o->build_id_len = id->len;
 	}
 	*imp_vec_push(&b->r->arena, &s->image->objects) = o;
-	imp_id_map_put(&b->scratch, &s->objects, number, 0, o);
+	/* Their numbers count up: those that do are found by their place. */
+	if (s->image->objects.n != number)
+		imp_id_map_put(&b->scratch, &s->objects, number, 0, o);
+}
+
+static struct imp_object *find_object(const struct imp_image_state *s, uint64_t number)
+{
+	struct imp_object *o = s->objects.n ? imp_id_map_get(&s->objects, number, 0) : NULL;
+
+	if (!o && number && number <= s->image->objects.n && s->image->objects.v[number - 1]->number == number)
+		o = s->image->objects.v[number - 1];
+	return o;
 }
 
 static void take_object_gone(struct imp_image_state *s, const struct imp_event *ev)
 {
-	struct imp_object *o = imp_id_map_get(&s->objects, imp_event_uint(ev, IMP_KEY_OBJECT, 0), 0);
+	struct imp_object *o = find_object(s, imp_event_uint(ev, IMP_KEY_OBJECT, 0));
 
 	if (o && !o->gone_ns)
 		o->gone_ns = ev->time_ns;
@@ -144,8 +154,11 @@ static void take_end(struct imp_image *image, const struct imp_event *ev)
 static void take_dlopen_enter(struct imp_builder *b, struct imp_image_state *s,
 			      const struct imp_event *ev)
 {
+	struct imp_loader_thread *thread = imp_build_loader_thread(b, s, ev);
 	struct imp_dlopen *d = NEW(b, struct imp_dlopen);
 
+	d->outer = thread->call;
+	thread->call = d;
 	d->call = imp_event_uint(ev, IMP_KEY_CALL, 0);
 	d->name = imp_build_text(b, ev, IMP_KEY_TEXT);
 	d->flags = imp_event_uint(ev, IMP_KEY_FLAGS, 0);
@@ -155,45 +168,25 @@ static void take_dlopen_enter(struct imp_builder *b, struct imp_image_state *s,
 	d->thread = ev->thread;
 	d->begin_ns = ev->time_ns;
 	*imp_vec_push(&b->r->arena, &s->image->dlopens) = d;
-	imp_id_map_put(&b->scratch, &s->dlopens, d->call, 0, d);
+	imp_open_put(b, &s->dlopens, d->call, d);
 }
 
 static void take_dlopen_leave(struct imp_builder *b, struct imp_image_state *s,
 			      const struct imp_event *ev)
 {
-	struct imp_dlopen *d = imp_id_map_get(&s->dlopens, imp_event_uint(ev, IMP_KEY_CALL, 0), 0);
+	struct imp_dlopen *d = imp_open_get(&s->dlopens, imp_event_uint(ev, IMP_KEY_CALL, 0));
+
+	struct imp_loader_thread *thread = imp_build_loader_thread(b, s, ev);
 
 	if (!d || d->ended)
 		return;
+	thread->call = d->outer; /* of those within it that did not come back, too */
 	d->ended = true;
 	d->end_ns = ev->time_ns;
 	d->handle = imp_event_uint(ev, IMP_KEY_HANDLE, 0);
 	d->object = imp_event_uint(ev, IMP_KEY_OBJECT, 0);
 	d->error = imp_build_text(b, ev, IMP_KEY_ERROR);
-}
-
-static void take_dlsym(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)
-{
-	static const char init[] = "PyInit";
-	const char *symbol = imp_build_text(b, ev, IMP_KEY_TEXT);
-	uint64_t address = imp_event_uint(ev, IMP_KEY_ADDRESS, 0);
-	struct imp_dlsym *d;
-
-	/* The others are many, and say nothing about a failure. */
-	if (address && !imp_event_get(ev, IMP_KEY_ERROR) &&
-	    (!symbol || strncmp(symbol, init, sizeof(init) - 1)))
-		return;
-	d = NEW(b, struct imp_dlsym);
-	d->symbol = symbol;
-	d->version = imp_build_text(b, ev, IMP_KEY_SYMVER);
-	d->error = imp_build_text(b, ev, IMP_KEY_ERROR);
-	d->handle = imp_event_uint(ev, IMP_KEY_HANDLE, 0);
-	d->caller = imp_event_uint(ev, IMP_KEY_CALLER, 0);
-	d->offset = imp_event_uint(ev, IMP_KEY_OFFSET, 0);
-	d->address = address;
-	d->thread = ev->thread;
-	d->time_ns = ev->time_ns;
-	*imp_vec_push(&b->r->arena, &image->dlsyms) = d;
+	imp_open_end(b, &s->dlopens, d->call, false);
 }
 
 static void take_note(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)
@@ -218,7 +211,7 @@ bool imp_build_native(struct imp_builder *b, struct imp_image_state *s, const st
 	case IMP_EV_PROCESS_END: take_end(s->image, ev); return true;
 	case IMP_EV_DLOPEN_ENTER: take_dlopen_enter(b, s, ev); return true;
 	case IMP_EV_DLOPEN_LEAVE: take_dlopen_leave(b, s, ev); return true;
-	case IMP_EV_DLSYM: take_dlsym(b, s->image, ev); return true;
+	case IMP_EV_DLSYM:
 	case IMP_EV_DLCLOSE:
 	case IMP_EV_DLERROR: return true; /* for "imptrace dump" */
 	default: return false;

@@ -66,6 +66,7 @@ static void take_interpreter(struct imp_builder *b, struct imp_image *image,
 	py->platform = imp_build_text(b, ev, IMP_KEY_PLATFORM);
 	py->object = imp_event_uint(ev, IMP_KEY_OBJECT, 0);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUFFIXES), &py->suffixes);
+	image->derived |= imp_event_get(ev, IMP_KEY_DERIVED) != NULL;
 	py->flags.n = 0;
 	take_flags(b, py, ev);
 }
@@ -73,7 +74,7 @@ static void take_interpreter(struct imp_builder *b, struct imp_image *image,
 static struct imp_attempt *find_attempt(struct imp_image_state *s, const struct imp_event *ev,
 					enum imp_key key)
 {
-	return imp_id_map_get(&s->attempts, imp_event_uint(ev, key, 0), 0);
+	return imp_open_get(&s->attempts, imp_event_uint(ev, key, 0));
 }
 
 static void take_sys_path(struct imp_builder *b, struct imp_image_state *s,
@@ -108,30 +109,99 @@ static void take_meta_path(struct imp_builder *b, struct imp_image *image,
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH_HOOKS), &m->path_hooks);
 }
 
+#define BLOCK_MAX 256 /* attempts that are allocated at once */
+
+static struct imp_attempt *new_attempt(struct imp_builder *b, struct imp_image_state *s)
+{
+	struct imp_attempt_block *block = s->last;
+	size_t size = block ? block->size * 2 : 8;
+
+	if (!block || block->n == block->size) {
+		size = size < BLOCK_MAX ? size : BLOCK_MAX;
+		block = imp_arena_alloc(&b->r->arena, sizeof(*block) + size * sizeof(block->v[0]));
+		block->size = size;
+		if (s->last)
+			s->last->next = block;
+		else
+			s->first = block;
+		s->last = block;
+	}
+	s->n_attempts++;
+	return &block->v[block->n++];
+}
+
+/*
+ * One copy of what many have in common. Padding is zeroed and strings are interned: equal ones have equal bytes. Most
+ * are found where an equal one was put lately, the others by all their bytes.
+ */
+static size_t shared_slot(const void *key, size_t more)
+{
+	return ((uintptr_t)key / 16 * 0x9e3779b1u + more * 0x85ebca77u) >> 7 & (IMP_SHARED_SLOTS - 1);
+}
+
+static const struct imp_frame *share_frame(struct imp_builder *b, const struct imp_event *ev,
+					   const struct imp_cbor_item *item)
+{
+	const struct imp_frame **known;
+	struct imp_frame frame;
+
+	if (!item || item->type != IMP_CBOR_ARRAY)
+		return &imp_no_frame;
+	imp_build_frame(b, ev, item, &frame);
+	known = &b->frames[shared_slot(frame.file, frame.line)];
+	if (!*known || memcmp(*known, &frame, sizeof(frame)) != 0)
+		*known = (const void *)imp_intern(&b->shared, (const char *)&frame, sizeof(frame));
+	return *known;
+}
+
+static bool same_outcome(const struct imp_outcome *a, const struct imp_outcome *b)
+{
+	return a && a->origin == b->origin && a->loader == b->loader && a->searched.n == b->searched.n &&
+	       (!a->searched.n ||
+		!memcmp(a->searched.v, b->searched.v, a->searched.n * sizeof(a->searched.v[0])));
+}
+
+static const struct imp_outcome *share_outcome(struct imp_builder *b, struct imp_outcome *o)
+{
+	const struct imp_outcome **known = &b->outcomes[shared_slot(o->origin, 0)];
+
+	if (same_outcome(*known, o))
+		return *known;
+	o->searched.cap = o->searched.n;
+	if (o->searched.n)
+		o->searched.v = (void *)(uintptr_t)imp_intern(&b->shared, (const char *)o->searched.v,
+							      o->searched.n * sizeof(o->searched.v[0]));
+	else
+		o->searched.v = NULL;
+	*known = (const void *)imp_intern(&b->shared, (const char *)o, sizeof(*o));
+	return *known;
+}
+
 static void take_import_begin(struct imp_builder *b, struct imp_image_state *s,
 			      const struct imp_event *ev)
 {
+	uint64_t interp = imp_event_uint(ev, IMP_KEY_INTERP, 0);
 	struct imp_attempt *a;
 	uint64_t id = imp_event_uint(ev, IMP_KEY_IMPORT, 0);
 
 	if (!id)
 		return;
-	a = NEW(b, struct imp_attempt);
-	a->id = id;
+	a = new_attempt(b, s);
+	a->id = (uint32_t)(id < UINT32_MAX ? id : UINT32_MAX);
 	a->name = imp_build_text(b, ev, IMP_KEY_TEXT);
 	if (!a->name)
 		a->name = "?";
 	/* Only an older one: no circle can come up, whatever the trace says. */
 	a->parent = find_attempt(s, ev, IMP_KEY_PARENT);
-	a->thread = ev->thread;
-	a->interp = imp_event_uint(ev, IMP_KEY_INTERP, 0);
+	a->thread = (uint32_t)(ev->thread < UINT32_MAX ? ev->thread : UINT32_MAX);
+	a->interp = (uint16_t)(interp < UINT16_MAX ? interp : UINT16_MAX);
 	a->begin_ns = ev->time_ns;
-	imp_build_frame(b, ev, imp_event_get(ev, IMP_KEY_FRAME), &a->frame);
-	*imp_vec_push(&b->r->arena, &s->image->attempts) = a;
-	imp_id_map_put(&b->scratch, &s->attempts, id, 0, a);
+	a->outcome = &imp_no_outcome;
+	a->frame = share_frame(b, ev, imp_event_get(ev, IMP_KEY_FRAME));
+	imp_open_put(b, &s->attempts, id, a);
 }
 
-static void take_searched(struct imp_builder *b, struct imp_attempt *a, const struct imp_event *ev)
+static void take_searched(struct imp_builder *b, struct imp_outcome *o, const struct imp_event *ev)
 {
 	const struct imp_cbor_item *list = imp_event_get(ev, IMP_KEY_SEARCHED);
 	struct imp_cbor_item one, part;
@@ -144,7 +214,7 @@ static void take_searched(struct imp_builder *b, struct imp_attempt *a, const st
 	while (imp_cbor_get(&in, &one)) {
 		if (one.type != IMP_CBOR_ARRAY)
 			continue;
-		found = imp_vec_push(&b->r->arena, &a->searched);
+		found = imp_vec_push(&b->r->arena, &o->searched);
 		inner = imp_cbor_enter(&one);
 		if (imp_cbor_get(&inner, &part))
 			found->entry = imp_build_item_text(b, ev, &part);
@@ -175,17 +245,35 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 			    const struct imp_event *ev)
 {
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
+	struct imp_outcome o, *own;
 
 	if (!a || a->ended)
 		return;
 	a->ended = true;
 	a->end_ns = ev->time_ns;
-	a->origin = imp_build_text(b, ev, IMP_KEY_ORIGIN);
-	a->loader = imp_build_text(b, ev, IMP_KEY_LOADER);
 	a->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
-	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUBMODULE_PATH), &a->submodule_path);
-	take_searched(b, a, ev);
-	take_stack(b, ev, &a->stack);
+	memset(&o, 0, sizeof(o));
+	o.origin = imp_build_text(b, ev, IMP_KEY_ORIGIN);
+	o.loader = imp_build_text(b, ev, IMP_KEY_LOADER);
+	if (!a->exception && !a->own_outcome && !imp_event_get(ev, IMP_KEY_STACK) &&
+	    !imp_event_get(ev, IMP_KEY_SUBMODULE_PATH)) {
+		o.searched.v = b->searched;
+		o.searched.cap = IMP_SEARCHED_MANY;
+		take_searched(b, &o, ev);
+		a->outcome = share_outcome(b, &o);
+		/* It went well: nothing more is said of it. */
+		imp_open_end(b, &s->attempts, imp_event_uint(ev, IMP_KEY_IMPORT, 0), false);
+		return;
+	}
+	o.snapshot = a->outcome->snapshot;
+	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUBMODULE_PATH), &o.submodule_path);
+	take_searched(b, &o, ev);
+	take_stack(b, ev, &o.stack);
+	own = NEW(b, struct imp_outcome);
+	*own = o;
+	a->outcome = own;
+	a->own_outcome = true;
+	imp_open_end(b, &s->attempts, imp_event_uint(ev, IMP_KEY_IMPORT, 0), true);
 }
 
 static void take_extension_begin(struct imp_builder *b, struct imp_image_state *s,
@@ -204,29 +292,35 @@ static void take_extension_begin(struct imp_builder *b, struct imp_image_state *
 	e->thread = ev->thread;
 	e->begin_ns = ev->time_ns;
 	*imp_vec_push(&b->r->arena, &s->image->extensions) = e;
-	imp_id_map_put(&b->scratch, &s->extensions, e->call, 0, e);
+	imp_open_put(b, &s->extensions, e->call, e);
 }
 
 static void take_extension_end(struct imp_builder *b, struct imp_image_state *s,
 			       const struct imp_event *ev)
 {
-	struct imp_extension_call *e =
-		imp_id_map_get(&s->extensions, imp_event_uint(ev, IMP_KEY_CALL, 0), 0);
+	struct imp_extension_call *e = imp_open_get(&s->extensions, imp_event_uint(ev, IMP_KEY_CALL, 0));
 
 	if (!e || e->ended)
 		return;
 	e->ended = true;
 	e->end_ns = ev->time_ns;
 	e->exception = imp_build_exception(b, ev, imp_event_get(ev, IMP_KEY_EXCEPTION));
+	imp_open_end(b, &s->extensions, e->call, false);
 }
 
 static void take_snapshot(struct imp_builder *b, struct imp_image_state *s,
 			  const struct imp_event *ev)
 {
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
+	struct imp_outcome *own;
 
-	if (a)
-		a->snapshot = imp_build_snapshot(b, s, ev);
+	if (!a)
+		return;
+	own = NEW(b, struct imp_outcome);
+	*own = *a->outcome;
+	own->snapshot = imp_build_snapshot(b, s, ev);
+	a->outcome = own;
+	a->own_outcome = true;
 }
 
 static void take_claims(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)

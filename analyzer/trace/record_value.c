@@ -26,6 +26,9 @@ void imp_build_texts(struct imp_builder *b, const struct imp_event *ev,
 	if (!item || item->type != IMP_CBOR_ARRAY)
 		return;
 	in = imp_cbor_enter(item);
+	/* No more than there are bytes: the number was compared with them. */
+	if (item->number)
+		imp_vec_room(&b->r->arena, out, item->number);
 	while (imp_cbor_get(&in, &one)) {
 		s = imp_build_item_text(b, ev, &one);
 		if (s)
@@ -106,8 +109,11 @@ static int map_errno(const struct imp_small_map *m, unsigned int key)
 struct imp_exception *imp_build_exception(struct imp_builder *b, const struct imp_event *ev,
 					  const struct imp_cbor_item *item)
 {
-	struct imp_exception *e;
+	const struct imp_cbor_item *members;
+	struct imp_exception *e, *member;
+	struct imp_cbor_item one;
 	struct imp_small_map m;
+	struct imp_cbor_in in;
 
 	if (!item || item->type != IMP_CBOR_MAP)
 		return NULL;
@@ -123,6 +129,15 @@ struct imp_exception *imp_build_exception(struct imp_builder *b, const struct im
 	imp_build_frame(b, ev, imp_build_map_get(&m, IMP_EXC_WHERE), &e->where);
 	e->cause = imp_build_exception(b, ev, imp_build_map_get(&m, IMP_EXC_CAUSE));
 	e->context = imp_build_exception(b, ev, imp_build_map_get(&m, IMP_EXC_CONTEXT));
+	members = imp_build_map_get(&m, IMP_EXC_MEMBERS);
+	if (!members || members->type != IMP_CBOR_ARRAY)
+		return e;
+	in = imp_cbor_enter(members);
+	while (imp_cbor_get(&in, &one)) {
+		member = imp_build_exception(b, ev, &one);
+		if (member)
+			*imp_vec_push(&b->r->arena, &e->members) = member;
+	}
 	return e;
 }
 
@@ -151,6 +166,18 @@ void imp_build_stat(const struct imp_cbor_item *item, struct imp_stat *out)
 	out->gid = (uint32_t)number[2];
 	out->size = number[3];
 	out->mtime_ns = mtime;
+}
+
+/* How many entries or candidates there are: room for one takes a hundred times the bytes that it may have in the trace. */
+static size_t count_maps(const struct imp_cbor_item *list)
+{
+	struct imp_cbor_in in = imp_cbor_enter(list);
+	struct imp_cbor_item one;
+	size_t n = 0;
+
+	while (imp_cbor_get(&in, &one))
+		n += one.type == IMP_CBOR_MAP;
+	return n;
 }
 
 static void build_candidate(struct imp_builder *b, const struct imp_event *ev,
@@ -227,6 +254,7 @@ static void build_entry(struct imp_builder *b, struct imp_image_state *s, const 
 	if (!list || list->type != IMP_CBOR_ARRAY)
 		return;
 	in = imp_cbor_enter(list);
+	imp_vec_room(&b->r->arena, &e->candidates, count_maps(list));
 	while (imp_cbor_get(&in, &one))
 		if (one.type == IMP_CBOR_MAP)
 			build_candidate(b, ev, &one, imp_vec_push(&b->r->arena, &e->candidates));
@@ -250,6 +278,7 @@ struct imp_snapshot *imp_build_snapshot(struct imp_builder *b, struct imp_image_
 	if (!list || list->type != IMP_CBOR_ARRAY)
 		return s;
 	in = imp_cbor_enter(list);
+	imp_vec_room(&b->r->arena, &s->entries, count_maps(list));
 	while (imp_cbor_get(&in, &one))
 		if (one.type == IMP_CBOR_MAP)
 			build_entry(b, state, ev, &one, imp_vec_push(&b->r->arena, &s->entries));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DAMAGES_MAX 50 /* sentences; a file can be damaged in a million places */
@@ -33,8 +34,9 @@ int imp_trace_open(struct imp_trace_reader *t, int fd, const char *name, struct 
 	t->name = name;
 	t->arena = arena;
 	t->damage = sentences;
-	t->strings.arena = arena;
-	ret = imp_frame_reader_open(&t->frames, fd, err);
+	t->maker.strings.arena = arena;
+	t->maker.paths = calloc(IMP_PATH_SLOTS, sizeof(*t->maker.paths)); /* does without where there is no memory */
+	ret = imp_frame_queue_open(&t->frames, fd, err);
 	if (ret < 0)
 		imp_error_wrap(err, "%s", name);
 	return ret;
@@ -42,9 +44,15 @@ int imp_trace_open(struct imp_trace_reader *t, int fd, const char *name, struct 
 
 void imp_trace_close(struct imp_trace_reader *t)
 {
-	imp_frame_reader_close(&t->frames);
-	imp_interner_clear(&t->strings);
-	imp_strbuf_clear(&t->scratch);
+	size_t i;
+
+	imp_frame_queue_close(&t->frames);
+	for (i = 0; i < t->tables.n; i++)
+		imp_texts_clear(t->tables.v[i]);
+	imp_interner_clear(&t->maker.strings);
+	imp_strbuf_clear(&t->maker.scratch);
+	free(t->maker.paths);
+	t->maker.paths = NULL;
 }
 
 /* Returns 1 where the event is a header that can be used. */
@@ -83,6 +91,32 @@ static int take_header(struct imp_trace_reader *t, struct imp_event *ev, struct 
 	if (run_id && run_id->type == IMP_CBOR_BYTES && run_id->len == sizeof(t->run_id))
 		memcpy(t->run_id, run_id->data, run_id->len);
 	return 1;
+}
+
+/*
+ * What a small file can make of itself is bounded; what a large run has recorded is not. In the file, a batch has a third to
+ * a thirtieth of its size; in memory, its events take two to five times that size.
+ */
+#define PLAIN_FREE    ((uint64_t)32 << 20) /* bytes of decompressed batches */
+#define PLAIN_RATIO   100		   /* and so many for each byte of the file */
+#define MEMORY_FREE   ((uint64_t)160 << 20)
+#define MEMORY_RATIO  100
+#define PROCESSES_MAX 100000
+
+static void check_limits(struct imp_trace_reader *t)
+{
+	const uint64_t file = t->frames.offset;
+
+	if (t->plain > PLAIN_FREE && t->plain - PLAIN_FREE > PLAIN_RATIO * file)
+		t->stopped = "it decompresses to more than any program's record does";
+	else if (t->arena->total > MEMORY_FREE && t->arena->total - MEMORY_FREE > MEMORY_RATIO * file)
+		t->stopped = "what it holds takes more memory than any program's record does";
+	else if (t->images.n >= PROCESSES_MAX)
+		t->stopped = "it names more processes than imptrace looks at (100000)";
+	/* Always told, however much was damaged before. */
+	if (t->stopped)
+		*imp_vec_push(t->arena, t->damage) =
+			imp_arena_printf(t->arena, "reading ended at byte %" PRIu64 ": %s", file, t->stopped);
 }
 
 static struct imp_texts *new_table(struct imp_trace_reader *t)
@@ -162,6 +196,7 @@ static void take_batch(struct imp_trace_reader *t, const struct imp_event *ev)
 		image->lost = lost;
 	t->batches++;
 	t->image = image;
+	imp_batch_state_init(&t->state);
 }
 
 /*
@@ -212,13 +247,19 @@ static int next_frame(struct imp_trace_reader *t, struct imp_event *ev, struct i
 	struct imp_zframe f;
 	int ret;
 
+	if (t->stopped)
+		return next_slot(t, ev);
 	for (;;) {
-		ret = imp_frame_reader_next(&t->frames, &f, err);
+		ret = imp_frame_queue_next(&t->frames, &f, err);
 		if (ret < 0) {
 			imp_error_wrap(err, "%s", t->name);
 			return ret;
 		}
 		if (f.kind == IMP_FRAME_END)
+			return next_slot(t, ev);
+		t->plain += f.len;
+		check_limits(t);
+		if (t->stopped)
 			return next_slot(t, ev);
 		if (f.kind == IMP_FRAME_SLOT) {
 			keep_slot(t, &f, ev);
@@ -271,9 +312,19 @@ static void define_string(struct imp_trace_reader *t, const struct imp_event *ev
 	 * The recorder clears its table when a batch of its could not be written, and counts from 1 again.
 	 * Events that were kept undecoded still mean the old one.
 	 */
-	if (imp_id_map_get(&t->image->texts->map, id->number, 0))
+	if (imp_texts_has(t->image->texts, id->number))
 		t->image->texts = new_table(t);
-	imp_texts_define(t->image->texts, t->arena, &t->strings, id->number, text);
+	imp_texts_define(t->image->texts, t->arena, &t->maker.strings, id->number, text);
+}
+
+/* Every item is a map that begins with its kind; one that does not was written by nobody. */
+static bool check_kind(struct imp_trace_reader *t, const struct imp_event *ev)
+{
+	if (ev->kind)
+		return true;
+	t->batch.bad = true;
+	t->batch.why = "an item is no event";
+	return false;
 }
 
 int imp_trace_next(struct imp_trace_reader *t, struct imp_event *ev, struct imp_error *err)
@@ -288,7 +339,7 @@ int imp_trace_next(struct imp_trace_reader *t, struct imp_event *ev, struct imp_
 			if (ret == 0)
 				return check_trace(t, err);
 		}
-		if (!imp_event_decode(ev, &t->batch)) {
+		if (!imp_event_decode(ev, &t->batch) || !check_kind(t, ev)) {
 			if (t->batch.bad)
 				damage(t,
 				       "a batch of process %d at byte %" PRIu64 " is malformed: %s",
@@ -296,6 +347,8 @@ int imp_trace_next(struct imp_trace_reader *t, struct imp_event *ev, struct imp_
 			t->image = NULL;
 			continue;
 		}
+		t->before = t->state;
+		imp_event_resolve(ev, &t->state);
 		if (ev->kind == IMP_EV_STRING) {
 			define_string(t, ev);
 			continue;
@@ -331,5 +384,5 @@ const char *imp_trace_text(struct imp_trace_reader *t, const struct imp_event *e
 {
 	if (!item || !ev->image)
 		return NULL;
-	return imp_text_get(ev->image->texts, &t->strings, &t->scratch, item);
+	return imp_text_get(ev->image->texts, &t->maker, item);
 }

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "event.h"
-#include "frame_reader.h"
+#include "frame_queue.h"
 #include "record.h"
 
 /*
@@ -33,9 +33,8 @@ struct imp_trace_reader {
 	const char *name;	    /* of the file, for messages; borrowed */
 	struct imp_arena *arena;    /* borrowed: the strings, the sentences, the images */
 	struct imp_strings *damage; /* borrowed: sentences are added */
-	struct imp_frame_reader frames;
-	struct imp_interner strings;
-	struct imp_strbuf scratch;
+	struct imp_frame_queue frames;
+	struct imp_text_maker maker;
 	struct imp_id_map image_map;
 	IMP_VEC(struct imp_trace_image *) images; /* in the order of the file */
 	IMP_VEC(struct imp_texts *) tables;
@@ -45,9 +44,12 @@ struct imp_trace_reader {
 	uint64_t realtime_ns, start_ns;
 	uint8_t run_id[IMP_RUN_ID_SIZE];
 	uint64_t batches;
+	uint64_t plain;		  /* bytes of all frames, decompressed */
+	const char *stopped;	  /* why nothing more is read; NULL: it goes on */
 	uint64_t unsaid;	  /* damages beyond those that are told one by one */
 	struct imp_cbor_in batch; /* what is left of the present one */
 	uint64_t batch_offset;
+	struct imp_batch_state before, state; /* before and behind the item that was read last */
 	struct imp_trace_image *image; /* whose it is; NULL: between batches */
 	size_t slots_read; /* images whose slots have been looked at; the frames are all read */
 };

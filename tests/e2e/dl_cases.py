@@ -130,6 +130,10 @@ def read(trace):
 
     while at < len(data):
         raw, at = _item(data, at)
+        if KINDS[raw[0]] == "BATCH":
+            state = trace_decoder.Batch()
+        elif image:
+            raw = state.resolve(raw)
         event = {KEYS[key]: value for key, value in raw.items()}
         event["KIND"] = KINDS[raw[0]]
         if event["KIND"] == "BATCH":

@@ -189,9 +189,7 @@ def died(lab, python, program, *, signal, cause, module, path, says=(), env=None
         status, report = lab.analyze(trace, *more)
         finding = harness.finding_of(report, module)
         told = finding["summary"] + "\n" + facts(finding)
-        # The recorder looks at files when a load has failed; here it never came back.
-        accepted = (cause, "unknown") if more and signal == 7 else (cause,)
-        assert finding["cause"] in accepted, "%s %s: %s" % (more, finding["cause"], told)
+        assert finding["cause"] == cause, "%s %s: %s" % (more, finding["cause"], told)
         assert (finding["outcome"], status) == ("fatal", 1)
         assert finding["path"] in [str(p) for p in (
             path if isinstance(path, tuple) else (path,))], finding["path"]

@@ -88,6 +88,7 @@ FINDING = {
     "library": Null({
         "name": sentence,
         "needed_by": Null(text),
+        "source": one_of("observed", "derived"),
         "searched": [{"path": text, "origin": one_of(*ORIGINS),
                       "result": one_of(*LIBRARY_RESULTS)}],
     }),

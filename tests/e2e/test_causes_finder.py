@@ -204,16 +204,13 @@ def archive(path, members):
     return path
 
 
-HOST_READS_ARCHIVE = ("not-importable-from-archive", "not-installed")
-
-
 @pytest.mark.parametrize("shape", TWO, ids=by_name)
 def test_archive_on_path(lab, python, shape):
     path = archive(lab.dir / "bundle.zip", {"_native_17" + python.suffix: b"\x7fELF"})
     program = shape(lab, "import _native_17")
     program.env = lab.env(PYTHONPATH=str(path))
     diagnose(lab, python, program, cause="not-importable-from-archive", module="_native_17",
-             path=(path, path / ("_native_17" + python.suffix)), no_host=HOST_READS_ARCHIVE,
+             path=(path, path / ("_native_17" + python.suffix)),
              says=["_native_17" + re.escape(python.suffix)])
 
 
@@ -231,7 +228,7 @@ def test_archive_package(lab, python, kind):
         program.importer = (str(path) + "/pkg_17/__init__.py", 3)
         program.env = lab.env(PYTHONPATH=str(path))
     diagnose(lab, python, program, cause="not-importable-from-archive", module="pkg_17._native",
-             path=(path, path / ("pkg_17/_native" + python.suffix)), no_host=HOST_READS_ARCHIVE,
+             path=(path, path / ("pkg_17/_native" + python.suffix)),
              error=("ModuleNotFoundError", r"No module named 'pkg_17\._native'"))
 
 

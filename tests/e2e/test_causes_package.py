@@ -27,7 +27,10 @@ def test_broken_module_is_gone(lab, python, shape):
                    absent=["broken_17.py"])
     finding = diagnose(lab, python, shape(lab, "import broken_17"),
                        cause="broken-installation", module="broken_17",
-                       path=lab.site / "broken_17.py", says=[r"broken_17\.py,sha256="])
+                       path=lab.site / "broken_17.py", says=[r"broken_17\.py,sha256="],
+                       # All metadata is read where a program ends of it: that may take long.
+                       no_host=shape is not shapes.handled or ("broken-installation",
+                                                               "not-installed"))
     assert info.name in facts(finding) or "broken_dist" in facts(finding)
     assert any(re.search("broken[-_]dist", r) for r in remedies(finding)), finding["fixes"]
 

@@ -286,8 +286,6 @@ def test_error_handed_over_within_the_process(lab, cpython, how):
     diagnose(lab, cpython, script(lab, text, 4), module="absent_17", cause="not-installed")
 
 
-@pytest.mark.xfail(strict=False, reason="the recorder keeps no members of an ExceptionGroup that "
-                   "ends the program")
 @both
 @pytest.mark.parametrize("how", ["raised", "TaskGroup"])
 def test_group_of_errors(lab, cpython, how):

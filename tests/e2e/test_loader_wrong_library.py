@@ -13,8 +13,6 @@ from loader_cases import (Host, built_library, by_name, cdll, explain, extension
 
 DEP = "libdep17.so.1"
 CAUSE = "wrong-library"
-# Without the machine's disk, the copies that were passed over cannot be seen.
-NO_DISK = (CAUSE, "undefined-symbol", "symbol-version-missing")
 MAPS = harness.FIXTURES / "symbol-version-missing"
 
 
@@ -34,7 +32,7 @@ def test_variable_leads_to_an_older_one(lab, debian, shape):
     program.env = lab.env(LD_LIBRARY_PATH=str(old.parent))
     assert lab.bare([debian.path, "-c", "import native_17"]).returncode == 0, "without it, it works"
     finding = explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path),
-                      library=DEP, needed_by=path, no_host=NO_DISK,
+                      library=DEP, needed_by=path,
                       tried=[(old, "ld_library_path", "opened"), (right, "runpath", "skipped")],
                       says=["dep_new_17", re.escape(str(old)), re.escape(str(right)),
                             "LD_LIBRARY_PATH"])
@@ -47,7 +45,7 @@ def test_variable_other_pythons(lab, python):
     (lab.root / "none").mkdir()
     program.env = lab.env(LD_LIBRARY_PATH="%s:%s" % (lab.root / "none", old.parent))
     explain(lab, python, program, cause=CAUSE, module="native_17", path=(old, path), library=DEP,
-            needed_by=path, no_host=NO_DISK, says=[re.escape(str(right))],
+            needed_by=path, says=[re.escape(str(right))],
             tried=[(lab.root / "none" / DEP, "ld_library_path", "absent"),
                    (old, "ld_library_path", "opened"), (right, "runpath", "skipped")])
 
@@ -60,7 +58,7 @@ def test_runpath_leads_to_an_older_one(lab, debian, shape):
     stale = library(lab.site / "stale", DEP)
     right = library(lab.site / "lib", DEP, ALSO="dep_new_17")
     explain(lab, debian, shape(lab, "import native_17"), cause=CAUSE, module="native_17",
-            path=(stale, path), library=DEP, needed_by=path, no_host=NO_DISK,
+            path=(stale, path), library=DEP, needed_by=path,
             tried=[(stale, "rpath", "opened"), (right, "rpath", "skipped")])
 
 
@@ -77,7 +75,6 @@ def test_older_version_first(lab, debian, shape):
     program = shape(lab, "import native_17")
     program.env = lab.env(LD_LIBRARY_PATH=str(old.parent))
     explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path),
-            no_host=NO_DISK,
             library="libfoo17.so.1", needed_by=path, says=[r"FOO_2\.0", re.escape(str(right))],
             tried=[(old, "ld_library_path", "opened"), (right, "runpath", "skipped")])
 
@@ -93,7 +90,7 @@ def test_loaded_by_another_extension(lab, debian, shape):
     lab.module("both_17", "import first_pkg\nimport native_17\n")
     assert lab.bare([debian.path, "-c", "import native_17, first_pkg"]).returncode == 0
     explain(lab, debian, shape(lab, "import both_17"), cause=CAUSE, module="native_17", library=DEP,
-            needed_by=path, importer=(str(lab.site / "both_17.py"), 2), no_host=NO_DISK,
+            needed_by=path, importer=(str(lab.site / "both_17.py"), 2),
             path=(old, path, old.parent / ".." / "old" / DEP, "%s/../../old/%s" % (first.parent,
                                                                                    DEP)),
             says=["(?i)already|before|earlier", re.escape(str(right)), "first_17|old/libdep17"])
@@ -113,7 +110,7 @@ def test_loaded_by_the_host(lab, debian, how):
                            "import ctypes\nctypes.CDLL(%r)\nimport native_17\n" % str(old))
         program = shapes.Program([script], (str(script), 3))
     explain(lab, debian, program, cause=CAUSE, module="native_17", path=(old, path), library=DEP,
-            needed_by=path, no_host=NO_DISK,
+            needed_by=path,
             says=["(?i)already|before|earlier|at start", re.escape(str(old)),
                   re.escape(str(right))])
 
@@ -126,5 +123,5 @@ def test_through_ctypes(lab, debian):
     program = cdll(path)(lab, "")
     program.env = lab.env(LD_LIBRARY_PATH=str(old.parent))
     explain(lab, debian, program, cause=CAUSE, module=None, path=(old, path), library=DEP,
-            needed_by=path, no_host=NO_DISK, says=[re.escape(str(right))],
+            needed_by=path, says=[re.escape(str(right))],
             tried=[(old, "ld_library_path", "opened"), (right, "runpath", "skipped")])

@@ -202,6 +202,11 @@ def not_an_extension(path):
     path.write_bytes(open(built_library("native_17.so"), "rb").read())
 
 
+def nowhere(path):
+    path.unlink()
+    path.symlink_to(path.parent / "gone_17.so")
+
+
 def for_newer_glibc(path):
     built = extension(interpreters.debian(), "native_17", path.parent / "newer",
                       CALLS="getpagesize")
@@ -221,7 +226,7 @@ def large_file_pointer(path):
     (cut, "corrupt-file"), (empty, "corrupt-file"), (large_file_pointer, "corrupt-file"),
     (for_aarch64, "wrong-elf-machine"), (for_musl, "wrong-libc"),
     (for_other_pages, "page-size-mismatch"), (for_other_api, "undefined-symbol"),
-    (not_an_extension, "missing-init-function"), (for_newer_glibc, "symbol-version-missing"),
+    (not_an_extension, "missing-init-function"), (nowhere, "dangling-symlink"), (for_newer_glibc, "symbol-version-missing"),
 ], ids=lambda value: value.__name__ if callable(value) else None)
 def test_wheel_is_installed_again(lab, sandbox, harm, cause):
     """The file on disk is not what the wheel brought."""
@@ -268,6 +273,16 @@ def test_other_soname(lab, sandbox):
     shutil.copy(built, path)
     library(sandbox.site / "lib", "libdep17.so.2")
     mended(lab, sandbox, native_program(lab), cause="missing-shared-library")
+
+
+def test_link_is_lost(lab, sandbox):
+    """libdep17.so.1.7 without the link that ldconfig or the package would have made."""
+    path = sandbox.native_wheel(needs=[built_library("libdep17.so.1")],
+                                flags=[runpath("$ORIGIN/lib")])
+    library(path.parent / "lib", "libdep17.so.1")
+    os.rename(path.parent / "lib" / "libdep17.so.1", path.parent / "lib" / "libdep17.so.1.7")
+    finding = mended(lab, sandbox, native_program(lab), cause="missing-shared-library")
+    assert finding["fixes"][0]["command"].startswith("ln -s "), finding["fixes"]
 
 
 def test_variable_leads_to_an_older_one(lab, sandbox):

@@ -26,7 +26,7 @@ REPORT = {
         "native_stack": [{"object": "/x/_rust.so", "symbol": "PyInit__rust", "offset": 123}],
         "searched": [{"entry": "/x", "finder": "FileFinder", "result": "near-miss",
                       "candidates": ["_cffi_backend.so"]}],
-        "library": {"name": "libffi.so.7", "needed_by": "/x/_cffi_backend.so",
+        "library": {"name": "libffi.so.7", "needed_by": "/x/_cffi_backend.so", "source": "derived",
                     "searched": [{"path": "/l", "origin": "default", "result": "absent"}]},
         "evidence": [{"fact": "a fact", "source": "observed"}],
         "ruled_out": [{"cause": "missing-shared-library", "because": "it was not opened"}],

@@ -193,6 +193,8 @@ class Image:
             return [[self.text(a), self.text(b), c] for a, b, c in value]
         if name in ("exception", "cause", "context"):
             return self.named(EXC_KEYS, value)
+        if name == "members":
+            return [self.named(EXC_KEYS, e) for e in value]
         if name == "entries":
             return [self.named(ENTRY_KEYS, e) for e in value]
         if name == "candidates":
@@ -204,6 +206,32 @@ class Image:
         return value
 
 
+class Batch:
+    """What stands before an item in its batch, and what distances from there mean."""
+    STEP_NS = int(re.search(r"#define IMP_TIME_STEP_NS (\d+)", HEADER).group(1))
+
+    def __init__(self):
+        self.time_ns = self.newest = self.string = None
+
+    def resolve(self, raw):
+        """@raw, a map of numbers, with every distance replaced, in the order in which they stand."""
+        found = {}
+        for key, value in raw.items():
+            name = KEYS[key][0] if key in KEYS else None
+            if name == "later":
+                key, value = 1, self.time_ns + value * self.STEP_NS
+            if key == 1:
+                self.time_ns = value
+            if name in ("call", "import", "parent"):
+                if value < 0:
+                    value += 2 + self.newest
+                self.newest = max(self.newest or 0, value)
+            found[key] = value
+        if KINDS.get(raw[0]) == "string":
+            self.string = found.setdefault(11, (self.string or 0) + 1)
+        return found
+
+
 def events(path):
     """Every event of the trace as a dict, in order; batches set `pid` and `image_ns` of theirs."""
     data, at, images, batch, found = whole(path), 0, {}, None, []
@@ -211,7 +239,9 @@ def events(path):
         raw, at = item(data, at)
         kind = KINDS[raw[0]]
         if kind == "batch":
-            batch = (raw[3], raw[4])
+            batch, state = (raw[3], raw[4]), Batch()
+        elif kind != "header":
+            raw = state.resolve(raw)
         image = images.setdefault(batch, Image())
         if kind == "string":
             image.strings[raw[11]] = raw[12]

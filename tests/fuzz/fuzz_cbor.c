@@ -33,8 +33,8 @@ static void walk(const struct imp_cbor_item *item, unsigned int depth)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct imp_arena arena = {0};
-	struct imp_interner strings = {.arena = &arena};
-	struct imp_strbuf scratch = {0};
+	struct imp_path_slot *paths = calloc(IMP_PATH_SLOTS, sizeof(*paths));
+	struct imp_text_maker maker = {.strings = {.arena = &arena}, .paths = paths};
 	struct imp_texts texts = {0};
 	struct imp_event ev;
 	struct imp_cbor_in in;
@@ -44,15 +44,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (imp_event_decode(&ev, &in)) {
 		for (i = 0; i < ev.n; i++) {
 			walk(&ev.fields[i].value, 2);
-			imp_text_get(&texts, &strings, &scratch, &ev.fields[i].value);
-			imp_texts_define(&texts, &arena, &strings, ev.fields[i].key,
+			imp_text_get(&texts, &maker, &ev.fields[i].value);
+			imp_texts_define(&texts, &arena, &maker.strings, ev.fields[i].key,
 					 &ev.fields[i].value);
 		}
 	}
 	if (in.p > in.end || (!in.bad && in.p != in.end))
 		abort();
-	imp_strbuf_clear(&scratch);
-	imp_interner_clear(&strings);
+	imp_texts_clear(&texts);
+	imp_strbuf_clear(&maker.scratch);
+	imp_interner_clear(&maker.strings);
+	free(paths);
 	imp_arena_clear(&arena);
 	return 0;
 }

@@ -72,8 +72,7 @@ static void dump(const uint8_t *data, size_t size)
 	while (imp_trace_next(&reader, &ev, NULL) > 0) {
 		struct imp_dump_context c = {
 			.texts = ev.image ? ev.image->texts : NULL,
-			.strings = &reader.strings,
-			.scratch = &reader.scratch,
+			.maker = &reader.maker,
 			.pid = ev.image ? ev.image->pid : 0,
 			.pid_width = 5,
 		};

@@ -228,6 +228,13 @@ static inline void sample_exception(struct imp_cbor *c)
 	put_frame_value(c, "/x/y.py", 3, "y");
 	imp_cbor_uint(c, IMP_EXC_SUPPRESS);
 	imp_cbor_bool(c, true);
+	imp_cbor_uint(c, IMP_EXC_MEMBERS);
+	imp_cbor_array_begin(c);
+	imp_cbor_map_begin(c);
+	put_text(c, IMP_EXC_TYPE, "KeyError");
+	imp_cbor_map_end(c);
+	imp_cbor_uint(c, 17); /* no exception: passed over */
+	imp_cbor_array_end(c);
 	imp_cbor_map_end(c);
 }
 

@@ -30,8 +30,7 @@ static char *dump(const struct maker *m, bool json)
 	while (imp_trace_next(&reader, &ev, NULL) > 0) {
 		struct imp_dump_context c = {
 			.texts = ev.image ? ev.image->texts : NULL,
-			.strings = &reader.strings,
-			.scratch = &reader.scratch,
+			.maker = &reader.maker,
 			.image_ns = ev.image ? ev.image->image_ns : 0,
 			.pid = ev.image ? ev.image->pid : 0,
 			.start_ns = 900,

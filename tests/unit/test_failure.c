@@ -61,6 +61,8 @@ static struct imp_attempt *begin(struct world *w, const char *name, struct imp_a
 	at->name = name;
 	at->parent = parent;
 	at->thread = 4242;
+	at->frame = &imp_no_frame;
+	at->outcome = &imp_no_outcome;
 	at->begin_ns = w->now += 1000;
 	*imp_vec_push(&w->record.arena, &w->image->attempts) = at;
 	return at;
@@ -88,13 +90,15 @@ static struct imp_attempt *not_found(struct world *w, const char *name, struct i
 {
 	struct imp_attempt *at = begin(w, name, parent);
 	struct imp_exception *e = exception(w, "ModuleNotFoundError", "", id);
+	struct imp_outcome *outcome = make(w, sizeof(*outcome));
 	struct imp_entry *entry;
 
 	e->message = imp_arena_printf(&w->record.arena, "No module named '%s'", name);
 	e->name = name;
 	end(w, at, e);
-	at->snapshot = make(w, sizeof(*at->snapshot));
-	entry = imp_vec_push(&w->record.arena, &at->snapshot->entries);
+	outcome->snapshot = make(w, sizeof(*outcome->snapshot));
+	at->outcome = outcome;
+	entry = imp_vec_push(&w->record.arena, &outcome->snapshot->entries);
 	entry->entry = DIST;
 	entry->finder = "FileFinder";
 	entry->state = IMP_PATH_DIRECTORY;
@@ -103,7 +107,7 @@ static struct imp_attempt *not_found(struct world *w, const char *name, struct i
 
 static void add_candidate(struct world *w, struct imp_attempt *at, const char *file)
 {
-	struct imp_candidate *cand = imp_vec_push(&w->record.arena, &at->snapshot->entries.v[0].candidates);
+	struct imp_candidate *cand = imp_vec_push(&w->record.arena, &at->outcome->snapshot->entries.v[0].candidates);
 
 	cand->name = file;
 	cand->stat = (struct imp_stat){ .known = true, .mode = 0100644, .size = 1 };
@@ -221,7 +225,7 @@ static void test_own_text_of_a_package(void **state)
 	begin_world(&w);
 	pkg = begin(&w, "numpy", NULL);
 	inner = not_found(&w, "numpy._core", pkg, 9);
-	inner->snapshot->entries.v[0].of_package = true;
+	inner->outcome->snapshot->entries.v[0].of_package = true;
 	add_candidate(&w, inner, "_core.cpython-311-x86_64-linux-gnu.so");
 	text = exception(&w, "ImportError", "IMPORTANT: PLEASE READ THIS", 10);
 	text->cause = exception(&w, inner->exception->type, inner->exception->message, 9);
@@ -310,6 +314,44 @@ static void test_other_errors(void **state)
 	end_world(&w, &d);
 }
 
+/* The traceback of a group shows each of its errors: each ended the program. */
+static void test_group(void **state)
+{
+	struct imp_exception *group, *inner;
+	struct imp_attempt *a, *b;
+	struct imp_diagnosis d;
+	struct world w;
+
+	(void)state;
+	begin_world(&w);
+	a = not_found(&w, "absent_a", NULL, 3);
+	b = not_found(&w, "absent_b", NULL, 4);
+	not_found(&w, "optional_thing", NULL, 5);
+	inner = exception(&w, "ExceptionGroup", "inner (1 sub-exception)", 6);
+	*imp_vec_push(&w.record.arena, &inner->members) = exception(&w, b->exception->type, b->exception->message, 4);
+	group = exception(&w, "ExceptionGroup", "tasks (3 sub-exceptions)", 7);
+	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, "ValueError", "bad value", 8);
+	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, a->exception->type, a->exception->message, 3);
+	*imp_vec_push(&w.record.arena, &group->members) = inner;
+	uncaught(&w, group);
+	diagnose(&w, &d);
+	assert_int_equal(d.findings.n, 3);
+	assert_string_equal(d.findings.v[0]->module, "absent_a");
+	assert_string_equal(d.findings.v[1]->module, "absent_b");
+	assert_true(d.findings.v[0]->fatal && d.findings.v[1]->fatal);
+	assert_false(d.findings.v[2]->fatal);
+	assert_string_equal(d.findings.v[1]->surfaced.message, "tasks (3 sub-exceptions)");
+	end_world(&w, &d);
+	/* Nothing of it has to do with importing. */
+	begin_world(&w);
+	group = exception(&w, "ExceptionGroup", "tasks (1 sub-exception)", 7);
+	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, "ValueError", "bad value", 8);
+	uncaught(&w, group);
+	diagnose(&w, &d);
+	assert_int_equal(d.findings.n, 0);
+	end_world(&w, &d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_reused_address),
 		cmocka_unit_test(test_handled_only),
 		cmocka_unit_test(test_other_errors),
+		cmocka_unit_test(test_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

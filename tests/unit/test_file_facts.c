@@ -24,12 +24,14 @@
 #include "temp_tree.h"
 #include "trace/event.h"
 
-/* The recorder and the reader each have a struct of that name, and are one program only here. */
+/* The recorder and the reader each have structs of these names, and are one program only here. */
 #define imp_attempt imp_thread_attempt
+#define imp_object  imp_mapped_object
 #include "file_facts.h"
 #include "output.h"
 #include "recorder.h"
 #undef imp_attempt
+#undef imp_object
 
 static struct temp_tree tree;
 static struct imp_thread *t;

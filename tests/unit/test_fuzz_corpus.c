@@ -25,6 +25,19 @@
 #define LLVMFuzzerTestOneInput fuzz_ldcache
 #include "../fuzz/fuzz_ldcache.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_maps
+#include "../fuzz/fuzz_maps.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_texts
+#include "../fuzz/fuzz_texts.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_metadata
+#include "../fuzz/fuzz_metadata.c"
+#undef LLVMFuzzerTestOneInput
+
+#define LLVMFuzzerTestOneInput fuzz_symbols
+#include "../fuzz/fuzz_symbols.c"
+#undef LLVMFuzzerTestOneInput
 
 #define CORPUS "tests/fuzz/corpus/"
 
@@ -84,6 +97,30 @@ static void test_ldcache(void **state)
 	assert_true(replay(CORPUS "ldcache", fuzz_ldcache) > 0);
 }
 
+static void test_maps(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "maps", fuzz_maps) > 0);
+}
+
+static void test_texts(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "texts", fuzz_texts) > 0);
+}
+
+static void test_metadata(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "metadata", fuzz_metadata) > 0);
+}
+
+static void test_symbols(void **state)
+{
+	(void)state;
+	assert_true(replay(CORPUS "symbols", fuzz_symbols) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +128,10 @@ int main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_elf),
 		cmocka_unit_test(test_ldcache),
+		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_symbols),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "host/host_cache.h"
 #include "temp_tree.h"
 
 static struct temp_tree tree;
@@ -50,6 +51,52 @@ static void test_disabled_knows_nothing(void **state)
 	assert_int_equal(imp_host_list(&off, &arena, tree.root, &names), -ENODATA);
 	assert_int_equal(imp_host_readlink(&off, &arena, path, &text), -ENODATA);
 	assert_int_equal(imp_host_realpath(&off, &arena, path, &text), -ENODATA);
+}
+
+/* With a cache the first answer stays, good or bad, whatever happens to the disk meanwhile. */
+static void test_answers_are_kept(void **state)
+{
+	const char *dir, *path, *absent, *text;
+	struct imp_host_cache cache;
+	struct imp_host kept = {.enabled = true, .cache = &cache};
+	struct imp_host_buffer b = {0};
+	struct imp_strings names;
+	struct stat st;
+	char *data;
+	size_t len;
+	int i;
+
+	(void)state;
+	imp_host_cache_init(&cache);
+	path = temp_tree_write(&tree, "kept/file", "17 bytes are here");
+	dir = temp_tree_path(&tree, "kept");
+	absent = temp_tree_path(&tree, "kept/absent");
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(imp_host_stat(&kept, path, &st), 0);
+		assert_int_equal(st.st_size, 17);
+		assert_int_equal(imp_host_exists(&kept, absent), 0);
+		assert_int_equal(imp_host_list(&kept, &arena, dir, &names), 0);
+		assert_int_equal(names.n, 1);
+		assert_string_equal(names.v[0], "file");
+		/* Who adds a name adds it for itself. */
+		*imp_vec_push(&arena, &names) = "mine";
+		assert_int_equal(imp_host_text(&kept, path, 100, &b, &text, &len), 0);
+		assert_int_equal(len, 17);
+		assert_string_equal(text, "17 bytes are here");
+		assert_int_equal(imp_host_text(&kept, absent, 100, &b, &text, &len), -ENOENT);
+		assert_null(text);
+		assert_int_equal(imp_host_read(&kept, &arena, path, 100, &data, &len), 0);
+		assert_string_equal(data, "17 bytes are here");
+		data[0] = 'x'; /* a copy */
+		assert_int_equal(imp_host_realpath(&kept, &arena, path, &text), 0);
+		assert_string_equal(text, path);
+		assert_int_equal(imp_host_realpath(&kept, &arena, absent, &text), -ENOENT);
+		assert_int_equal(unlink(path), i ? -1 : 0);
+	}
+	assert_int_equal(imp_host_stat(&on, path, &st), -ENOENT);
+	imp_host_buffer_clear(&b);
+	imp_host_cache_clear(&cache);
+	imp_host_cache_clear(&cache);
 }
 
 static void test_relative_paths_are_not_ours_to_resolve(void **state)
@@ -220,6 +267,7 @@ static void record_here(struct recorded *r)
 static void add_entry(struct recorded *r, const char *path, int64_t mtime_ns)
 {
 	struct imp_attempt *attempt = imp_arena_alloc(&arena, sizeof(*attempt));
+	struct imp_outcome *outcome = imp_arena_alloc(&arena, sizeof(*outcome));
 	struct imp_snapshot *snapshot = imp_arena_alloc(&arena, sizeof(*snapshot));
 	struct imp_entry *entry = imp_vec_push(&arena, &snapshot->entries);
 
@@ -227,7 +275,9 @@ static void add_entry(struct recorded *r, const char *path, int64_t mtime_ns)
 	entry->state = IMP_PATH_DIRECTORY;
 	entry->stat.known = true;
 	entry->stat.mtime_ns = mtime_ns;
-	attempt->snapshot = snapshot;
+	outcome->snapshot = snapshot;
+	attempt->frame = &imp_no_frame;
+	attempt->outcome = outcome;
 	*imp_vec_push(&arena, &r->image.attempts) = attempt;
 }
 
@@ -316,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disabled_knows_nothing),
+		cmocka_unit_test(test_answers_are_kept),
 		cmocka_unit_test(test_relative_paths_are_not_ours_to_resolve),
 		cmocka_unit_test(test_exists),
 		cmocka_unit_test(test_read),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +36,38 @@ static void test_ids(void **state)
 	imp_arena_clear(&a);
 }
 
+/* What is left is found, whatever was taken out in front of it. */
+static void test_remove(void **state)
+{
+	struct imp_arena a = {0};
+	struct imp_id_map m = {0};
+	bool there[997] = {false};
+	unsigned int seed = 17, round;
+	size_t n = 0;
+	uint64_t i;
+
+	(void)state;
+	imp_id_map_remove(&m, 1, 0); /* nothing is there yet */
+	for (round = 0; round < 60000; round++) {
+		i = (uint64_t)rand_r(&seed) % 997;
+		if (rand_r(&seed) % 2) {
+			imp_id_map_put(&a, &m, i, 3, (void *)(uintptr_t)(i + 1));
+			n += !there[i];
+			there[i] = true;
+		} else {
+			imp_id_map_remove(&m, i, 3);
+			n -= there[i];
+			there[i] = false;
+		}
+		assert_int_equal(m.n, n);
+		i = (uint64_t)rand_r(&seed) % 997;
+		assert_int_equal((uintptr_t)imp_id_map_get(&m, i, 3), there[i] ? i + 1 : 0);
+	}
+	for (i = 0; i < 997; i++)
+		assert_int_equal((uintptr_t)imp_id_map_get(&m, i, 3), there[i] ? i + 1 : 0);
+	imp_arena_clear(&a);
+}
+
 static void test_strings_are_kept_once(void **state)
 {
 	struct imp_arena a = {0};
@@ -66,6 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_strings_are_kept_once),
 	};
 

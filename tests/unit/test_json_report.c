@@ -236,7 +236,7 @@ static void test_unknown_is_null(void **state)
 
 static void test_library_and_native_stack(void **state)
 {
-	struct imp_library library = {.name = "libffi.so.7"};
+	struct imp_library library = {.name = "libffi.so.7", .source = IMP_DERIVED};
 	struct imp_library_path *path;
 	struct imp_native_frame *frame;
 	struct imp_report_options opt = {0};
@@ -253,7 +253,7 @@ static void test_library_and_native_stack(void **state)
 	text = render(&s, &opt);
 	check(text, NULL);
 	has(text, "\"offset\": 18446744073709551615");
-	has(text, "\"library\": {\n        \"name\": \"libffi.so.7\",\n        \"needed_by\": null");
+	has(text, "\"library\": {\n        \"name\": \"libffi.so.7\",\n        \"needed_by\": null,\n        \"source\": \"derived\"");
 	has(text, "\"origin\": \"default\",\n            \"result\": \"absent\"");
 	free(text);
 	sample_clear(&s);

@@ -375,7 +375,7 @@ static void record_in_handler(int number)
 	handler_runs++;
 }
 
-static volatile bool pestering;
+static _Atomic bool pestering;
 
 static void *pester(void *arg)
 {
@@ -494,7 +494,7 @@ static void test_fork(void **state)
 	assert_true(pid >= 0);
 	if (!pid) {
 		imp_recorder_fork_child();
-		for (int i = 0; i < 5000; i++) {
+		for (int i = 0; i < 20011; i++) {
 			struct imp_thread *t = imp_thread_enter();
 			struct imp_cbor *c = imp_record_begin(t, IMP_EV_DLCLOSE);
 
@@ -535,7 +535,7 @@ static void test_fork(void **state)
 	}
 	assert_true(images > 1);
 	assert_int_equal(ones, 2);
-	assert_int_equal(twos, 5000);
+	assert_int_equal(twos, 20011);
 	assert_int_equal(trace_count(f, IMP_EV_STRING), 2); /* each image has its own */
 	assert_int_equal(trace_count(f, IMP_EV_PROCESS), 1);
 	process = trace_find(f, IMP_EV_PROCESS, 0);

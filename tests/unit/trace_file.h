@@ -26,6 +26,7 @@ struct trace_file {
 	size_t items;
 	cbor_item_t *item[TRACE_ITEMS_MAX];
 	size_t frame_of[TRACE_ITEMS_MAX];
+	uint64_t string[TRACE_ITEMS_MAX]; /* number of an IMP_EV_STRING */
 };
 
 static inline uint8_t *trace_slurp(const char *path, size_t *len)
@@ -42,6 +43,48 @@ static inline uint8_t *trace_slurp(const char *path, size_t *len)
 	close(fd);
 	*len = (size_t)st.st_size;
 	return bytes;
+}
+
+/* A value of an item; NULL where the key is absent. */
+static inline cbor_item_t *trace_get(const cbor_item_t *item, unsigned int key)
+{
+	for (size_t i = 0; i < cbor_map_size(item); i++)
+		if (cbor_get_int(cbor_map_handle(item)[i].key) == key)
+			return cbor_map_handle(item)[i].value;
+	return NULL;
+}
+
+static inline uint64_t trace_uint(const cbor_item_t *item, unsigned int key)
+{
+	cbor_item_t *value = trace_get(item, key);
+
+	assert_non_null(value);
+	assert_true(cbor_isa_uint(value));
+	return cbor_get_int(value);
+}
+
+static inline unsigned int trace_kind(const cbor_item_t *item)
+{
+	assert_true(cbor_map_size(item) > 0);
+	assert_int_equal(cbor_get_int(cbor_map_handle(item)[0].key), IMP_KEY_KIND);
+	return (unsigned int)cbor_get_int(cbor_map_handle(item)[0].value);
+}
+
+/* The last item's number, where it is a string: what it says, or that of the string before it and one. */
+static inline void trace_number_string(struct trace_file *f)
+{
+	size_t last = f->items - 1, i = last;
+
+	if (trace_kind(f->item[last]) != IMP_EV_STRING)
+		return;
+	if (trace_get(f->item[last], IMP_KEY_ID)) {
+		f->string[last] = trace_uint(f->item[last], IMP_KEY_ID);
+		return;
+	}
+	while (i-- > 0 && f->frame_of[i] == f->frame_of[last] && !f->string[i])
+		;
+	assert_true(i < last && f->frame_of[i] == f->frame_of[last]);
+	f->string[last] = f->string[i] + 1;
 }
 
 /* The whole file must be whole frames of whole items, the first of each a header or batch. */
@@ -73,6 +116,7 @@ static inline struct trace_file *trace_load(const char *path)
 			assert_true(f->items < TRACE_ITEMS_MAX);
 			f->frame_of[f->items] = f->frames;
 			f->item[f->items++] = item;
+			trace_number_string(f);
 			used += result.read;
 		}
 		f->frames++;
@@ -87,31 +131,6 @@ static inline void trace_free(struct trace_file *f)
 	for (size_t i = 0; i < f->items; i++)
 		cbor_decref(&f->item[i]);
 	free(f);
-}
-
-/* A value of an item; NULL where the key is absent. */
-static inline cbor_item_t *trace_get(const cbor_item_t *item, unsigned int key)
-{
-	for (size_t i = 0; i < cbor_map_size(item); i++)
-		if (cbor_get_int(cbor_map_handle(item)[i].key) == key)
-			return cbor_map_handle(item)[i].value;
-	return NULL;
-}
-
-static inline uint64_t trace_uint(const cbor_item_t *item, unsigned int key)
-{
-	cbor_item_t *value = trace_get(item, key);
-
-	assert_non_null(value);
-	assert_true(cbor_isa_uint(value));
-	return cbor_get_int(value);
-}
-
-static inline unsigned int trace_kind(const cbor_item_t *item)
-{
-	assert_true(cbor_map_size(item) > 0);
-	assert_int_equal(cbor_get_int(cbor_map_handle(item)[0].key), IMP_KEY_KIND);
-	return (unsigned int)cbor_get_int(cbor_map_handle(item)[0].value);
 }
 
 static inline size_t trace_count(const struct trace_file *f, unsigned int kind)
@@ -145,7 +164,7 @@ static inline bool trace_text(const struct trace_file *f, size_t index, const cb
 	if (cbor_isa_uint(value)) {
 		for (size_t i = index; i-- > 0;)
 			if (trace_kind(f->item[i]) == IMP_EV_STRING &&
-			    trace_uint(f->item[i], IMP_KEY_ID) == cbor_get_int(value))
+			    f->string[i] == cbor_get_int(value))
 				return trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), out,
 						  size);
 		return false;

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe_kernel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if IMP_HAVE_BPF
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "imptrace.skel.h"
+
+#define RING_SIZE  (8u << 20)
+#define LINKS_MAX  512
+#define CAP_PERFMON_NR 38
+#define CAP_BPF_NR     39
+#define INIT_PID_NS    0xEFFFFFFCu /* PROC_PID_INIT_INO */
+
+struct imp_probe_kernel {
+	struct imptrace_bpf *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *links[LINKS_MAX];
+	size_t n_links;
+	bool left; /* another process takes the probes out */
+	size_t n_usdt; /* the first ones are of USDT */
+	imp_probe_handler *handle;
+	void *context;
+};
+
+/* libbpf's own words, when something fails: the last one that says why. */
+static char last_words[192];
+
+static int keep_words(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN)
+		vsnprintf(last_words, sizeof(last_words), format, args);
+	return 0;
+}
+
+static bool has_capability(unsigned int number)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &head, data) < 0)
+		return geteuid() == 0;
+	return data[number / 32].effective >> (number % 32) & 1;
+}
+
+bool imp_probe_missing(char *why, size_t size)
+{
+	char link[64];
+	ssize_t len;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
+		snprintf(why, size, "the kernel does not describe its types (no /sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)");
+		return true;
+	}
+	if (!has_capability(CAP_SYS_ADMIN) &&
+	    !(has_capability(CAP_BPF_NR) && has_capability(CAP_PERFMON_NR))) {
+		snprintf(why, size, "it takes root, or the capabilities CAP_BPF and CAP_PERFMON: start it with sudo");
+		return true;
+	}
+	len = readlink("/proc/self/ns/pid", link, sizeof(link) - 1);
+	if (len > 0) {
+		link[len] = '\0';
+		if (strncmp(link, "pid:[", 5) == 0 && strtoul(link + 5, NULL, 10) != INIT_PID_NS) {
+			snprintf(why, size, "imptrace runs in a pid namespace of its own (a container), and the kernel counts processes from outside: start it on the host");
+			return true;
+		}
+	}
+	return false;
+}
+
+static int handle_record(void *context, void *data, size_t size)
+{
+	struct imp_probe_kernel *k = context;
+	const struct imp_bpf_event *e = data;
+
+	if (size >= sizeof(*e) && e->len <= size - sizeof(*e))
+		k->handle(k->context, e);
+	return 0;
+}
+
+static int add_link(struct imp_probe_kernel *k, struct bpf_link *link)
+{
+	if (!link)
+		return errno ? -errno : -EINVAL;
+	if (k->n_links == LINKS_MAX) {
+		bpf_link__destroy(link);
+		return -ENOSPC;
+	}
+	k->links[k->n_links++] = link;
+	return 0;
+}
+
+static int attach_tracepoints(struct imp_probe_kernel *k)
+{
+	struct bpf_program *const programs[] = {
+		k->skel->progs.on_fork, k->skel->progs.on_exec, k->skel->progs.on_exit,
+		k->skel->progs.on_sys_exit};
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && ret == 0; i++)
+		ret = add_link(k, bpf_program__attach(programs[i]));
+	return ret;
+}
+
+static int load(struct imp_probe_kernel *k, bool all_opens, size_t ring_size)
+{
+	size_t size = 4096;
+
+	while (size < (ring_size ? ring_size : RING_SIZE))
+		size *= 2;
+	k->skel = imptrace_bpf__open();
+	if (!k->skel)
+		return -errno;
+	k->skel->rodata->all_opens = all_opens;
+	bpf_map__set_max_entries(k->skel->maps.ring, (uint32_t)size);
+	return imptrace_bpf__load(k->skel);
+}
+
+int imp_probe_kernel_open(struct imp_probe_kernel **out, bool all_opens, size_t ring_size,
+			  imp_probe_handler *handle, void *context, struct imp_error *err)
+{
+	struct imp_probe_kernel *k = calloc(1, sizeof(*k));
+	char why[200];
+	int ret;
+
+	*out = NULL;
+	if (!k)
+		return imp_error_set(err, -ENOMEM, "there is no memory");
+	if (imp_probe_missing(why, sizeof(why))) {
+		free(k);
+		return imp_error_set(err, -EPERM, "what the kernel sees cannot be recorded: %s", why);
+	}
+	libbpf_set_print(keep_words);
+	last_words[0] = '\0';
+	k->handle = handle;
+	k->context = context;
+	ret = load(k, all_opens, ring_size);
+	if (ret == 0)
+		ret = attach_tracepoints(k);
+	if (ret == 0) {
+		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.ring), handle_record, k, NULL);
+		ret = k->ring ? 0 : -errno;
+	}
+	if (ret < 0) {
+		last_words[strcspn(last_words, "\n")] = '\0';
+		imp_error_set(err, ret, "what the kernel sees cannot be recorded: %s%s%s", strerror(-ret),
+			      *last_words ? ": " : "", last_words);
+		imp_probe_kernel_close(k);
+		return ret;
+	}
+	*out = k;
+	return 0;
+}
+
+static void *destroy_link(void *link)
+{
+	bpf_link__destroy(link);
+	return NULL;
+}
+
+/*
+ * The kernel waits for a grace period (some 100 ms) for each probe that is taken out. All at once, they wait for
+ * the same one. libbpf keeps a list of its own of USDT links: those one by one, when the others are gone.
+ */
+void imp_probe_kernel_detach(struct imp_probe_kernel *k)
+{
+	pthread_t threads[LINKS_MAX];
+	size_t n = 0;
+
+	while (k->n_links > k->n_usdt) {
+		struct bpf_link *link = k->links[--k->n_links];
+
+		if (pthread_create(&threads[n], NULL, destroy_link, link) == 0)
+			n++;
+		else
+			bpf_link__destroy(link);
+	}
+	while (n)
+		pthread_join(threads[--n], NULL);
+	while (k->n_usdt)
+		bpf_link__destroy(k->links[--k->n_usdt]);
+	k->n_links = 0;
+}
+
+/* Whoever waits for the end of our output, or of any pipe that we were given, must not wait for us. */
+static void close_foreign(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	char path[32 + NAME_MAX], target[64];
+	const struct dirent *entry;
+	ssize_t len;
+	int fd;
+
+	while (dir && (entry = readdir(dir))) {
+		fd = atoi(entry->d_name);
+		if (entry->d_name[0] == '.' || fd == dirfd(dir))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+		len = readlink(path, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = '\0';
+		if (strncmp(target, "anon_inode:", 11) != 0)
+			close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	else
+		for (fd = 0; fd < 3; fd++)
+			close(fd);
+}
+
+void imp_probe_kernel_leave(struct imp_probe_kernel *k)
+{
+	pid_t pid = k->n_links ? fork() : -1;
+
+	if (pid < 0)
+		return;
+	if (pid == 0) {
+		close_foreign();
+		setsid();
+		if (chdir("/") == 0)
+			imp_probe_kernel_detach(k);
+		_exit(0);
+	}
+	k->left = true;
+}
+
+void imp_probe_kernel_close(struct imp_probe_kernel *k)
+{
+	if (!k)
+		return;
+	if (k->left)
+		return; /* to destroy a link is to wait; they go with this process */
+	imp_probe_kernel_detach(k);
+	ring_buffer__free(k->ring);
+	imptrace_bpf__destroy(k->skel);
+	free(k);
+}
+
+int imp_probe_kernel_trace(struct imp_probe_kernel *k, pid_t pid)
+{
+	const struct { /* struct process of imptrace.bpf.c */
+		uint32_t inside, lost;
+	} fresh = {0, 0};
+	uint32_t key = (uint32_t)pid;
+
+	return bpf_map__update_elem(k->skel->maps.traced, &key, sizeof(key), &fresh, sizeof(fresh), BPF_ANY);
+}
+
+struct point_programs {
+	struct bpf_program *enter, *leave;
+};
+
+static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_probe_point point,
+					 const struct imp_probe_target *t)
+{
+	struct point_programs p = {NULL, NULL};
+
+	switch (point) {
+	case IMP_PROBE_DLOPEN:
+		p.enter = k->skel->progs.enter_dlopen_2;
+		p.leave = k->skel->progs.leave_dlopen;
+		break;
+	case IMP_PROBE_DLMOPEN:
+		p.enter = k->skel->progs.enter_dlmopen;
+		p.leave = k->skel->progs.leave_dlopen;
+		break;
+	case IMP_PROBE_DLSYM:
+		p.enter = k->skel->progs.enter_dlsym;
+		p.leave = k->skel->progs.leave_dlsym;
+		break;
+	case IMP_PROBE_DLERROR: p.leave = k->skel->progs.leave_dlerror; break;
+	case IMP_PROBE_IMPORT:
+		if (t->usdt_import)
+			break;
+		p.leave = k->skel->progs.leave_import;
+		switch (t->layout) {
+		case IMP_LAYOUT_WSTR: p.enter = k->skel->progs.enter_import_wstr; break;
+		case IMP_LAYOUT_PLAIN: p.enter = k->skel->progs.enter_import_plain; break;
+		case IMP_LAYOUT_FREE: p.enter = k->skel->progs.enter_import_free; break;
+		case IMP_LAYOUT_PYTHON2: /* it has another finder: nothing could be told of its search */
+		case IMP_LAYOUT_UNKNOWN: p.leave = NULL; break;
+		}
+		break;
+	case IMP_PROBE_EXTENSION:
+		p.enter = k->skel->progs.enter_extension;
+		p.leave = k->skel->progs.leave_extension;
+		break;
+	case IMP_PROBE_DISPLAY:
+		if (t->layout == IMP_LAYOUT_WSTR)
+			p.enter = k->skel->progs.uncaught_wstr;
+		else if (t->layout == IMP_LAYOUT_PLAIN)
+			p.enter = k->skel->progs.uncaught_plain;
+		else if (t->layout == IMP_LAYOUT_FREE)
+			p.enter = k->skel->progs.uncaught_free;
+		break;
+	case IMP_PROBE_POINTS: break;
+	}
+	return p;
+}
+
+static int attach_uprobe(struct imp_probe_kernel *k, struct bpf_program *program, const char *path,
+			 uint64_t offset, bool leave)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = leave);
+
+	return program ? add_link(k, bpf_program__attach_uprobe_opts(program, -1, path, offset, &opts)) : 0;
+}
+
+static int add_usdt(struct imp_probe_kernel *k, struct bpf_program *program, const char *path, const char *name)
+{
+	struct bpf_link *other;
+	int ret = add_link(k, bpf_program__attach_usdt(program, -1, path, "python", name, NULL));
+
+	if (ret < 0)
+		return ret;
+	other = k->links[k->n_usdt];
+	k->links[k->n_usdt++] = k->links[k->n_links - 1];
+	k->links[k->n_links - 1] = other;
+	return 0;
+}
+
+static int attach_usdt(struct imp_probe_kernel *k, const char *path)
+{
+	int ret = add_usdt(k, k->skel->progs.usdt_import_done, path, "import__find__load__done");
+
+	return ret < 0 ? ret : add_usdt(k, k->skel->progs.usdt_import_start, path, "import__find__load__start");
+}
+
+int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
+			    const struct imp_probe_target *target, struct imp_error *err)
+{
+	size_t before = k->n_links;
+	int ret = 0;
+
+	/* The way back first: a call that is told to begin must be told to end. */
+	for (int point = 0; point < IMP_PROBE_POINTS && ret == 0; point++) {
+		struct point_programs p = programs_of(k, (enum imp_probe_point)point, target);
+
+		if (!target->offset[point])
+			continue;
+		ret = attach_uprobe(k, p.leave, path, target->offset[point], true);
+		if (ret == 0)
+			ret = attach_uprobe(k, p.enter, path, target->offset[point], false);
+	}
+	if (ret == 0 && target->usdt_import)
+		ret = attach_usdt(k, path);
+	if (ret < 0)
+		return imp_error_set(err, ret, "%s: no probe can be put there: %s", path, strerror(-ret));
+	return (int)(k->n_links - before);
+}
+
+int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms)
+{
+	int ret = ring_buffer__consume(k->ring);
+
+	return ret ? ret : ring_buffer__poll(k->ring, timeout_ms);
+}
+
+uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct {
+		uint32_t inside, lost;
+	} value;
+
+	if (!pid)
+		return k->skel->bss->lost_events;
+	if (bpf_map__lookup_elem(k->skel->maps.traced, &key, sizeof(key), &value, sizeof(value), 0) < 0)
+		return 0;
+	return value.lost;
+}
+
+#else
+
+bool imp_probe_missing(char *why, size_t size)
+{
+	snprintf(why, size, "this imptrace was built without it (%s)", IMP_BPF_WHY);
+	return true;
+}
+
+int imp_probe_kernel_open(struct imp_probe_kernel **k, bool all_opens, size_t ring_size,
+			  imp_probe_handler *handle, void *context, struct imp_error *err)
+{
+	(void)all_opens, (void)ring_size, (void)handle, (void)context;
+	*k = NULL;
+	return imp_error_set(err, -ENOSYS,
+			     "what the kernel sees cannot be recorded: this imptrace was built without it (%s)",
+			     IMP_BPF_WHY);
+}
+
+/* Never reached: there is no struct imp_probe_kernel to give to them. */
+void imp_probe_kernel_close(struct imp_probe_kernel *k)
+{
+	(void)k;
+}
+
+int imp_probe_kernel_trace(struct imp_probe_kernel *k, pid_t pid)
+{
+	(void)k, (void)pid;
+	return -ENOSYS;
+}
+
+int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
+			    const struct imp_probe_target *target, struct imp_error *err)
+{
+	(void)k, (void)path, (void)target, (void)err;
+	return -ENOSYS;
+}
+
+void imp_probe_kernel_detach(struct imp_probe_kernel *k)
+{
+	(void)k;
+}
+
+void imp_probe_kernel_leave(struct imp_probe_kernel *k)
+{
+	(void)k;
+}
+
+int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms)
+{
+	(void)k, (void)timeout_ms;
+	return -ENOSYS;
+}
+
+uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)
+{
+	(void)k, (void)pid;
+	return 0;
+}
+
+#endif

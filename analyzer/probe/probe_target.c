@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe_target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../elf/elf_image.h"
+#include "../elf/elf_symbol.h"
+#include "../host/host.h"
+
+#define FILE_MAX (256u << 20) /* of a file that is looked through for texts */
+
+static const struct {
+	enum imp_probe_point point;
+	const char *name;
+} symbols[] = {
+	{IMP_PROBE_DLOPEN, "dlopen"},
+	{IMP_PROBE_DLMOPEN, "dlmopen"},
+	{IMP_PROBE_DLSYM, "dlsym"},
+	{IMP_PROBE_DLERROR, "dlerror"},
+	{IMP_PROBE_IMPORT, "PyImport_ImportModuleLevelObject"},
+	{IMP_PROBE_IMPORT, "PyImport_ImportModuleLevel"}, /* Python 2 */
+	{IMP_PROBE_EXTENSION, "_PyImport_LoadDynamicModuleWithSpec"},
+	{IMP_PROBE_DISPLAY, "PyErr_Display"},
+};
+
+bool imp_probe_target_wanted(const char *name)
+{
+	static const char *const begins[] = {"libc.so",    "libc-",	 "libdl.so", "libdl-",
+					     "ld-musl-",   "libc.musl-", "libpython", "python",
+					     "libpypy",	   "pypy"};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (!strncmp(name, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
+static bool find_offset(struct imp_elf_image *img, const char *name, uint64_t *offset)
+{
+	struct imp_elf_symbol symbol;
+	uint64_t limit;
+
+	return imp_elf_symbol_find(img, name, NULL, &symbol) == 1 && symbol.value &&
+	       imp_elf_image_offset(img, symbol.value, offset, &limit);
+}
+
+/* ---- texts in the file --------------------------------------------------------------------------- */
+
+/* The text at @at up to its NUL, where it ends in ".so" and is a suffix of extension modules. */
+static const char *suffix_at(struct imp_arena *arena, const char *at, size_t left)
+{
+	size_t len = strnlen(at, left < 96 ? left : 96);
+
+	if (len < 4 || len == 96 || len == left || memcmp(at + len - 3, ".so", 3))
+		return NULL;
+	return imp_arena_strndup(arena, at, len);
+}
+
+static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, const char *data, size_t len)
+{
+	static const char tag[] = ".cpython-", abi3[] = ".abi3.so", probe[] = "import__find__load__done";
+	const char *at = data, *end = data + len;
+
+	while (!t->suffix && (at = memmem(at, (size_t)(end - at), tag, sizeof(tag) - 1))) {
+		t->suffix = suffix_at(arena, at, (size_t)(end - at));
+		at++;
+	}
+	t->abi3 = memmem(data, len, abi3, sizeof(abi3)) != NULL;
+	/* A note, "python\0import__find__load__done\0": the only place where that name stands. */
+	t->usdt_import = memmem(data, len, probe, sizeof(probe)) != NULL;
+}
+
+static void look_through(struct imp_probe_target *t, struct imp_arena *arena, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	size_t len = 0;
+	ssize_t n;
+	char *data;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < FILE_MAX) {
+		data = malloc((size_t)st.st_size);
+		while (data && len < (size_t)st.st_size &&
+		       (n = read(fd, data + len, (size_t)st.st_size - len)) > 0)
+			len += (size_t)n;
+		if (data)
+			find_texts(t, arena, data, len);
+		free(data);
+	}
+	close(fd);
+}
+
+/* ---- which Python -------------------------------------------------------------------------------- */
+
+/* Py_Version, since 3.11: 0x030b02f0 */
+static void read_version_symbol(struct imp_probe_target *t, struct imp_elf_image *img)
+{
+	const uint8_t *b;
+	uint64_t offset;
+
+	if (!find_offset(img, "Py_Version", &offset))
+		return;
+	b = imp_elf_bytes_at(&img->bytes, offset, 4);
+	if (!b || img->big_endian)
+		return;
+	t->major = b[3];
+	t->minor = b[2];
+	t->micro = b[1];
+	t->micro_known = true;
+}
+
+/* "libpython3.13t.so.1.0", "python3.8", "python2.7" */
+static void read_version_name(struct imp_probe_target *t, const char *name)
+{
+	const char *at = strstr(name, "python");
+	unsigned int major, minor;
+	int used = 0;
+
+	if (!at || sscanf(at + 6, "%u.%u%n", &major, &minor, &used) < 2 || major > 9 || minor > 99)
+		return;
+	if (!t->major) {
+		t->major = major;
+		t->minor = minor;
+	}
+	for (at += 6 + used; *at == 't' || *at == 'd' || *at == 'm'; at++) {
+		t->free_threaded |= *at == 't';
+		t->debug |= *at == 'd';
+	}
+}
+
+/* ".cpython-311-x86_64-linux-gnu.so", ".cpython-313t-...": major is one digit */
+static void read_version_suffix(struct imp_probe_target *t)
+{
+	const char *at;
+	unsigned int number = 0;
+
+	if (!t->suffix)
+		return;
+	for (at = t->suffix + strlen(".cpython-"); *at >= '0' && *at <= '9' && number < 1000; at++)
+		number = number * 10 + (unsigned int)(*at - '0');
+	if (!t->major && number >= 10) {
+		t->major = number >= 100 ? number / 100 : number / 10;
+		t->minor = number >= 100 ? number % 100 : number % 10;
+	}
+	t->free_threaded |= *at == 't';
+}
+
+static void find_version(struct imp_probe_target *t, struct imp_elf_image *img, const char *path,
+			 const char *name)
+{
+	char resolved[4096];
+	const char *last;
+	ssize_t len;
+
+	read_version_symbol(t, img);
+	if (img->soname)
+		read_version_name(t, img->soname);
+	read_version_name(t, name);
+	read_version_suffix(t);
+	if (!t->major) { /* "python", a link to python3.8 */
+		len = readlink(path, resolved, sizeof(resolved) - 1);
+		if (len > 0) {
+			resolved[len] = '\0';
+			last = strrchr(resolved, '/');
+			read_version_name(t, last ? last + 1 : resolved);
+		}
+	}
+	if (t->major == 2)
+		t->layout = IMP_LAYOUT_PYTHON2;
+	else if (t->free_threaded)
+		t->layout = IMP_LAYOUT_FREE;
+	else if (t->major == 3 && t->minor >= 12)
+		t->layout = IMP_LAYOUT_PLAIN;
+	else if (t->major == 3 && t->minor >= 3)
+		t->layout = IMP_LAYOUT_WSTR;
+	if (t->debug) /* _PyObject_HEAD_EXTRA may lie before everything */
+		t->layout = IMP_LAYOUT_UNKNOWN;
+}
+
+int imp_probe_target_read(struct imp_probe_target *t, struct imp_arena *arena, const char *path,
+			  const char *name)
+{
+	const struct imp_host host = {.enabled = true};
+	struct imp_elf_image img;
+	int ret;
+
+	memset(t, 0, sizeof(*t));
+	ret = imp_elf_image_open(&img, arena, &host, path, NULL);
+	if (ret < 0)
+		return ret;
+	if (img.kind != IMP_ELF_OBJECT || !img.dynamic || img.foreign)
+		return -ENOEXEC;
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		enum imp_probe_point point = symbols[i].point;
+
+		if (t->offset[point] || !find_offset(&img, symbols[i].name, &t->offset[point]))
+			continue;
+		if (point <= IMP_PROBE_DLERROR)
+			t->has_libc = true;
+		else
+			t->has_python = true;
+	}
+	if (t->has_python) {
+		look_through(t, arena, path);
+		find_version(t, &img, path, name);
+	}
+	return 0;
+}
