@@ -559,13 +559,8 @@ int enter_dlmopen(struct pt_regs *ctx)
 	return enter_dlopen(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM1(ctx), false);
 }
 
-/*
- * NOTE OF THE LEAD TO WHO WORKS ON THIS FILE (take it out when done): no uretprobe on dlopen, dlmopen, dlsym, dlvsym: it puts
- * the kernel's trampoline in the place of the return address, from which glibc takes the caller (RUNPATH, RTLD_NEXT): seen, ASan programs of the
- * whole machine failed with "real_memcpy != 0". Use uprobes on the functions' own ret instructions instead (rax is the result there; find them by
- * the CFI rows, as preload/return_gadget.c does, or by a disassembler library), and limit probes to the traced pids where the kernel can.
- */
-SEC("uretprobe")
+/* Those that leave sit on the functions' own return instructions: analyzer/probe/probe_return.h says why. */
+SEC("uprobe")
 int leave_dlopen(struct pt_regs *ctx)
 {
 	struct process *p = current_process();
@@ -599,7 +594,7 @@ int enter_dlsym(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("uretprobe")
+SEC("uprobe")
 int leave_dlsym(struct pt_regs *ctx)
 {
 	struct process *p = current_process();
@@ -622,7 +617,7 @@ int leave_dlsym(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("uretprobe")
+SEC("uprobe")
 int leave_dlerror(struct pt_regs *ctx)
 {
 	struct process *p = current_process();
@@ -737,7 +732,7 @@ IMPORT_PROBE(wstr, LAYOUT_WSTR)
 IMPORT_PROBE(plain, LAYOUT_PLAIN)
 IMPORT_PROBE(free, LAYOUT_FREE)
 
-SEC("uretprobe")
+SEC("uprobe")
 int leave_import(struct pt_regs *ctx)
 {
 	return end_import(PT_REGS_RC(ctx) != 0, false);
@@ -764,7 +759,7 @@ int enter_extension(struct pt_regs *ctx)
 	return tell_extension(IMP_BPF_EXT_BEGIN, 0);
 }
 
-SEC("uretprobe")
+SEC("uprobe")
 int leave_extension(struct pt_regs *ctx)
 {
 	return tell_extension(IMP_BPF_EXT_END, PT_REGS_RC(ctx) != 0);

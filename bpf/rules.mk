@@ -11,14 +11,15 @@ BPF_WHY := $(strip $(if $(filter 0,$(BPF)),it was made with BPF=0,$(shell \
 	case $(BPF_ARCH) in (x86 | arm64) ;; (*) echo 'there are no probes for $(BPF_ARCH)'; exit ;; esac; \
 	command -v $(BPF_CLANG) >/dev/null || { echo 'clang was missing when it was built'; exit; }; \
 	command -v $(BPF_BPFTOOL) >/dev/null || { echo 'bpftool was missing when it was built'; exit; }; \
-	$(PKG_CONFIG) --atleast-version=1.1 libbpf 2>/dev/null || echo 'libbpf 1.1 was missing when it was built')))
+	$(PKG_CONFIG) --atleast-version=1.1 libbpf 2>/dev/null || { echo 'libbpf 1.1 was missing when it was built'; exit; }; \
+	$(PKG_CONFIG) --exists capstone 2>/dev/null || echo 'libcapstone was missing when it was built')))
 
 BPF_SKELETON := $(O)/bpf/imptrace.skel.h
 BPF_CFLAGS = -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wno-gnu-variable-sized-type-not-at-end \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 # Static, where there is one: imptrace then runs where libbpf is not installed.
-BPF_LIBS = $(if $(BPF_WHY),,$(if $(wildcard $(shell $(CC) -print-file-name=libbpf.a)),-l:libbpf.a -lelf -lz,-lbpf) -lpthread)
+BPF_LIBS = $(if $(BPF_WHY),,$(if $(wildcard $(shell $(CC) -print-file-name=libbpf.a)),-l:libbpf.a -lelf -lz,-lbpf) -lpthread -lcapstone)
 
 $(O)/bpf/imptrace.bpf.o: bpf/imptrace.bpf.c bpf/core_types.h bpf/bpf_event.h $(O)/.flags
 	$(call say,BPF,$@)
@@ -29,8 +30,10 @@ $(BPF_SKELETON): $(O)/bpf/imptrace.bpf.o
 	$(call say,SKELETON,$@)
 	$(Q)$(BPF_BPFTOOL) gen skeleton $< name imptrace_bpf >$@
 
-# The one object that knows libbpf.
+# The object that knows libbpf, and the one that knows capstone.
 $(eval $(call stamp,$(O)/.bpf-why,$$(BPF_WHY)))
 $(O)/analyzer/probe/probe_kernel.o: $(O)/.bpf-why $(if $(BPF_WHY),,$(BPF_SKELETON))
+$(O)/analyzer/probe/probe_return.o: $(O)/.bpf-why
+$(O)/analyzer/probe/probe_return.o: private OBJECT_CFLAGS = -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1)
 $(O)/analyzer/probe/probe_kernel.o: private OBJECT_CFLAGS = $(if $(BPF_WHY),-DIMP_HAVE_BPF=0 \
 	-DIMP_BPF_WHY='"$(BPF_WHY)"',-DIMP_HAVE_BPF=1 -I$(O)/bpf)

@@ -313,11 +313,9 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 }
 
 static int attach_uprobe(struct imp_probe_kernel *k, struct bpf_program *program, const char *path,
-			 uint64_t offset, bool leave)
+			 uint64_t offset)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = leave);
-
-	return program ? add_link(k, bpf_program__attach_uprobe_opts(program, -1, path, offset, &opts)) : 0;
+	return program ? add_link(k, bpf_program__attach_uprobe(program, false, -1, path, offset)) : 0;
 }
 
 static int add_usdt(struct imp_probe_kernel *k, struct bpf_program *program, const char *path, const char *name)
@@ -350,11 +348,13 @@ int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 	for (int point = 0; point < IMP_PROBE_POINTS && ret == 0; point++) {
 		struct point_programs p = programs_of(k, (enum imp_probe_point)point, target);
 
-		if (!target->offset[point])
+		/* What is told to begin, and never to end, would be taken for a crash. */
+		if (!target->offset[point] || (p.leave && !target->n_returns[point]))
 			continue;
-		ret = attach_uprobe(k, p.leave, path, target->offset[point], true);
+		for (size_t i = 0; i < target->n_returns[point] && ret == 0; i++)
+			ret = attach_uprobe(k, p.leave, path, target->returns[point][i]);
 		if (ret == 0)
-			ret = attach_uprobe(k, p.enter, path, target->offset[point], false);
+			ret = attach_uprobe(k, p.enter, path, target->offset[point]);
 	}
 	if (ret == 0 && target->usdt_import)
 		ret = attach_usdt(k, path);

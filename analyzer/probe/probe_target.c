@@ -14,6 +14,7 @@
 #include "../host/host.h"
 
 #define FILE_MAX (256u << 20) /* of a file that is looked through for texts */
+#define CODE_MAX 65536	      /* of a function */
 
 static const struct {
 	enum imp_probe_point point;
@@ -48,6 +49,26 @@ static bool find_offset(struct imp_elf_image *img, const char *name, uint64_t *o
 
 	return imp_elf_symbol_find(img, name, NULL, &symbol) == 1 && symbol.value &&
 	       imp_elf_image_offset(img, symbol.value, offset, &limit);
+}
+
+/* A function, and where it returns. */
+static bool find_function(struct imp_probe_target *t, enum imp_probe_point point, struct imp_elf_image *img,
+			  const char *name)
+{
+	struct imp_elf_symbol symbol;
+	const uint8_t *code;
+	uint64_t limit;
+
+	if (imp_elf_symbol_find(img, name, NULL, &symbol) != 1 || !symbol.value ||
+	    !imp_elf_image_offset(img, symbol.value, &t->offset[point], &limit))
+		return false;
+	code = symbol.size && symbol.size < CODE_MAX ?
+		       imp_elf_bytes_at(&img->bytes, t->offset[point], symbol.size) :
+		       NULL;
+	if (code)
+		t->n_returns[point] =
+			imp_probe_returns(code, symbol.size, t->offset[point], t->returns[point]);
+	return true;
 }
 
 /* ---- texts in the file --------------------------------------------------------------------------- */
@@ -201,7 +222,7 @@ int imp_probe_target_read(struct imp_probe_target *t, struct imp_arena *arena, c
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		enum imp_probe_point point = symbols[i].point;
 
-		if (t->offset[point] || !find_offset(&img, symbols[i].name, &t->offset[point]))
+		if (t->offset[point] || !find_function(t, point, &img, symbols[i].name))
 			continue;
 		if (point <= IMP_PROBE_DLERROR)
 			t->has_libc = true;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "../base/arena.h"
+#include "probe_return.h"
 
 /*
  * What there is to probe in a file: functions of a C library or of CPython, by file offset. (libbpf can't be
@@ -34,6 +35,8 @@ enum imp_probe_layout {
 
 struct imp_probe_target {
 	uint64_t offset[IMP_PROBE_POINTS]; /* in the file; 0: not there */
+	uint64_t returns[IMP_PROBE_POINTS][IMP_PROBE_RETURNS_MAX];
+	size_t n_returns[IMP_PROBE_POINTS]; /* 0: its result can't be seen */
 	bool has_libc;			   /* one of the dl functions */
 	bool has_python;
 	bool usdt_import;		 /* import__find__load__start and __done are built in */
