@@ -125,6 +125,7 @@ INSTALLED = \
 	$(O)/libimptrace-audit.so:$(libdir)/libimptrace-audit.so:644 \
 	$(foreach m,$(wildcard analyzer/man/*.1),$(m):$(mandir)/man1/$(notdir $(m)):644) \
 	$(foreach m,$(wildcard analyzer/man/*.5),$(m):$(mandir)/man5/$(notdir $(m)):644) \
+	$(foreach m,$(wildcard analyzer/man/*.7),$(m):$(mandir)/man7/$(notdir $(m)):644) \
 	$(foreach c,$(wildcard analyzer/completions/imptrace.bash),$(c):$(datadir)/bash-completion/completions/imptrace:644) \
 	$(foreach c,$(wildcard analyzer/completions/_imptrace),$(c):$(datadir)/zsh/site-functions/_imptrace:644) \
 	$(foreach c,$(wildcard analyzer/completions/imptrace.fish),$(c):$(datadir)/fish/vendor_completions.d/imptrace.fish:644)

@@ -234,11 +234,30 @@ static void check_complete(struct imp_diagnosis *d)
 	}
 }
 
+/* It was there when imptrace came: who asked for it, and where it was looked for, is not known. */
+static void find_present(struct imp_diagnosis *d, const struct imp_image *image, const char *module)
+{
+	for (size_t i = 0; i < image->modules.n; i++) {
+		const struct imp_present_module *m = &image->modules.v[i];
+		struct imp_loaded *l;
+
+		if (strcmp(m->name, module))
+			continue;
+		l = imp_vec_push(&d->arena, &d->loaded);
+		l->module = m->name;
+		l->path = m->origin;
+		l->loader = m->loader;
+		l->pid = image->pid;
+		return;
+	}
+}
+
 static void find_loaded(struct imp_diagnosis *d, const char *module)
 {
 	for (size_t i = 0; i < d->record->images.n; i++) {
 		const struct imp_image *image = d->record->images.v[i];
 
+		find_present(d, image, module);
 		for (size_t k = 0; k < image->attempts.n; k++) {
 			const struct imp_attempt *at = image->attempts.v[k];
 			struct imp_loaded *l;

@@ -79,6 +79,16 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 			first = &c->py->paths.v[i];
 	if (!first)
 		return IMP_ORIGIN_UNKNOWN;
+	if (first->phase == IMP_PHASE_ATTACH) {
+		/* All of it was there already: what can be told of an entry is told by its name. */
+		if (imp_path_env_has(c, entry))
+			return IMP_ORIGIN_PYTHONPATH;
+		if (site_kind(entry))
+			return home && strstr(entry, "/.local/") && !strncmp(entry, home, strlen(home)) ?
+				       IMP_ORIGIN_USER_SITE : IMP_ORIGIN_SITE;
+		return imp_case_stdlib(c, imp_case_join(c, entry, "x")) || strstr(entry, "lib-dynload") ?
+			       IMP_ORIGIN_DEFAULT : IMP_ORIGIN_UNKNOWN;
+	}
 	if (first->phase == IMP_PHASE_START) {
 		if (imp_path_env_has(c, entry))
 			return IMP_ORIGIN_PYTHONPATH;

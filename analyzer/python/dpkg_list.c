@@ -160,12 +160,14 @@ static int build_index(const struct imp_host *h, struct imp_arena *a, struct imp
 	if (ret < 0 && ret != -ENOENT)
 		return -ENODATA;
 	/* Debian's Python packages first: another package's private copy of a module comes after them. */
-	for (size_t i = 0; !ret && i < 2 * names.n; i++) {
-		const char *list = names.v[i % names.n];
+	for (int others = 0; !ret && others < 2; others++) {
+		for (size_t i = 0; i < names.n; i++) {
+			const char *list = names.v[i];
 
-		if (imp_ends_with(list, ".list") && is_python_package(list) == (i < names.n) &&
-		    imp_host_read_into(h, imp_path_join(a, DPKG_INFO, list), LIST_MAX, &b) >= 0)
-			index_list(index, list, b.data);
+			if (imp_ends_with(list, ".list") && is_python_package(list) == !others &&
+			    imp_host_read_into(h, imp_path_join(a, DPKG_INFO, list), LIST_MAX, &b) >= 0)
+				index_list(index, list, b.data);
+		}
 	}
 	imp_host_buffer_clear(&b);
 	index->built = true;
