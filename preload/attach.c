@@ -7,12 +7,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "attach_calls.h"
 #include "dlsym_cache.h"
 #include "elf_symbols.h"
-#include "got_patch.h"
 #include "link_map_diff.h"
 #include "needed_files.h"
 #include "output.h"
@@ -21,7 +22,6 @@
 #include "python_hook.h"
 #include "python_install.h"
 #include "raw_syscall.h"
-#include "real_symbols.h"
 #include "recorder.h"
 
 #include "poison.h"
@@ -50,29 +50,14 @@ static struct {
 	bool registered; /* the handlers for fork and exit: once, they stay */
 	/* Under the lock. */
 	struct imp_attach_area *area;
-	pid_t root;	/* who attached: it alone writes the area's fields. A child has another number */
+	pid_t root; /* who attached: it alone writes the area's fields. A child has another number */
 	bool finishing; /* hooks are still to come out */
+	void *remains;	/* one page, of the area before */
 
 	uint32_t beat; /* as it was last seen, and when it was first seen so */
 	uint64_t beat_ns;
 	int exit_status;
 } attach;
-
-/* What calls are led to: the names of ours; filled in at the first attach. */
-static struct imp_got_function functions[] = {
-	{"dlopen", NULL, NULL},	 {"dlmopen", NULL, NULL}, {"dlsym", NULL, NULL},
-	{"dlvsym", NULL, NULL},	 {"dlclose", NULL, NULL}, {"dlerror", NULL, NULL},
-	{"dlinfo", NULL, NULL},	 {"execve", NULL, NULL},  {"execv", NULL, NULL},
-	{"execvp", NULL, NULL},	 {"execvpe", NULL, NULL}, {"execl", NULL, NULL},
-	{"execlp", NULL, NULL},	 {"execle", NULL, NULL},  {"fexecve", NULL, NULL},
-	{"execveat", NULL, NULL}, {"_exit", NULL, NULL},  {"_Exit", NULL, NULL},
-	{"quick_exit", NULL, NULL}, {"prctl", NULL, NULL}, {"syscall", NULL, NULL},
-};
-
-static struct imp_got got = {
-	.functions = functions,
-	.count = sizeof(functions) / sizeof(functions[0]),
-};
 
 bool imp_attach_is_copy(void)
 {
@@ -142,14 +127,23 @@ void imp_attach_remark(const char *text)
 	drop_lock();
 }
 
+/*
+ * A thread may have been about to look at it (is_over()) ever since we were on: its first page stays a page until
+ * the next attach, but no longer the shared one.
+ */
 static void give_area_back(void)
 {
 	struct imp_attach_area *area = imp_recorder_take_area();
+	const size_t page = getauxval(AT_PAGESZ);
 
-	/* Where a thread is in the middle of writing to it, it stays mapped for good. */
-	if (area)
-		munmap(area, sizeof(*area));
 	attach.area = NULL;
+	if (!area) /* a thread is in the middle of writing to it: it stays mapped for good */
+		return;
+	if (mmap(area, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		return;
+	munmap((char *)area + page, sizeof(*area) - page);
+	attach.remains = area;
 }
 
 /* ---- leaving ---------------------------------------------------------------------------------------- */
@@ -157,7 +151,7 @@ static void give_area_back(void)
 /* All is out: the very last. Under the lock. */
 static void finish(void)
 {
-	imp_got_restore(&got, NULL);
+	imp_attach_calls_restore(NULL);
 	attach.finishing = false;
 	set_state(IMP_ATTACH_OFF);
 	give_area_back();
@@ -178,7 +172,7 @@ static void leave(struct imp_thread *t)
 		attach.finishing = true;
 		drop_lock();
 	}
-	imp_got_restore(&got, "dlerror");
+	imp_attach_calls_restore("dlerror");
 	imp_python_hooks_leave();
 	if (t) {
 		imp_dlsym_cache_drain(t);
@@ -216,7 +210,7 @@ void imp_attach_served(bool in, uint32_t pythons, uint32_t hooked)
 /* Has imptrace asked us to go, or is it no more? Its beat is compared with our clock only where it stands. */
 static bool is_over(void)
 {
-	const struct imp_attach_area *area = attach.area;
+	const struct imp_attach_area *area = __atomic_load_n(&attach.area, __ATOMIC_ACQUIRE);
 	uint32_t beat;
 
 	if (!area)
@@ -255,7 +249,7 @@ static void write_forked(struct imp_thread *t)
 void imp_attach_objects_changed(void)
 {
 	if (atomic_load_explicit(&attach.on, memory_order_relaxed))
-		imp_got_update(&got);
+		imp_attach_calls_update();
 }
 
 static void after_fork_in_child(void)
@@ -264,7 +258,7 @@ static void after_fork_in_child(void)
 	imp_recorder_stay_quiet();
 	imp_objects_forget();
 	imp_dlsym_cache_forget();
-	imp_got_after_fork(&got);
+	imp_attach_calls_after_fork();
 	imp_python_attach_after_fork();
 	atomic_store(&attach.lock, 0);
 }
@@ -301,32 +295,6 @@ static void register_once(void)
 }
 
 /* ---- beginning -------------------------------------------------------------------------------------- */
-
-/* Our own functions, whatever those names mean to the program: from our own symbol table. */
-static void find_functions(const struct imp_elf_symbols *own)
-{
-	static const struct {
-		const char *name;
-		void **real;
-	} reals[] = {
-#define X(type, name, params, args, absent) {#name, (void **)&imp_real.name},
-		IMP_REAL_FUNCTIONS(X)
-#undef X
-	};
-
-	for (size_t i = 0; i < got.count; i++) {
-		struct imp_got_function *f = &functions[i];
-
-		f->original = NULL;
-		for (size_t k = 0; k < sizeof(reals) / sizeof(reals[0]); k++)
-			if (imp_elf_same_text(f->name, reals[k].name))
-				f->original = *reals[k].real;
-		/* execv() and others that we make of execve(). */
-		if (!f->original)
-			f->original = imp_real_symbols_find(f->name);
-		f->replacement = f->original ? imp_elf_symbols_find(own, f->name, NULL) : NULL;
-	}
-}
 
 struct copies {
 	bool own;   /* ours was met: its symbols are in @symbols */
@@ -390,9 +358,15 @@ static int map_area(int fd, struct imp_attach_area **area)
 /* What an attach before has left to be done is done now, without waiting. Under the lock. */
 static int make_way(void)
 {
+	void *remains = attach.remains;
+
 	if (attach.finishing)
 		finish();
-	if (imp_got_restore(&got, NULL) < 0)
+	else if (remains) {
+		munmap(remains, getauxval(AT_PAGESZ));
+		attach.remains = NULL;
+	}
+	if (imp_attach_calls_restore(NULL) < 0)
 		return -EAGAIN;
 	return imp_objects_restart() < 0 ? -EAGAIN : 0;
 }
@@ -419,8 +393,7 @@ static int start(struct imp_attach_area *area, const struct imp_elf_symbols *own
 	memcpy(out.run_id, area->run_id, sizeof(out.run_id));
 	out.root_pid = imp_sys_getpid();
 	out.area = area;
-	imp_real_symbols_init();
-	find_functions(own);
+	imp_attach_calls_find(own);
 	imp_dlsym_cache_forget();
 	imp_hooks_restart();
 	attach.area = area;

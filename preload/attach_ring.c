@@ -28,8 +28,8 @@ static void put(struct imp_attach_area *area, uint64_t at, const uint8_t *data, 
 
 int imp_attach_ring_append(struct imp_attach_area *area, pid_t pid, const void *frame, size_t len)
 {
-	const uint64_t size =
-		(sizeof(struct imp_attach_record) + len + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+	const uint64_t size = (sizeof(struct imp_attach_record) + len + ALIGNMENT - 1) &
+			      ~(uint64_t)(ALIGNMENT - 1);
 	uint64_t head = __atomic_load_n(&area->head, __ATOMIC_ACQUIRE), used;
 	struct imp_attach_record *record;
 

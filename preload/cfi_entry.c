@@ -5,7 +5,7 @@
 
 #include "poison.h"
 
-static struct imp_cfi_bytes segment_of(const struct imp_object *o, ElfW(Addr) address)
+static struct imp_cfi_bytes segment_of(const struct imp_mapped *o, ElfW(Addr) address)
 {
 	size_t i;
 
@@ -32,7 +32,7 @@ static bool open_record(struct imp_cfi_bytes *b)
 	return true;
 }
 
-static bool read_cie(const struct imp_object *o, uint64_t address, struct imp_cfi_entry *e)
+static bool read_cie(const struct imp_mapped *o, uint64_t address, struct imp_cfi_entry *e)
 {
 	struct imp_cfi_bytes b = segment_of(o, address);
 	const char *augmentation;
@@ -80,7 +80,7 @@ static bool read_cie(const struct imp_object *o, uint64_t address, struct imp_cf
 	return !b.bad;
 }
 
-static bool read_fde(const struct imp_object *o, uint64_t address, uint64_t pc,
+static bool read_fde(const struct imp_mapped *o, uint64_t address, uint64_t pc,
 		     struct imp_cfi_entry *e)
 {
 	struct imp_cfi_bytes b = segment_of(o, address);
@@ -100,7 +100,7 @@ static bool read_fde(const struct imp_object *o, uint64_t address, uint64_t pc,
 	return !b.bad && pc - e->begin < range;
 }
 
-bool imp_cfi_entry_find(const struct imp_object *o, uint64_t pc, struct imp_cfi_entry *e)
+bool imp_cfi_entry_find(const struct imp_mapped *o, uint64_t pc, struct imp_cfi_entry *e)
 {
 	uint64_t header = 0, low = 0, high;
 	struct imp_cfi_bytes b;

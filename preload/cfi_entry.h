@@ -19,6 +19,6 @@ struct imp_cfi_entry { /* a frame description entry, with what its CIE says */
  * @o: the object that holds @pc. Only its segments are read, whatever its tables say.
  * Returns false where there is none, or one of a kind that is not known here.
  */
-bool imp_cfi_entry_find(const struct imp_object *o, uint64_t pc, struct imp_cfi_entry *e);
+bool imp_cfi_entry_find(const struct imp_mapped *o, uint64_t pc, struct imp_cfi_entry *e);
 
 #endif

@@ -215,7 +215,7 @@ struct way_out {
 	bool exact;
 };
 
-static bool find_way_out(const struct imp_object *o, uint64_t address, struct way_out *w)
+static bool find_way_out(const struct imp_mapped *o, uint64_t address, struct way_out *w)
 {
 	struct imp_cfi_entry e;
 	struct machine m;
@@ -249,7 +249,7 @@ void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory)
 	c->memory = memory;
 }
 
-int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_object *o)
+int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_mapped *o)
 {
 	const uint64_t pc = c->reg[IMP_CFI_PC], look = pc - !c->exact;
 	uint64_t next[IMP_CFI_REGS], cfa;

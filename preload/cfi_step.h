@@ -85,6 +85,6 @@ void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory);
  * Returns 0; -ENOENT where the stack ends, or the object does not say how to go on; or -EFAULT, where
  * the stack can't be read. Source: DWARF 5, section 6.4; LSB Core 5.0, section 10.6; the processors' ABIs.
  */
-int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_object *o);
+int imp_cfi_step(struct imp_cfi_cursor *c, const struct imp_mapped *o);
 
 #endif

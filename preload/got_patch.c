@@ -5,10 +5,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
 
-#include "elf_symbols.h"
+#include "got_object.h"
 #include "raw_syscall.h"
 
 #include "poison.h"
@@ -48,108 +46,7 @@ struct word {
 	uint32_t function;
 };
 
-struct range {
-	ElfW(Addr) low, high;
-};
-
 /* ---- one object ------------------------------------------------------------------------------------- */
-
-/* What is needed of an object's dynamic section. */
-struct tables {
-	struct imp_elf_symbols symbols;
-	struct range object;	/* its segments */
-	struct range read_only; /* whole pages, after relocation (RELRO) */
-	const ElfW(Rela) * rela, *plt;
-	size_t rela_count, plt_count, relative_count;
-};
-
-static struct range extent(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
-{
-	struct range r = {.low = ~(ElfW(Addr))0};
-
-	for (size_t i = 0; i < phnum; i++) {
-		if (phdr[i].p_type != PT_LOAD)
-			continue;
-		if (base + phdr[i].p_vaddr < r.low)
-			r.low = base + phdr[i].p_vaddr;
-		if (base + phdr[i].p_vaddr + phdr[i].p_memsz > r.high)
-			r.high = base + phdr[i].p_vaddr + phdr[i].p_memsz;
-	}
-	return r;
-}
-
-static bool inside(const struct range *r, const void *address)
-{
-	return (ElfW(Addr))address >= r->low && (ElfW(Addr))address < r->high;
-}
-
-static const void *dynamic_pointer(const struct range *object, ElfW(Addr) base, ElfW(Addr) value)
-{
-	/* glibc adds the load bias in memory, others do not: elf_symbols.c. */
-	if (inside(object, (const void *)value))
-		return (const void *)value;
-	return inside(object, (const void *)(base + value)) ? (const void *)(base + value) : NULL;
-}
-
-static bool open_tables(struct tables *o, ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
-{
-	const ElfW(Addr) page = getauxval(AT_PAGESZ);
-	const ElfW(Dyn) *dyn = NULL;
-
-	memset(o, 0, sizeof(*o));
-	if (imp_elf_symbols_open(&o->symbols, base, phdr, phnum) < 0)
-		return false;
-	o->object = extent(base, phdr, phnum);
-	for (size_t i = 0; i < phnum; i++) {
-		if (phdr[i].p_type == PT_DYNAMIC)
-			dyn = (const void *)(base + phdr[i].p_vaddr);
-		if (phdr[i].p_type != PT_GNU_RELRO)
-			continue;
-		/* As _dl_protect_relro() rounds it. */
-		o->read_only.low = (base + phdr[i].p_vaddr) & ~(page - 1);
-		o->read_only.high = (base + phdr[i].p_vaddr + phdr[i].p_memsz) & ~(page - 1);
-	}
-	for (; dyn && dyn->d_tag != DT_NULL; dyn++) {
-		switch (dyn->d_tag) {
-		case DT_RELA: o->rela = dynamic_pointer(&o->object, base, dyn->d_un.d_ptr); break;
-		case DT_RELASZ: o->rela_count = dyn->d_un.d_val / sizeof(*o->rela); break;
-		case DT_RELACOUNT: o->relative_count = dyn->d_un.d_val; break;
-		case DT_JMPREL: o->plt = dynamic_pointer(&o->object, base, dyn->d_un.d_ptr); break;
-		case DT_PLTRELSZ: o->plt_count = dyn->d_un.d_val / sizeof(*o->plt); break;
-		default: break;
-		}
-	}
-	if (!o->rela || o->relative_count > o->rela_count)
-		o->rela_count = o->relative_count = 0;
-	if (!o->plt)
-		o->plt_count = 0;
-	return o->rela_count || o->plt_count;
-}
-
-/*
- * How many symbols to look at. What an object does not define stands before the first that the GNU hash
- * table knows; but in a program that takes a function's address by its own PLT entry, it is among those.
- */
-static uint32_t symbol_count(const struct imp_elf_symbols *s, bool all)
-{
-	const uint32_t *hash = s->gnu_hash, *buckets, *chains;
-	uint32_t last = 0;
-
-	if (!hash)
-		return s->sysv_hash[1];
-	if (!all)
-		return hash[1];
-	buckets = (const uint32_t *)((const ElfW(Addr) *)(hash + 4) + hash[2]);
-	chains = buckets + hash[0];
-	for (uint32_t i = 0; i < hash[0]; i++)
-		if (buckets[i] > last)
-			last = buckets[i];
-	if (last < hash[1])
-		return hash[1];
-	while (!(chains[last - hash[1]] & 1))
-		last++;
-	return last + 1;
-}
 
 struct wanted {
 	uint32_t count;
@@ -158,9 +55,10 @@ struct wanted {
 	} at[WANTED_MAX];
 };
 
-static void find_symbols(const struct imp_got *g, const struct tables *o, bool all, struct wanted *w)
+static void find_symbols(const struct imp_got *g, const struct imp_got_object *o, bool all,
+			 struct wanted *w)
 {
-	const uint32_t count = symbol_count(&o->symbols, all);
+	const uint32_t count = imp_got_object_symbols(o, all);
 	bool first[256] = {false}; /* the first letters of what is looked for */
 
 	for (uint32_t k = 0; k < g->count; k++)
@@ -185,31 +83,10 @@ static void find_symbols(const struct imp_got *g, const struct tables *o, bool a
 
 struct patching {
 	struct imp_got *g;
-	const struct tables *o;
-	const struct range *homes; /* where the originals lie */
+	struct imp_got_object *o;
+	const struct imp_got_range *homes; /* where the originals lie */
 	uint32_t serial, words;
-	bool writable; /* the pages that were read-only are not, at the moment */
 };
-
-static bool make_writable(struct patching *p, const void *at)
-{
-	const struct range *r = &p->o->read_only;
-
-	if (!inside(r, at) || p->writable)
-		return true;
-	p->writable = imp_sys(SYS_mprotect, (long)r->low, (long)(r->high - r->low),
-			      PROT_READ | PROT_WRITE, 0, 0) == 0;
-	return p->writable;
-}
-
-static void make_read_only(struct patching *p)
-{
-	const struct range *r = &p->o->read_only;
-
-	if (p->writable)
-		imp_sys(SYS_mprotect, (long)r->low, (long)(r->high - r->low), PROT_READ, 0, 0);
-	p->writable = false;
-}
 
 /* Another thread may be binding it at this very moment: then it leads to the original afterwards. */
 static void patch_word(struct patching *p, void **at, uint32_t function, bool lazy)
@@ -219,15 +96,17 @@ static void patch_word(struct patching *p, void **at, uint32_t function, bool la
 	struct word *words;
 
 	do {
-		if (!inside(&p->homes[function], now) && !(lazy && inside(&p->o->object, now)))
+		if (!imp_got_range_has(&p->homes[function], now) &&
+		    !(lazy && imp_got_range_has(&p->o->object, now)))
 			return;
-		if (!imp_array_reserve(&p->g->words, sizeof(*words)) || !make_writable(p, at))
+		if (!imp_array_reserve(&p->g->words, sizeof(*words)) ||
+		    !imp_got_object_unlock(p->o, at))
 			return;
 	} while (!__atomic_compare_exchange_n(at, &now, f->replacement, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE));
 	words = p->g->words.items;
-	words[p->g->words.count++] = (struct word){
-		.at = at, .before = now, .serial = p->serial, .function = function};
+	words[p->g->words.count++] =
+		(struct word){.at = at, .before = now, .serial = p->serial, .function = function};
 	p->words++;
 }
 
@@ -245,22 +124,22 @@ static void patch_table(struct patching *p, const struct wanted *w, const ElfW(R
 		for (uint32_t k = 0; k < w->count; k++) {
 			if (w->at[k].symbol != symbol)
 				continue;
-			if (inside(&p->o->object, at) && (uintptr_t)at % sizeof(*at) == 0)
+			if (imp_got_range_has(&p->o->object, at) && (uintptr_t)at % sizeof(*at) == 0)
 				patch_word(p, at, w->at[k].function, type == RELOC_JUMP_SLOT);
 			break;
 		}
 	}
 }
 
-static uint32_t patch_object(struct imp_got *g, const struct range *homes,
+static uint32_t patch_object(struct imp_got *g, const struct imp_got_range *homes,
 			     const struct dl_phdr_info *info, uint32_t serial)
 {
-	struct tables o;
+	struct imp_got_object o;
 	struct wanted w;
 	struct patching p = {.g = g, .o = &o, .homes = homes, .serial = serial};
 
-	if (!open_tables(&o, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum) ||
-	    inside(&o.object, (const void *)imp_got_update)) /* ourselves */
+	if (!imp_got_object_open(&o, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum) ||
+	    imp_got_range_has(&o.object, (const void *)imp_got_update)) /* ourselves */
 		return 0;
 	/* The main program has no name in the link map. */
 	find_symbols(g, &o, !info->dlpi_name[0], &w);
@@ -268,7 +147,7 @@ static uint32_t patch_object(struct imp_got *g, const struct range *homes,
 		return 0;
 	patch_table(&p, &w, o.rela + o.relative_count, o.rela_count - o.relative_count);
 	patch_table(&p, &w, o.plt, o.plt_count);
-	make_read_only(&p);
+	imp_got_object_lock(&o);
 	return p.words;
 }
 
@@ -307,17 +186,18 @@ struct look {
 	uint32_t at;	      /* where in @g->objects the next one is expected */
 	uint32_t left;	      /* those of them that were not met yet */
 	bool started, spoilt;
-	struct range homes[FUNCTIONS_MAX];
+	struct imp_got_range homes[FUNCTIONS_MAX];
 };
 
 static int find_homes(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const struct range r = extent(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum);
+	const struct imp_got_range r =
+		imp_got_extent(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum);
 	struct look *look = arg;
 
 	(void)size;
 	for (size_t i = 0; i < look->g->count; i++)
-		if (inside(&r, look->g->functions[i].original))
+		if (imp_got_range_has(&r, look->g->functions[i].original))
 			look->homes[i] = r;
 	return 0;
 }
@@ -467,27 +347,27 @@ static int restore_object(struct dl_phdr_info *info, size_t size, void *arg)
 	struct restoring *r = arg;
 	const struct seen *s = find_seen(&r->look, info);
 	struct word *words = r->g->words.items;
-	struct tables o;
-	struct patching p = {.g = r->g, .o = &o};
+	struct imp_got_object o;
 
 	(void)size;
-	if (!s || !s->words || !open_tables(&o, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum))
+	if (!s || !s->words ||
+	    !imp_got_object_open(&o, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum))
 		return 0;
 	for (uint32_t i = 0; i < r->g->words.count; i++) {
 		const struct imp_got_function *f = &r->g->functions[words[i].function];
 		void *ours = f->replacement;
 
-		if (words[i].serial != s->serial || !inside(&o.object, words[i].at) ||
+		if (words[i].serial != s->serial || !imp_got_range_has(&o.object, words[i].at) ||
 		    (r->except && imp_elf_same_text(r->except, f->name)))
 			continue;
 		if (__atomic_load_n(words[i].at, __ATOMIC_ACQUIRE) == ours &&
-		    make_writable(&p, words[i].at) &&
+		    imp_got_object_unlock(&o, words[i].at) &&
 		    __atomic_compare_exchange_n(words[i].at, &ours, words[i].before, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			r->count++;
 		words[i].serial = 0;
 	}
-	make_read_only(&p);
+	imp_got_object_lock(&o);
 	return 0;
 }
 

@@ -91,7 +91,7 @@ extern int _dl_find_object(void *address, struct dl_find_object *result) __attri
  * Is the object that we know still the one there? One that was unloaded past us (RTLD_DEEPBIND again) may
  * have left its place to another.
  */
-static bool still_mapped(const struct imp_object *o, const void *address)
+static bool still_mapped(const struct imp_mapped *o, const void *address)
 {
 	struct dl_find_object found;
 
@@ -108,7 +108,7 @@ static bool still_returns(const struct imp_return_gadget *g)
 }
 
 /* The object that holds an address; looks at the link map again where that is not known. */
-static bool object_at(const void *address, struct imp_thread *held, struct imp_object *o)
+static bool object_at(const void *address, struct imp_thread *held, struct imp_mapped *o)
 {
 	struct imp_thread *t;
 
@@ -154,7 +154,7 @@ static enum imp_call_route choose_route(struct imp_call *c, struct imp_thread *h
 {
 	struct imp_thread *t = imp_thread_get(false);
 	uint32_t generation = imp_objects_generation();
-	struct imp_object o;
+	struct imp_mapped o;
 
 	if (t && !c->no_detour && imp_known_caller_get(&t->known, c->caller, generation, &o) &&
 	    still_mapped(&o, c->caller) && still_returns(&o.gadget)) {

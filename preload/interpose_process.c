@@ -86,16 +86,27 @@ static int record_exec_failed(int ret)
 	return ret;
 }
 
-EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+/* After an attach those names are libc's to us, too: what is shared is called by a name of its own. */
+static int exec_path(const char *path, char *const argv[], char *const envp[])
 {
 	record_exec(-1, path, argv);
 	return record_exec_failed(imp_real.execve(path, argv, envp));
 }
 
+static int exec_file(const char *file, char *const argv[])
+{
+	record_exec(-1, file, argv);
+	return record_exec_failed(imp_real.execvpe(file, argv, environ));
+}
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return exec_path(path, argv, envp);
+}
+
 EXPORT int execv(const char *path, char *const argv[])
 {
-	record_exec(-1, path, argv);
-	return record_exec_failed(imp_real.execve(path, argv, environ));
+	return exec_path(path, argv, environ);
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
@@ -106,8 +117,7 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	record_exec(-1, file, argv);
-	return record_exec_failed(imp_real.execvpe(file, argv, environ));
+	return exec_file(file, argv);
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
@@ -195,7 +205,7 @@ EXPORT int execl(const char *path, const char *arg, ...)
 	va_start(list, arg);
 	fill_arguments(&args, arg, list);
 	va_end(list);
-	return release(&args, execv(path, args.argv));
+	return release(&args, exec_path(path, args.argv, environ));
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
@@ -207,7 +217,7 @@ EXPORT int execlp(const char *file, const char *arg, ...)
 	va_start(list, arg);
 	fill_arguments(&args, arg, list);
 	va_end(list);
-	return release(&args, execvp(file, args.argv));
+	return release(&args, exec_file(file, args.argv));
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
@@ -221,7 +231,7 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	fill_arguments(&args, arg, list);
 	envp = va_arg(list, char *const *);
 	va_end(list);
-	return release(&args, execve(path, args.argv, envp));
+	return release(&args, exec_path(path, args.argv, envp));
 }
 
 /* ---- the end without exit handlers --------------------------------------------------------------- */

@@ -13,7 +13,7 @@ static void barrier(void)
 }
 
 bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller,
-			  uint32_t generation, struct imp_object *copy)
+			  uint32_t generation, struct imp_mapped *copy)
 {
 	const uint32_t changes = k->changes;
 
@@ -30,7 +30,7 @@ bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller,
 }
 
 void imp_known_caller_keep(struct imp_known_caller *k, const void *caller, uint32_t generation,
-			   const struct imp_object *object)
+			   const struct imp_mapped *object)
 {
 	if (k->writing)
 		return; /* we are a handler, and interrupted this very function */

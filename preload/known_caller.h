@@ -17,7 +17,7 @@ struct imp_known_caller {
 	uint32_t generation;
 	uint32_t changes; /* how often it was written */
 	bool writing;
-	struct imp_object object;
+	struct imp_mapped object;
 };
 
 /*
@@ -25,10 +25,10 @@ struct imp_known_caller {
  * Fills @copy: start, end, base, id and gadget.
  */
 bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller,
-			  uint32_t generation, struct imp_object *copy);
+			  uint32_t generation, struct imp_mapped *copy);
 
 /* imp_known_caller_keep - remember it in place of the last */
 void imp_known_caller_keep(struct imp_known_caller *k, const void *caller, uint32_t generation,
-			   const struct imp_object *object);
+			   const struct imp_mapped *object);
 
 #endif

@@ -242,7 +242,7 @@ static bool take_up(struct imp_thread *t, struct staged *s)
 		order[s->known - 1].id = s->m.id;
 		imp_object_table_set_id(s->m.start, s->m.id);
 	} else {
-		const struct imp_object new = {.start = s->m.start,
+		const struct imp_mapped new = {.start = s->m.start,
 					       .end = s->end,
 					       .base = s->m.base,
 					       .phdr = s->m.phdr,

@@ -17,7 +17,7 @@
 static struct {
 	uint32_t lock;
 	uint32_t sequence;
-	struct imp_array sorted[2]; /* of struct imp_object, by address; same contents outside a write */
+	struct imp_array sorted[2]; /* of struct imp_mapped, by address; same contents outside a write */
 } table;
 
 bool imp_object_table_lock(void)
@@ -48,7 +48,7 @@ static void next_sequence(void)
 }
 
 /* Index of the first entry that begins behind @address. */
-static uint32_t first_behind(const struct imp_object *items, uint32_t count, ElfW(Addr) address)
+static uint32_t first_behind(const struct imp_mapped *items, uint32_t count, ElfW(Addr) address)
 {
 	uint32_t low = 0, high = count;
 
@@ -63,16 +63,16 @@ static uint32_t first_behind(const struct imp_object *items, uint32_t count, Elf
 	return low;
 }
 
-static void insert_at(struct imp_array *sorted, uint32_t at, const struct imp_object *new)
+static void insert_at(struct imp_array *sorted, uint32_t at, const struct imp_mapped *new)
 {
-	struct imp_object *items = sorted->items;
+	struct imp_mapped *items = sorted->items;
 
 	memmove(items + at + 1, items + at, (sorted->count - at) * sizeof(*items));
 	items[at] = *new;
 	__atomic_store_n(&sorted->count, sorted->count + 1, __ATOMIC_RELEASE);
 }
 
-bool imp_object_table_insert(const struct imp_object *new)
+bool imp_object_table_insert(const struct imp_mapped *new)
 {
 	uint32_t at;
 
@@ -89,7 +89,7 @@ bool imp_object_table_insert(const struct imp_object *new)
 
 static void remove_at(struct imp_array *sorted, uint32_t at)
 {
-	struct imp_object *items = sorted->items;
+	struct imp_mapped *items = sorted->items;
 
 	memmove(items + at, items + at + 1, (sorted->count - at - 1) * sizeof(*items));
 	__atomic_store_n(&sorted->count, sorted->count - 1, __ATOMIC_RELAXED);
@@ -97,7 +97,7 @@ static void remove_at(struct imp_array *sorted, uint32_t at)
 
 void imp_object_table_remove(ElfW(Addr) start, uint32_t id)
 {
-	const struct imp_object *items = table.sorted[0].items;
+	const struct imp_mapped *items = table.sorted[0].items;
 	uint32_t at = first_behind(items, table.sorted[0].count, start);
 
 	/* Another object may have been mapped there before it was seen that this one is gone. */
@@ -117,14 +117,14 @@ void imp_object_table_set_id(ElfW(Addr) start, uint32_t id)
 		first_behind(table.sorted[0].items, table.sorted[0].count, start);
 
 	for (int i = 0; i < 2; i++) {
-		struct imp_object *items = table.sorted[i].items;
+		struct imp_mapped *items = table.sorted[i].items;
 
 		if (at && items[at - 1].start == start)
 			__atomic_store_n(&items[at - 1].id, id, __ATOMIC_RELAXED);
 	}
 }
 
-bool imp_objects_get(const void *address, struct imp_object *copy)
+bool imp_objects_get(const void *address, struct imp_mapped *copy)
 {
 	unsigned int i;
 
@@ -134,7 +134,7 @@ bool imp_objects_get(const void *address, struct imp_object *copy)
 		const struct imp_array *sorted = &table.sorted[before & 1];
 		/* First the count: the array that is read after it has room for as many. */
 		const uint32_t count = __atomic_load_n(&sorted->count, __ATOMIC_ACQUIRE);
-		const struct imp_object *items = __atomic_load_n(&sorted->items, __ATOMIC_ACQUIRE);
+		const struct imp_mapped *items = __atomic_load_n(&sorted->items, __ATOMIC_ACQUIRE);
 		uint32_t at;
 
 		at = items ? first_behind(items, count, (ElfW(Addr))address) : 0;
@@ -149,7 +149,7 @@ bool imp_objects_get(const void *address, struct imp_object *copy)
 
 uint32_t imp_objects_find(const void *address, uint64_t *offset)
 {
-	struct imp_object object;
+	struct imp_mapped object;
 
 	if (offset)
 		*offset = 0;
@@ -162,7 +162,7 @@ uint32_t imp_objects_find(const void *address, uint64_t *offset)
 
 static void set_gadget(struct imp_array *sorted, uint32_t id, struct imp_return_gadget gadget)
 {
-	struct imp_object *items = sorted->items;
+	struct imp_mapped *items = sorted->items;
 	uint32_t i;
 
 	for (i = 0; i < sorted->count; i++) {
@@ -192,7 +192,7 @@ bool imp_object_table_forget(void)
 
 	table.sequence += table.sequence & 1;
 	for (k = 0; k < 2; k++) {
-		struct imp_object *items = table.sorted[k].items;
+		struct imp_mapped *items = table.sorted[k].items;
 
 		if (!whole)
 			table.sorted[k].count = 0;

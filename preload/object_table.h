@@ -15,7 +15,7 @@
  * position-independent.
  */
 
-struct imp_object {
+struct imp_mapped {
 	ElfW(Addr) start, end;	 /* from its first to behind its last mapped byte */
 	ElfW(Addr) base;	 /* load bias */
 	const ElfW(Phdr) * phdr; /* borrowed from the object */
@@ -33,7 +33,7 @@ struct imp_object {
 uint32_t imp_objects_find(const void *address, uint64_t *offset);
 
 /* imp_objects_get - the same, with all that is known of it; false: none is known */
-bool imp_objects_get(const void *address, struct imp_object *copy);
+bool imp_objects_get(const void *address, struct imp_mapped *copy);
 
 /* imp_objects_set_gadget - keep what imp_return_gadget_find() found in object @id */
 void imp_objects_set_gadget(uint32_t id, struct imp_return_gadget gadget);
@@ -48,7 +48,7 @@ void imp_objects_set_gadget(uint32_t id, struct imp_return_gadget gadget);
  */
 bool imp_object_table_lock(void);
 void imp_object_table_unlock(void);
-bool imp_object_table_insert(const struct imp_object *new);
+bool imp_object_table_insert(const struct imp_mapped *new);
 void imp_object_table_remove(ElfW(Addr) start, uint32_t id);
 void imp_object_table_set_id(ElfW(Addr) start, uint32_t id);
 

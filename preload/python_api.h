@@ -107,6 +107,7 @@ typedef struct _object PyObject;
 	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))                                 \
 	/* for one that runs already (python_attach.c) */                                       \
 	X(int, Py_AddPendingCall, (int (*)(void *), void *))                                    \
+	X(int, PyEval_ThreadsInitialized, (void))			  /* to 3.12 */         \
 	X(int, PyGILState_Ensure, (void))                                                       \
 	X(void, PyGILState_Release, (int))                                                      \
 	X(int, Py_IsFinalizing, (void))					  /* 3.13 */            \

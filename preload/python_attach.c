@@ -18,20 +18,21 @@
 #define JOBS_MAX	4	 /* as python_hook.c's */
 #define PENDING_WAIT_NS 25000000 /* for the main thread to come around */
 #define POLL_NS		1000000
-#define INTERPS_MAX	256 /* of one CPython */
+#define INTERPS_MAX	256	   /* of one CPython */
 #define OWED_WAIT_NS	1000000000 /* for threads to fetch dlerror()'s text */
 
 enum turn { /* who does it */
-	IDLE,
-	WAITING,
-	TAKEN,
-	DONE,
+	    IDLE,
+	    WAITING,
+	    TAKEN,
+	    DONE,
 };
 
 static struct job {
 	struct imp_hooks *_Atomic hooks;
 	_Atomic int turn;
 	_Atomic bool queued; /* a pending call is under way, perhaps of an attach long ago */
+	_Atomic bool late;   /* our thread is gone without having seen that call */
 	uint32_t pythons, hooked;
 } jobs[JOBS_MAX];
 
@@ -75,8 +76,8 @@ void imp_python_attach_add(struct imp_hooks *hooks)
 
 static void serve_interpreter(struct job *job, struct imp_hooks *hooks, bool in)
 {
-	struct imp_interp *before, *now;
 	struct imp_python_error error;
+	struct imp_interp *now;
 	struct imp_thread *t;
 
 	job->pythons++;
@@ -84,13 +85,13 @@ static void serve_interpreter(struct job *job, struct imp_hooks *hooks, bool in)
 		imp_hooks_remove(hooks);
 		return;
 	}
-	before = hooks->api.types.none ? imp_hooks_interp(hooks) : NULL;
 	imp_hooks_install(hooks);
 	now = imp_hooks_interp(hooks);
 	if (!now)
 		return;
 	job->hooked++;
-	t = now == before ? NULL : imp_thread_enter();
+	/* Once in each image, also where the hooks were in still from an attach before. */
+	t = now->image_ns == imp_recorder_image_ns() ? NULL : imp_thread_enter();
 	if (!t)
 		return;
 	imp_python_error_save(&hooks->api, &error);
@@ -142,6 +143,8 @@ static void serve_others(struct job *job, struct imp_hooks *hooks, bool in)
 	}
 }
 
+static void report(uint32_t wanted);
+
 static void serve(struct job *job)
 {
 	struct imp_hooks *hooks = atomic_load(&job->hooks);
@@ -178,6 +181,9 @@ static int run_pending(void *arg)
 	if (take_turn(job)) {
 		serve(job);
 		atomic_store(&job->turn, DONE);
+		/* Nobody has waited for us. */
+		if (atomic_exchange(&job->late, false))
+			report(atomic_load(&state.wanted));
 	}
 	errno = saved;
 	return 0;
@@ -194,16 +200,34 @@ static bool is_ending(const struct imp_python_api *py)
 	return py->_Py_IsFinalizing && py->_Py_IsFinalizing();
 }
 
-static bool wait_for_main(struct job *job)
+/*
+ * Up to 3.6, a program that has no threads has no GIL either, and nothing would keep two of them apart. Then
+ * that is for its only thread to do, whenever it comes around.
+ */
+static bool has_gil(const struct imp_python_api *py)
+{
+	return py->PyInterpreterState_Main || !py->PyEval_ThreadsInitialized ||
+	       py->PyEval_ThreadsInitialized();
+}
+
+/* True where it was done by the main thread, or will be. */
+static bool wait_for_main(struct job *job, const struct imp_python_api *py)
 {
 	const uint64_t start_ns = imp_now_ns();
 
 	while (atomic_load(&job->turn) != DONE) {
-		/* Once it is taken it ends soon, and before that nothing else may be done. */
-		if (imp_now_ns() - start_ns > PENDING_WAIT_NS && take_turn(job))
-			return false;
+		if (imp_now_ns() - start_ns > PENDING_WAIT_NS) {
+			/* Before it may be taken: it is looked at behind that. */
+			atomic_store(&job->late, !has_gil(py));
+			if (atomic_load(&job->late) && atomic_load(&job->turn) == WAITING)
+				return true;
+			/* Once it is taken it ends soon, and before that nothing else may be done. */
+			if (!atomic_load(&job->late) && take_turn(job))
+				return false;
+		}
 		imp_sys_sleep_ns(POLL_NS);
 	}
+	atomic_store(&job->late, false);
 	return true;
 }
 
@@ -227,11 +251,12 @@ static void serve_job(struct job *job)
 	}
 	if (!py->PyGILState_Ensure || !py->PyGILState_Release)
 		return;
+	atomic_store(&job->late, false);
 	atomic_store(&job->turn, WAITING);
 	if (py->Py_AddPendingCall && atomic_compare_exchange_strong(&job->queued, &no, true) &&
 	    py->Py_AddPendingCall(run_pending, job) < 0)
 		atomic_store(&job->queued, false);
-	if (wait_for_main(job) || is_ending(py))
+	if (wait_for_main(job, py) || is_ending(py))
 		return;
 	gil = py->PyGILState_Ensure();
 	serve(job);
@@ -239,23 +264,33 @@ static void serve_job(struct job *job)
 	atomic_store(&job->turn, DONE);
 }
 
-static void serve_all(uint32_t wanted)
+/* Says that all is done, where it is. */
+static void report(uint32_t wanted)
 {
 	uint32_t pythons = 0, hooked = 0;
+
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		if (atomic_load(&jobs[i].late))
+			return;
+		pythons += jobs[i].pythons;
+		hooked += jobs[i].hooked;
+	}
+	if (atomic_load(&state.wanted) == wanted)
+		imp_attach_served(wanted & 1, pythons, hooked);
+}
+
+static void serve_all(uint32_t wanted)
+{
 	const uint64_t start_ns = imp_now_ns();
 
 	for (size_t i = 0; i < JOBS_MAX; i++) {
-		serve_job(&jobs[i]);
-		pythons += jobs[i].pythons;
-		hooked += jobs[i].hooked;
 		jobs[i].pythons = jobs[i].hooked = 0;
+		serve_job(&jobs[i]);
 	}
 	/* A text that was read for the record is to be handed out before dlerror() is libc's again. */
-	while (!(wanted & 1) && imp_threads_owe_dlerror() &&
-	       imp_now_ns() - start_ns < OWED_WAIT_NS)
+	while (!(wanted & 1) && imp_threads_owe_dlerror() && imp_now_ns() - start_ns < OWED_WAIT_NS)
 		imp_sys_sleep_ns(POLL_NS);
-	if (atomic_load(&state.wanted) == wanted)
-		imp_attach_served(wanted & 1, pythons, hooked);
+	report(wanted);
 }
 
 static void *run_thread(void *unused)

@@ -38,8 +38,8 @@ static struct {
 	uint64_t parent_image_ns;
 	struct imp_recorder_hooks hooks;
 	_Atomic uint32_t next_id;
-	_Atomic uint32_t lost; /* events of this image */
-	_Atomic bool was_busy; /* to be told by IMP_NOTE_BUSY */
+	_Atomic uint32_t lost;	/* events of this image */
+	_Atomic bool was_busy;	/* to be told by IMP_NOTE_BUSY */
 	_Atomic bool unsettled; /* see imp_record_journal_soon() */
 
 	struct imp_recorder_lock lock;
@@ -150,8 +150,7 @@ static bool make_room(size_t len)
 	if (write_batch(IMP_WRITE_FULL) < 0) {
 		drop_events();
 		/* The note that was there went too. */
-		imp_trace_writer_note(&rec.writer, &batch, IMP_NOTE_WRITE_FAILED,
-				      rec.writer.failed);
+		imp_trace_writer_note(&rec.writer, &batch, IMP_NOTE_WRITE_FAILED, rec.writer.failed);
 	}
 	return len <= imp_batch_room(&batch);
 }

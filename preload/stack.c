@@ -23,7 +23,7 @@ struct frames {
 extern int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
 
 /* What we know may have been unloaded past us; its tables would be read then. */
-static bool find_object(uint64_t pc, struct imp_object *o)
+static bool find_object(uint64_t pc, struct imp_mapped *o)
 {
 	struct dl_find_object found;
 
@@ -55,7 +55,7 @@ static void add(struct frames *f, uint32_t object, uint64_t offset)
 /* Not inlined: its frame is where the walk begins. */
 static void __attribute__((noinline)) collect(struct frames *f, void *memory)
 {
-	struct imp_object own, o;
+	struct imp_mapped own, o;
 	struct imp_cfi_cursor c;
 	bool ours = true; /* the frame before */
 	unsigned int steps;

@@ -12,7 +12,7 @@
 
 #include "poison.h"
 
-#define STORED_MAX	  1024	   /* see make_frame(), also for the next */
+#define STORED_MAX	  1024 /* see make_frame(), also for the next */
 #define STORED_AT_END_MAX 32768
 #define SHORT_MAX	  12288	   /* bytes of items: see imp_trace_writer_keep() */
 #define RETRY_NS	  50000000 /* after a write that failed */
@@ -175,7 +175,7 @@ int imp_trace_writer_journal(struct imp_trace_writer *w, struct imp_batch *b, ui
 	int ret;
 
 	if (!b->events)
-		return 0; /* strings alone mean nothing */
+		return 0;   /* strings alone mean nothing */
 	if (w->output.area) /* a frame in the ring survives this process */
 		return imp_trace_writer_write(w, b, lost, IMP_WRITE_NOW);
 	if (w->journal_retry_ns && imp_now_ns() < w->journal_retry_ns)

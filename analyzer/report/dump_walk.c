@@ -286,13 +286,13 @@ static void show(struct walk *w, const struct imp_cbor_item *item, char shape)
 static void show_how(struct walk *w, const struct imp_cbor_item *item)
 {
 	static const char *const starts[] = {"first", "exec", "fork", "attach"};
-	static const char *const ends[] = {"exit", "fast_exit"};
+	static const char *const ends[] = {"exit", "fast_exit", "detached"};
 	static const char *const uncaught[] = {"main", "thread"};
 
 	if (w->kind == IMP_EV_PROCESS)
 		show_word(w, item, starts, IMP_START_FIRST, IMP_START_ATTACH);
 	else if (w->kind == IMP_EV_PROCESS_END)
-		show_word(w, item, ends, IMP_END_EXIT, IMP_END_FAST_EXIT);
+		show_word(w, item, ends, IMP_END_EXIT, IMP_END_DETACHED);
 	else if (w->kind == IMP_EV_UNCAUGHT)
 		show_word(w, item, uncaught, IMP_UNCAUGHT_MAIN, IMP_UNCAUGHT_THREAD);
 	else
@@ -328,7 +328,7 @@ static void show_search_flag(struct walk *w, const struct imp_cbor_item *item)
 
 static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item *item)
 {
-	static const char *const phases[] = {"start", "site", "run"};
+	static const char *const phases[] = {"start", "site", "run", "attach"};
 	static const char *const steps[] = {"create", "exec"};
 	static const char *const modules[] = {"absent", "none", "present"};
 	static const char types[][8] = {
@@ -340,7 +340,7 @@ static void show_field(struct walk *w, uint64_t key, const struct imp_cbor_item 
 	switch (key) {
 	case IMP_KEY_HOW: show_how(w, item); return;
 	case IMP_KEY_NOTE: show_note(w, item); return;
-	case IMP_KEY_PHASE: show_word(w, item, phases, IMP_PHASE_START, IMP_PHASE_RUN); return;
+	case IMP_KEY_PHASE: show_word(w, item, phases, IMP_PHASE_START, IMP_PHASE_ATTACH); return;
 	case IMP_KEY_STEP: show_word(w, item, steps, IMP_STEP_CREATE, IMP_STEP_EXEC); return;
 	case IMP_KEY_SYS_MODULES:
 		show_word(w, item, modules, IMP_MODULE_ABSENT, IMP_MODULE_PRESENT);

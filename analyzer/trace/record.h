@@ -315,6 +315,11 @@ struct imp_images {		/* an IMP_VEC of images */
 	size_t cap;
 };
 
+struct imp_present_module {	/* a native one that was in sys.modules when imptrace came */
+	const char *name, *origin, *loader;	/* loader: NULL: unknown */
+	uint64_t interp;
+};
+
 struct imp_image {		/* one program in one process */
 	pid_t pid, ppid;
 	uint64_t image_ns, parent_image_ns;
@@ -331,6 +336,7 @@ struct imp_image {		/* one program in one process */
 	IMP_VEC(struct imp_object *) objects;
 	IMP_VEC(struct imp_interpreter *) interpreters;
 	IMP_VEC(struct imp_attempt *) attempts;		/* by begin time */
+	IMP_VEC(struct imp_present_module) modules;	/* after an attach */
 	IMP_VEC(struct imp_extension_call *) extensions;
 	IMP_VEC(struct imp_dlopen *) dlopens;
 	IMP_VEC(struct imp_ld_lookup_seen *) lookups;	/* with "run --audit" or "--bpf" */

@@ -143,7 +143,7 @@ static void take_end(struct imp_image *image, const struct imp_event *ev)
 	int64_t code = imp_event_int(ev, IMP_KEY_CODE, INT64_MAX);
 
 	image->ended = true;
-	image->end_how = how == IMP_END_FAST_EXIT ? IMP_END_FAST_EXIT : IMP_END_EXIT;
+	image->end_how = how >= IMP_END_EXIT && how <= IMP_END_DETACHED ? (enum imp_end)how : IMP_END_EXIT;
 	image->end_ns = ev->time_ns;
 	if (code >= INT_MIN && code <= INT_MAX) {
 		image->code = (int)code;

@@ -84,8 +84,8 @@ static void take_sys_path(struct imp_builder *b, struct imp_image_state *s,
 	struct imp_sys_path *p = imp_vec_push(&b->r->arena, &py->paths);
 	uint64_t phase = imp_event_uint(ev, IMP_KEY_PHASE, IMP_PHASE_RUN);
 
-	p->phase = phase >= IMP_PHASE_START && phase <= IMP_PHASE_RUN ? (enum imp_phase)phase :
-									IMP_PHASE_RUN;
+	p->phase = phase >= IMP_PHASE_START && phase <= IMP_PHASE_ATTACH ? (enum imp_phase)phase :
+									   IMP_PHASE_RUN;
 	p->prefix = imp_build_text(b, ev, IMP_KEY_PREFIX);
 	p->exec_prefix = imp_build_text(b, ev, IMP_KEY_EXEC_PREFIX);
 	/* In a virtual environment, site sets them (before 3.14), after INTERPRETER was written. */
@@ -107,6 +107,20 @@ static void take_meta_path(struct imp_builder *b, struct imp_image *image,
 	m->time_ns = ev->time_ns;
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_META_PATH), &m->meta_path);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH_HOOKS), &m->path_hooks);
+}
+
+static void take_module(struct imp_builder *b, struct imp_image *image, const struct imp_event *ev)
+{
+	const char *name = imp_build_text(b, ev, IMP_KEY_TEXT);
+	struct imp_present_module *m;
+
+	if (!name)
+		return;
+	m = imp_vec_push(&b->r->arena, &image->modules);
+	m->name = name;
+	m->origin = imp_build_text(b, ev, IMP_KEY_ORIGIN);
+	m->loader = imp_build_text(b, ev, IMP_KEY_LOADER);
+	m->interp = imp_event_uint(ev, IMP_KEY_INTERP, 0);
 }
 
 #define BLOCK_MAX 256 /* attempts that are allocated at once */
@@ -386,6 +400,7 @@ bool imp_build_python(struct imp_builder *b, struct imp_image_state *s, const st
 	case IMP_EV_INTERPRETER: take_interpreter(b, s->image, ev); return true;
 	case IMP_EV_SYS_PATH: take_sys_path(b, s, ev); return true;
 	case IMP_EV_META_PATH: take_meta_path(b, s->image, ev); return true;
+	case IMP_EV_MODULE: take_module(b, s->image, ev); return true;
 	case IMP_EV_IMPORT_BEGIN: take_import_begin(b, s, ev); return true;
 	case IMP_EV_IMPORT_END: take_import_end(b, s, ev); return true;
 	case IMP_EV_EXT_BEGIN: take_extension_begin(b, s, ev); return true;

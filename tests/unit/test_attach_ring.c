@@ -92,8 +92,8 @@ static void test_in_order(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 101; i++)
-		assert_int_equal(imp_attach_ring_append(area, (pid_t)(1000 + i), frame, make_frame(i)),
-				 0);
+		assert_int_equal(
+			imp_attach_ring_append(area, (pid_t)(1000 + i), frame, make_frame(i)), 0);
 	for (uint32_t i = 0; i < 101; i++) {
 		assert_int_equal(take(&pid), i);
 		assert_int_equal(pid, 1000 + i);

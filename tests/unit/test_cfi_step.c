@@ -72,7 +72,7 @@ struct walk {
 static void __attribute__((noinline)) walk_both(struct walk *w)
 {
 	struct imp_cfi_cursor c;
-	struct imp_object o;
+	struct imp_mapped o;
 
 	w->expected_n = (unsigned int)backtrace(w->expected, 128);
 	imp_cfi_here(&c);
@@ -230,7 +230,7 @@ static void test_callback(void **state)
 static void test_lost(void **state)
 {
 	struct imp_cfi_cursor c;
-	struct imp_object o;
+	struct imp_mapped o;
 	void *page = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t bad[] = {
 		0, 8, (uintptr_t)page, (uintptr_t)page + 4, UINT64_MAX - 7, (uint64_t)1 << 63};
@@ -262,7 +262,7 @@ static void test_noise(void **state)
 	static uint8_t copy[65536] __attribute__((aligned(4096)));
 	const ElfW(Phdr) *eh = NULL;
 	struct imp_cfi_cursor c;
-	struct imp_object o;
+	struct imp_mapped o;
 	ElfW(Phdr) phdr[2];
 	unsigned int seed = 1, i, j, done = 0;
 	const uint8_t *table;
@@ -287,7 +287,7 @@ static void test_noise(void **state)
 	table = (const void *)(o.base + eh->p_vaddr);
 	phdr[0] = (ElfW(Phdr)){.p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = len, .p_memsz = len};
 	phdr[1] = (ElfW(Phdr)){.p_type = PT_GNU_EH_FRAME, .p_filesz = len, .p_memsz = len};
-	o = (struct imp_object){.base = (ElfW(Addr))copy, .phdr = phdr, .phnum = 2};
+	o = (struct imp_mapped){.base = (ElfW(Addr))copy, .phdr = phdr, .phnum = 2};
 	for (i = 0; i < 20011; i++) {
 		memcpy(copy, table, len);
 		for (j = 0; j < 1 + i % 37; j++) {
@@ -314,7 +314,7 @@ static int by_value(const void *a, const void *b)
 static void __attribute__((noinline)) timed(unsigned int left, uint64_t *ns, unsigned int *frames)
 {
 	struct imp_cfi_cursor c;
-	struct imp_object o;
+	struct imp_mapped o;
 
 	if (left) {
 		timed(left - 1, ns, frames);

@@ -22,6 +22,16 @@
 static struct imp_thread thread;
 static unsigned int told;
 
+/* No process that was attached to. */
+bool imp_attach_is_copy(void)
+{
+	return false;
+}
+
+void imp_attach_objects_changed(void)
+{
+}
+
 /* Every object, so that each one is counted that Python is told of. */
 bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)
 {
@@ -57,7 +67,7 @@ static int reset(void **state)
 static void test_at_start(void **state)
 {
 	unsigned int objects = 0, i;
-	struct imp_object o;
+	struct imp_mapped o;
 	uint64_t offset;
 	uint32_t id;
 
@@ -94,7 +104,7 @@ static void test_load_and_unload(void **state)
 {
 	const uint32_t generation = imp_objects_generation();
 	struct imp_return_gadget gadget = {.address = (const void *)0x1234, .words = 3};
-	struct imp_object o;
+	struct imp_mapped o;
 	struct link_map *map;
 	uint32_t id;
 
@@ -220,7 +230,7 @@ static volatile int stop;
 static void *look(void *arg)
 {
 	volatile unsigned long *looks = arg;
-	struct imp_object o;
+	struct imp_mapped o;
 
 	while (!stop) {
 		if (!imp_objects_get((void *)look, &o) || o.id != 1)

@@ -100,7 +100,7 @@ static void *change_objects(void *unused)
 			imp_object_table_remove(OBJECT_AT(i), i + 1);
 			there[i] = false;
 		} else {
-			const struct imp_object new = {.start = OBJECT_AT(i),
+			const struct imp_mapped new = {.start = OBJECT_AT(i),
 						       .end = OBJECT_AT(i) + 0x80000,
 						       .base = OBJECT_AT(i),
 						       .id = i + 1};
@@ -121,7 +121,7 @@ static void *read_objects(void *arg)
 	uintptr_t found = 0;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-		struct imp_object object;
+		struct imp_mapped object;
 		ElfW(Addr) address;
 
 		seed = seed * 1664525 + 1013904223;
