@@ -372,8 +372,8 @@ static int run(const struct imp_command *self, int argc, char **argv)
 const struct imp_command imp_cmd_run = {
 	.name = "run",
 	.summary = "start a program under the recorder",
-	.usage = "[-o FILE] [--stacks=WHICH] [--audit] [--bpf]\n"
-		 "                    [--] COMMAND [ARG...]",
+	.usage = "[-o FILE] [--stacks=WHICH] [--audit] [--bpf [--no-preload]\n"
+		 "                    [--all-opens]] [--user=NAME] [--] COMMAND [ARG...]",
 	.about =
 		"Starts COMMAND with the recorder preloaded, and waits for it. One trace holds COMMAND and all "
 		"processes that it starts; an older trace of that name becomes NAME.old. See it with: "

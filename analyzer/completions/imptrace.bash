@@ -38,6 +38,10 @@ _imptrace()
 		compopt -o default
 		return
 		;;
+	--user)
+		COMPREPLY=($(compgen -u -- "$cur"))
+		return
+		;;
 	-m | --module | --timeout | --duration)
 		return
 		;;
@@ -52,7 +56,7 @@ _imptrace()
 				[ "$i" -ne $((COMP_CWORD - 1)) ] || COMPREPLY=($(compgen -c -- "$cur"))
 				return
 				;;
-			-o | --output | --stacks) i=$((i + 1)) ;;
+			-o | --output | --stacks | --user) i=$((i + 1)) ;;
 			-* | =) ;;
 			*)
 				compopt -o default
@@ -60,7 +64,7 @@ _imptrace()
 				;;
 			esac
 		done
-		options='-o --output --stacks --audit --bpf -h --help --'
+		options='-o --output --stacks --audit --bpf --no-preload --all-opens --user -h --help --'
 		[ "${cur#-}" != "$cur" ] || COMPREPLY=($(compgen -c -- "$cur"))
 		;;
 	analyze)
@@ -78,7 +82,7 @@ _imptrace()
 	esac
 	[ "${cur#-}" = "$cur" ] || COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	case ${COMPREPLY[*]} in
-	--format | --color | --stacks | --backend | --duration | --timeout | --module | --output)
+	--format | --color | --stacks | --backend | --duration | --timeout | --module | --output | --user)
 		compopt -o nospace
 		COMPREPLY=("${COMPREPLY[0]}=")
 		;;

@@ -243,15 +243,7 @@ def test_ignored_signals_stay_ignored(lab):
     assert text.split() == ["3"]
 
 
-# -- not in this version --------------------------------------------------------------------
-@pytest.mark.parametrize("option", ["--bpf"])
-def test_refused(lab, option):
-    sentence = one_sentence(lab.command("run", option, "/bin/echo", "ran"), 125)
-    assert option in sentence
-    assert not (lab.dir / "trace.zst").exists()
-    assert "not in this version" in " ".join(lab.command("run", "--help").stdout.decode().split())
-
-
+# -- wrong usage ----------------------------------------------------------------------------
 def test_attach_wants_a_process(lab):
     assert lab.command("attach").returncode == 2
     assert lab.command("attach", "no-number").returncode == 2
