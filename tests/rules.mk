@@ -10,7 +10,7 @@ UNIT_CBOR = $(call pkg,libs,libcbor)
 UNIT_CFLAGS = -Ianalyzer -Ipreload -DIMP_UNIT_TEST=1 \
 	-DIMP_HAVE_LIBCBOR=$(if $(strip $(UNIT_CBOR)),1,0) $(call pkg,cflags,cmocka) $(call pkg,cflags,libelf)
 # The static libzstd: what is compressed in a test is what libimptrace.so compresses.
-UNIT_LIBS = $(call pkg,libs,cmocka) $(UNIT_CBOR) $(call pkg,libs,libelf) $(call pkg,libs,libunwind-generic) -l:libzstd.a -ldl -lpthread
+UNIT_LIBS = $(call pkg,libs,cmocka) $(UNIT_CBOR) $(call pkg,libs,libelf) $(call pkg,libs,libunwind-generic) -l:libzstd.a $(BPF_LIBS) -ldl -lpthread
 
 $(O)/.unit-deps: $(O)/.flags | $(O)/.deps
 	@$(PKG_CONFIG) --exists cmocka || { echo "imptrace: cmocka is missing: install Debian's libcmocka-dev, or run scripts/install-deps" >&2; exit 1; }

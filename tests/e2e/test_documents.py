@@ -276,7 +276,7 @@ def test_schema_defines_what_it_uses():
     text = re.sub(r"&\([^)]*\)", "", text)
     defined = re.findall(r"^([a-z][\w-]*) =", text, re.M)
     assert len(defined) == len(set(defined)), "a rule is defined twice"
-    used = set(re.findall(r"\b[a-z][\w-]*(?![\w-]|\s*:)", text)) - {"uint", "int", "bstr", "bool", "any", "n"}
+    used = set(re.findall(r"\b[a-z][\w-]*(?![\w-]|\s*:)", text)) - {"uint", "nint", "int", "bstr", "bool", "any", "n"}
     assert used - set(defined) == set()
 
 
@@ -319,6 +319,7 @@ class Schema:
         self.rules = {n: " ".join(body.split()) for n, body in
                       re.findall(r"^([a-z][\w-]*) = (.*?)(?=^[a-z][\w-]* = |\Z)", text, re.M | re.S)}
         self.kinds = {}
+        self.choices = set()  # of keys, of which a map has exactly one
         for name, body in self.rules.items():
             match = re.match(r"\{ key-kind => (\d+),", body)
             if match:
@@ -333,7 +334,12 @@ class Schema:
             if member in ("more", ""):
                 continue
             if member == "common":
-                found.update(self.members(self.rules["common"].strip("()")))
+                found.update(self.members(self.rules["common"][1:-1]))
+                continue
+            if member.startswith("("):
+                either = [self.members(part) for part in member[1:-1].split(" // ")]
+                self.choices.add(tuple(key for part in either for key in part))
+                found.update((key, (True, kind)) for part in either for key, (_, kind) in part.items())
                 continue
             key = match.group(2)
             number = int(key if key.isdigit() else self.rules[key])
@@ -351,9 +357,9 @@ class Schema:
             assert good, "%s: %r is no text" % (where, value)
             for part in value if isinstance(value, list) else ():
                 self.check(where, "btext", part)
-        elif rule in ("uint", "int"):
+        elif rule in ("uint", "int", "uint / nint"):
             assert isinstance(value, int) and not isinstance(value, bool), "%s: %r" % (where, value)
-            assert rule == "int" or value >= 0, "%s: %r" % (where, value)
+            assert rule != "uint" or value >= 0, "%s: %r" % (where, value)
         elif rule in ("bstr", "bool"):
             assert isinstance(value, bytes if rule == "bstr" else bool), "%s: %r" % (where, value)
         elif rule.startswith("[* "):
@@ -378,6 +384,9 @@ class Schema:
         assert isinstance(value, dict), "%s: %r" % (where, value)
         absent = [k for k, (optional, _) in members.items() if not optional and k not in value]
         assert absent == [], "%s lacks the keys %s: %r" % (where, absent, value)
+        for choice in self.choices:
+            if set(choice) <= set(members):
+                assert len(set(choice) & set(value)) == 1, "%s: not one of %s: %r" % (where, choice, value)
         # Unknown keys are allowed to a reader; to this version's recorder they are a slip.
         assert set(value) <= set(members), "%s has more keys: %s" % (where, set(value) - set(members))
         for key, item in value.items():

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 import threading
 import time
 
@@ -28,23 +29,34 @@ def maker(build):
     return make
 
 
+# A small process in between: what a child's largest size says is at least the size of who started it.
+RUNNER = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+os.write(int(sys.argv[1]), b"%d %d" % (os.waitstatus_to_exitcode(status), usage.ru_maxrss << 10))
+"""
+
+
 def measured(lab, argv, stdin=subprocess.DEVNULL):
     """(exit status, standard output, standard error), within the bounds."""
+    told, tell = os.pipe()
     with open(lab.root / "out", "w+b") as out, open(lab.root / "err", "w+b") as err:
         start = time.monotonic()
-        child = subprocess.Popen([str(lab.build.command), *map(str, argv)], stdin=stdin, stdout=out, stderr=err,
-                                 env=lab.env())
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        subprocess.run([sys.executable, "-S", "-E", "-c", RUNNER, str(tell), str(lab.build.command), *map(str, argv)],
+                       stdin=stdin, stdout=out, stderr=err, env=lab.env(), pass_fds=[tell], check=True)
         took = time.monotonic() - start
+        os.close(tell)
+        status, memory = map(int, os.read(told, 100).split())
+        os.close(told)
         out.seek(0)
         err.seek(0)
         answer, errors = out.read(), err.read().decode(errors="replace")
-    assert child.returncode >= 0, "ended by a signal: %d: %s" % (child.returncode, errors)
+    assert status >= 0, "ended by a signal: %d: %s" % (status, errors)
     assert took < SECONDS
     if b"__asan_init" not in lab.build.command.read_bytes():
-        assert usage.ru_maxrss << 10 < MEMORY, "%d MB" % (usage.ru_maxrss >> 10)
-    return child.returncode, answer, errors
+        assert memory < MEMORY, "%d MB" % (memory >> 20)
+    return status, answer, errors
 
 
 HOSTILE = {

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "cfi_step.h"
 #include "link_map_diff.h"
 #include "output.h"
@@ -26,6 +27,16 @@
 #define DEPTH 40
 
 static struct imp_thread *t;
+
+/* No process that was attached to. */
+bool imp_attach_is_copy(void)
+{
+	return false;
+}
+
+void imp_attach_objects_changed(void)
+{
+}
 
 /* Python is not told of objects here. */
 bool imp_python_object_holds(ElfW(Addr) base, const ElfW(Phdr) * phdr, size_t phnum)

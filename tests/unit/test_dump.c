@@ -86,7 +86,7 @@ static void test_text(void **state)
 	expect(text,
 	       "    0.000000   4711  uncaught       thread=4799 how=thread exception={type=ImportError "
 	       "message=bad\\0thing id=0xdeadbeef cause={type=ModuleNotFoundError name=_cffi_backend} "
-	       "where={file=/x/y.py line=3 function=<module> module=y} suppress=true}\n");
+	       "where={file=/x/y.py line=3 function=<module> module=y} suppress=true members=[{type=KeyError} 17]}\n");
 	expect(text, "    0.000098   4711  wait           signal=11\n");
 	free(text);
 	free(m);

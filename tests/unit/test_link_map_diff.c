@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dl_events.h"
+#include "preload/attach.h"
 #include "preload/link_map_diff.h"
 #include "preload/loaded_names.h"
 #include "preload/python_hook.h"
