@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
