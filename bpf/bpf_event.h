@@ -16,10 +16,9 @@ enum imp_bpf_kind {
 	IMP_BPF_DLOPEN_LEAVE,	/* a: handle */
 	IMP_BPF_DLSYM,		/* a: handle, b: address, c: return address; text: symbol */
 	IMP_BPF_DLERROR,	/* text */
-	IMP_BPF_IMPORT_BEGIN,	/* text: full name; a: level, -1: absolute (USDT) */
+	IMP_BPF_IMPORT_BEGIN,	/* text: full name; a: level */
 	IMP_BPF_IMPORT_END,	/* a: 1 found */
-	IMP_BPF_EXT_BEGIN,	/* _PyImport_LoadDynamicModuleWithSpec was entered */
-	IMP_BPF_EXT_END,	/* a: 1 it gave a module */
+	IMP_BPF_EXT_END,	/* _PyImport_LoadDynamicModuleWithSpec came back; a: 1 it gave a module */
 	IMP_BPF_UNCAUGHT,	/* PyErr_Display(): a: address; text: type name, NUL, message */
 };
 

@@ -1,237 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kernel side: sees dlopen & co and CPython's imports through uprobes and USDT, and what the traced
+ * The kernel side: sees dlopen & co and CPython's imports through uprobes, and what the traced
  * processes ask of the file system meanwhile through the raw system call tracepoint.
  *
  * Only processes in @traced are looked at. System calls are read when they return (the path is in memory
  * then, and the registers still hold the arguments), and only while a thread of the process is inside of an
  * import or a dlopen. No kprobe, and no tracefs: raw tracepoints and perf's uprobes need none.
  */
-#include "core_types.h"
-
-#include "bpf_event.h"
-
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
-#include <bpf/usdt.bpf.h>
+#include "bpf_syscall.h"
+#include "bpf_tell.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-#define NEST_MAX  32 /* imports within imports that are told in time; deeper ones are only counted */
-#define WAKE_SIZE (256 << 10)
-
-#define PROT_EXEC	4
-#define AT_EMPTY_PATH	0x1000
-
-const volatile bool all_opens = false;
-
-__u64 lost_events = 0;
-
-/* A traced process. */
-struct process {
-	__u32 inside; /* of its threads' imports and dlopens, all together */
-	__u32 lost;
-};
-
-/* A thread of it that has been inside of something. */
-struct thread {
-	__u32 imports;	 /* open now */
-	__u32 told;	 /* of these, how many have been told */
-	__u32 dlopens;	 /* open now */
-	__u32 inside;	 /* what it has added to its process */
-	__u32 failed;	 /* the last dlopen failed, and dlerror was not asked yet */
-	__u64 handle, symbol, caller; /* of the dlsym that it is in */
-	struct {
-		__u64 name, time_ns;
-		__s64 level;
-	} import[NEST_MAX];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u32);
-	__type(value, struct process);
-} traced SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC: a kilobyte for each thread that needs it */
-	__type(key, __u32);
-	__type(value, struct thread);
-} threads SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20); /* the user side sets it */
-} ring SEC(".maps");
-
-struct short_event {
-	struct imp_bpf_event e;
-	char text[IMP_BPF_TEXT_SHORT];
-};
-
-struct long_event {
-	struct imp_bpf_event e;
-	char text[IMP_BPF_TEXT_MAX];
-};
-
-/* ---- telling ------------------------------------------------------------------------------------- */
-
-static __always_inline void fill(struct imp_bpf_event *e, __u16 kind)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time_ns = bpf_ktime_get_ns();
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
-	e->kind = kind;
-}
-
-static __always_inline struct process *current_process(void)
-{
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	return bpf_map_lookup_elem(&traced, &pid);
-}
-
-static __always_inline void count_lost(void)
-{
-	struct process *p = current_process();
-
-	__sync_fetch_and_add(&lost_events, 1);
-	if (p)
-		__sync_fetch_and_add(&p->lost, 1);
-}
-
-/*
- * The user side is not woken for each event: on few processors that costs more than the event. It looks by
- * itself every few milliseconds, and is called where the buffer fills up or something has to be done now.
- */
-static __always_inline __u64 wake(bool now)
-{
-	if (now || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_SIZE)
-		return BPF_RB_FORCE_WAKEUP;
-	return BPF_RB_NO_WAKEUP;
-}
-
-static __always_inline struct imp_bpf_event *reserve(__u16 kind)
-{
-	struct short_event *s = bpf_ringbuf_reserve(&ring, sizeof(*s), 0);
-
-	if (!s) {
-		count_lost();
-		return NULL;
-	}
-	fill(&s->e, kind);
-	return &s->e;
-}
-
-/* Text of the program at @from into @e; a long one moves to a larger record. NULL: it was lost. */
-static __always_inline struct imp_bpf_event *add_text(struct imp_bpf_event *e, __u64 from)
-{
-	struct long_event *l;
-	long len = bpf_probe_read_user_str(e->text, IMP_BPF_TEXT_SHORT, (void *)from);
-
-	if (len < IMP_BPF_TEXT_SHORT) {
-		e->len = len > 0 ? len : 0;
-		return e;
-	}
-	l = bpf_ringbuf_reserve(&ring, sizeof(*l), 0);
-	if (!l) {
-		count_lost();
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		return NULL;
-	}
-	__builtin_memcpy(&l->e, e, sizeof(*e));
-	len = bpf_probe_read_user_str(l->text, IMP_BPF_TEXT_MAX, (void *)from);
-	l->e.len = len > 0 ? len : 0;
-	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-	return &l->e;
-}
-
-static __always_inline struct thread *current_thread(bool make)
-{
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct thread *t = bpf_map_lookup_elem(&threads, &tid);
-
-	if (t || !make)
-		return t;
-	/* On the stack there is no room for it: an element of the map's own zeroes is copied. */
-	static const struct thread fresh = {};
-
-	bpf_map_update_elem(&threads, &tid, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&threads, &tid);
-}
-
-static __always_inline void go_in(struct process *p, struct thread *t)
-{
-	t->inside++;
-	__sync_fetch_and_add(&p->inside, 1);
-}
-
-static __always_inline void come_out(struct process *p, struct thread *t)
-{
-	if (!t->inside)
-		return;
-	t->inside--;
-	__sync_fetch_and_add(&p->inside, -1);
-}
-
-/* ---- imports that have begun --------------------------------------------------------------------- */
-
-/*
- * What begins is told when something happens within it: most import statements are answered by sys.modules.
- * A global function is verified once, and not in each program that calls it.
- */
-__noinline int tell_imports_of(__u32 tid)
-{
-	struct thread *t = bpf_map_lookup_elem(&threads, &tid);
-	struct imp_bpf_event *e;
-	__u32 i;
-
-	if (!t)
-		return 0;
-	for (i = 0; i < NEST_MAX; i++) {
-		if (i < t->told)
-			continue;
-		if (i >= t->imports)
-			break;
-		e = reserve(IMP_BPF_IMPORT_BEGIN);
-		if (!e)
-			continue;
-		e->time_ns = t->import[i].time_ns;
-		e->a = t->import[i].level;
-		e = add_text(e, t->import[i].name);
-		if (e)
-			bpf_ringbuf_submit(e, wake(false));
-	}
-	t->told = t->imports;
-	return 0;
-}
-
-/* Where it may be left out, it is: a program that calls a function takes the kernel 13 ms longer to load. */
-static __always_inline void tell_imports(struct thread *t)
-{
-	if (t->told < t->imports)
-		tell_imports_of((__u32)bpf_get_current_pid_tgid());
-}
-
-static __always_inline void tell_import(struct thread *t, __u64 name, __s64 level)
-{
-	struct imp_bpf_event *e = reserve(IMP_BPF_IMPORT_BEGIN);
-
-	t->told = t->imports;
-	if (!e)
-		return;
-	e->a = level;
-	e = add_text(e, name);
-	if (e)
-		bpf_ringbuf_submit(e, wake(false));
-}
 
 /* ---- processes ----------------------------------------------------------------------------------- */
 
@@ -322,38 +101,24 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 
 /* ---- the file system ----------------------------------------------------------------------------- */
 
-#if defined(__TARGET_ARCH_x86)
-enum {
-	NR_open = 2, NR_stat = 4, NR_lstat = 6, NR_mmap = 9, NR_access = 21, NR_readlink = 89,
-	NR_openat = 257, NR_newfstatat = 262, NR_readlinkat = 267, NR_faccessat = 269, NR_statx = 332,
-	NR_openat2 = 437, NR_faccessat2 = 439,
-};
-#define ST_MODE 24 /* of st_mode in struct stat */
-#define SYSCALL_NR(r)	((long)(r).orig_ax)
-#define SYSCALL_ARG1(r) ((r).di)
-#define SYSCALL_ARG2(r) ((r).si)
-#define SYSCALL_ARG3(r) ((r).dx)
-#define SYSCALL_ARG4(r) ((r).r10)
-#define SYSCALL_ARG5(r) ((r).r8)
-#define SYSCALL_ARG6(r) ((r).r9)
-#else
-enum {
-	NR_mmap = 222, NR_openat = 56, NR_newfstatat = 79, NR_readlinkat = 78, NR_faccessat = 48,
-	NR_statx = 291, NR_openat2 = 437, NR_faccessat2 = 439,
-	NR_open = -2, NR_stat = -3, NR_lstat = -4, NR_access = -5, NR_readlink = -6, /* there are none */
-};
-#define ST_MODE 16
-#define SYSCALL_NR(r)	((long)(r).syscallno)
-#define SYSCALL_ARG1(r) ((r).orig_x0)
-#define SYSCALL_ARG2(r) ((r).user_regs.regs[1])
-#define SYSCALL_ARG3(r) ((r).user_regs.regs[2])
-#define SYSCALL_ARG4(r) ((r).user_regs.regs[3])
-#define SYSCALL_ARG5(r) ((r).user_regs.regs[4])
-#define SYSCALL_ARG6(r) ((r).user_regs.regs[5])
-#endif
-#define STX_MODE 28
+/* Does it begin like a C library's name or a Python's? analyzer/probe/probe_target.c looks closer. */
+static __always_inline bool is_target(const char *name)
+{
+	__u32 begin;
 
-/* An executable mapping: perhaps of an object that probes belong into, so it is told at once, always. */
+	__builtin_memcpy(&begin, name, sizeof(begin));
+	switch (begin) {
+	case 0x6362696c: /* libc */
+	case 0x6462696c: /* libd */
+	case 0x7062696c: /* libp */
+	case 0x6d2d646c: /* ld-m */
+	case 0x68747970: /* pyth */
+	case 0x79707970: /* pypy */ return true;
+	default: return false;
+	}
+}
+
+/* An executable mapping is told always: where probes belong into the object, it is told at once. */
 static __always_inline void tell_map(struct pt_regs *r, long ret)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -382,76 +147,7 @@ static __always_inline void tell_map(struct pt_regs *r, long ret)
 	dentry = BPF_CORE_READ(file, f_path.dentry);
 	len = bpf_probe_read_kernel_str(e->text, IMP_BPF_TEXT_SHORT, BPF_CORE_READ(dentry, d_name.name));
 	e->len = len > 0 ? len : 0;
-	bpf_ringbuf_submit(e, wake(true));
-}
-
-/* A system call that takes a path; where st_mode is, and of how many bytes (0: nowhere). */
-struct file_call {
-	__u64 path, flags, mode_at;
-	__u16 call, width;
-};
-
-/* Returns false where it is none of those. */
-static __always_inline bool read_call(const struct pt_regs *r, struct file_call *f)
-{
-	switch (SYSCALL_NR(*r)) {
-	case NR_open:
-		f->call = IMP_BPF_OPEN;
-		f->path = SYSCALL_ARG1(*r);
-		f->flags = SYSCALL_ARG2(*r);
-		return true;
-	case NR_openat:
-		f->call = IMP_BPF_OPEN;
-		f->path = SYSCALL_ARG2(*r);
-		f->flags = SYSCALL_ARG3(*r);
-		return true;
-	case NR_openat2: /* struct open_how begins with the flags */
-		f->call = IMP_BPF_OPEN;
-		f->path = SYSCALL_ARG2(*r);
-		bpf_probe_read_user(&f->flags, sizeof(f->flags), (void *)SYSCALL_ARG3(*r));
-		return true;
-	case NR_stat:
-	case NR_lstat:
-		f->call = IMP_BPF_STAT;
-		f->path = SYSCALL_ARG1(*r);
-		f->mode_at = SYSCALL_ARG2(*r) + ST_MODE;
-		f->width = 4;
-		return true;
-	case NR_newfstatat:
-		f->call = IMP_BPF_STAT;
-		f->path = SYSCALL_ARG2(*r);
-		f->mode_at = SYSCALL_ARG3(*r) + ST_MODE;
-		f->flags = SYSCALL_ARG4(*r);
-		f->width = 4;
-		return true;
-	case NR_statx:
-		f->call = IMP_BPF_STAT;
-		f->path = SYSCALL_ARG2(*r);
-		f->flags = SYSCALL_ARG3(*r);
-		f->mode_at = SYSCALL_ARG5(*r) + STX_MODE;
-		f->width = 2;
-		return true;
-	case NR_access:
-		f->call = IMP_BPF_ACCESS;
-		f->path = SYSCALL_ARG1(*r);
-		f->flags = SYSCALL_ARG2(*r);
-		return true;
-	case NR_faccessat:
-	case NR_faccessat2:
-		f->call = IMP_BPF_ACCESS;
-		f->path = SYSCALL_ARG2(*r);
-		f->flags = SYSCALL_ARG3(*r);
-		return true;
-	case NR_readlink:
-		f->call = IMP_BPF_READLINK;
-		f->path = SYSCALL_ARG1(*r);
-		return true;
-	case NR_readlinkat:
-		f->call = IMP_BPF_READLINK;
-		f->path = SYSCALL_ARG2(*r);
-		return true;
-	}
-	return false;
+	bpf_ringbuf_submit(e, wake(is_target(e->text)));
 }
 
 SEC("raw_tp/sys_exit")
@@ -466,13 +162,15 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct pt_regs r;
 	__u16 mode = 0;
 
-	if (!p || bpf_probe_read_kernel(&r, sizeof(r), regs))
+	/* Most calls end here: only the number is read. */
+	if (!p || !is_wanted(syscall_number(regs), p->inside || all_opens) ||
+	    bpf_probe_read_kernel(&r, sizeof(r), regs))
 		return 0;
 	if (SYSCALL_NR(r) == NR_mmap) {
 		tell_map(&r, ret);
 		return 0;
 	}
-	if ((!p->inside && !all_opens) || !read_call(&r, &f))
+	if (!read_call(&r, &f))
 		return 0;
 	if (f.call == IMP_BPF_STAT && f.flags & AT_EMPTY_PATH) { /* fstat() in other words */
 		__u8 first = 0;
@@ -652,7 +350,7 @@ static __always_inline __u64 text_of(__u64 object, __u64 layout)
 	return object ? object + layout : 0;
 }
 
-static __always_inline int begin_import(__u64 name, __s64 level, bool now)
+static __always_inline int begin_import(__u64 name, __s64 level)
 {
 	struct process *p = current_process();
 	struct thread *t;
@@ -664,7 +362,7 @@ static __always_inline int begin_import(__u64 name, __s64 level, bool now)
 		count_lost();
 		return 0;
 	}
-	if (!now && t->imports < NEST_MAX) {
+	if (t->imports < NEST_MAX) {
 		__u32 i = t->imports & (NEST_MAX - 1);
 
 		t->import[i].name = name;
@@ -673,12 +371,10 @@ static __always_inline int begin_import(__u64 name, __s64 level, bool now)
 	}
 	t->imports++;
 	go_in(p, t);
-	if (now)
-		tell_import(t, name, level);
 	return 0;
 }
 
-static __always_inline int end_import(bool found, bool told)
+static __always_inline int end_import(bool found)
 {
 	struct process *p = current_process();
 	struct thread *t = p ? current_thread(false) : NULL;
@@ -686,7 +382,7 @@ static __always_inline int end_import(bool found, bool told)
 
 	if (!t || !t->imports)
 		return 0;
-	if (!found && !told)
+	if (!found)
 		tell_imports(t);
 	come_out(p, t);
 	t->imports--;
@@ -702,30 +398,12 @@ static __always_inline int end_import(bool found, bool told)
 	return 0;
 }
 
-SEC("usdt")
-int usdt_import_start(struct pt_regs *ctx)
-{
-	long name = 0;
-
-	bpf_usdt_arg(ctx, 0, &name);
-	return begin_import(name, -1, true);
-}
-
-SEC("usdt")
-int usdt_import_done(struct pt_regs *ctx)
-{
-	long found = 0;
-
-	bpf_usdt_arg(ctx, 1, &found);
-	return end_import((int)found != 0, true);
-}
-
 /* PyImport_ImportModuleLevelObject(name, globals, locals, fromlist, level), by the layout of str */
 #define IMPORT_PROBE(suffix, layout)                                                                     \
 	SEC("uprobe")                                                                                    \
 	int enter_import_##suffix(struct pt_regs *ctx)                                                   \
 	{                                                                                                \
-		return begin_import(text_of(PT_REGS_PARM1(ctx), layout), (int)PT_REGS_PARM5(ctx), false); \
+		return begin_import(text_of(PT_REGS_PARM1(ctx), layout), (int)PT_REGS_PARM5(ctx)); \
 	}
 
 IMPORT_PROBE(wstr, LAYOUT_WSTR)
@@ -735,7 +413,7 @@ IMPORT_PROBE(free, LAYOUT_FREE)
 SEC("uprobe")
 int leave_import(struct pt_regs *ctx)
 {
-	return end_import(PT_REGS_RC(ctx) != 0, false);
+	return end_import(PT_REGS_RC(ctx) != 0);
 }
 
 static __always_inline int tell_extension(__u16 kind, __u64 value)
@@ -751,12 +429,6 @@ static __always_inline int tell_extension(__u16 kind, __u64 value)
 	e->a = value;
 	bpf_ringbuf_submit(e, wake(false));
 	return 0;
-}
-
-SEC("uprobe")
-int enter_extension(struct pt_regs *ctx)
-{
-	return tell_extension(IMP_BPF_EXT_BEGIN, 0);
 }
 
 SEC("uprobe")

@@ -18,10 +18,11 @@ BPF_SKELETON := $(O)/bpf/imptrace.skel.h
 BPF_CFLAGS = -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wno-gnu-variable-sized-type-not-at-end \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
-# Static, where there is one: imptrace then runs where libbpf is not installed.
-BPF_LIBS = $(if $(BPF_WHY),,$(if $(wildcard $(shell $(CC) -print-file-name=libbpf.a)),-l:libbpf.a -lelf -lz,-lbpf) -lpthread -lcapstone)
+# Static, where there are such: imptrace then runs where libbpf and libcapstone are not installed.
+BPF_LIBS = $(if $(BPF_WHY),,$(if $(wildcard $(shell $(CC) -print-file-name=libbpf.a)),-l:libbpf.a -lelf -lz,-lbpf) -lpthread \
+	$(if $(wildcard $(shell $(CC) -print-file-name=libcapstone.a)),-l:libcapstone.a,-lcapstone))
 
-$(O)/bpf/imptrace.bpf.o: bpf/imptrace.bpf.c bpf/core_types.h bpf/bpf_event.h $(O)/.flags
+$(O)/bpf/imptrace.bpf.o: bpf/imptrace.bpf.c $(wildcard bpf/*.h) $(O)/.flags
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(BPF_CLANG) $(BPF_CFLAGS) -c -o $@ $<
@@ -30,10 +31,10 @@ $(BPF_SKELETON): $(O)/bpf/imptrace.bpf.o
 	$(call say,SKELETON,$@)
 	$(Q)$(BPF_BPFTOOL) gen skeleton $< name imptrace_bpf >$@
 
-# The object that knows libbpf, and the one that knows capstone.
+# The objects that know libbpf, and the one that knows capstone.
 $(eval $(call stamp,$(O)/.bpf-why,$$(BPF_WHY)))
 $(O)/analyzer/probe/probe_kernel.o: $(O)/.bpf-why $(if $(BPF_WHY),,$(BPF_SKELETON))
-$(O)/analyzer/probe/probe_return.o: $(O)/.bpf-why
-$(O)/analyzer/probe/probe_return.o: private OBJECT_CFLAGS = -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1)
+$(O)/analyzer/probe/probe_return.o $(O)/analyzer/probe/probe_links.o: $(O)/.bpf-why
+$(O)/analyzer/probe/probe_return.o $(O)/analyzer/probe/probe_links.o: private OBJECT_CFLAGS = -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1)
 $(O)/analyzer/probe/probe_kernel.o: private OBJECT_CFLAGS = $(if $(BPF_WHY),-DIMP_HAVE_BPF=0 \
 	-DIMP_BPF_WHY='"$(BPF_WHY)"',-DIMP_HAVE_BPF=1 -I$(O)/bpf)

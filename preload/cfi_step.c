@@ -236,7 +236,7 @@ static bool find_way_out(const struct imp_mapped *o, uint64_t address, struct wa
 	return true;
 }
 
-#define WAYS_KEPT 16 /* an interpreter calls itself in the same few places again and again */
+#define WAYS_KEPT 64 /* an interpreter calls itself in the same few places again and again */
 _Static_assert(WAYS_KEPT * sizeof(struct way_out) <= IMP_CFI_MEMORY, "see cfi_step.h");
 
 void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory)

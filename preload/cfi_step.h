@@ -75,7 +75,7 @@ struct imp_cfi_cursor {
  * imp_cfi_use_memory - remember in there what the objects say of the addresses that are met
  * @memory: IMP_CFI_MEMORY bytes, aligned as a pointer. Good for one walk: nothing may be unloaded in between.
  */
-#define IMP_CFI_MEMORY 8192
+#define IMP_CFI_MEMORY 32768
 void imp_cfi_use_memory(struct imp_cfi_cursor *c, void *memory);
 
 /*

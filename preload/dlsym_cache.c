@@ -9,7 +9,7 @@
 
 #define SETS	   64 /* a power of two */
 #define WAYS	   8  /* a hundred names find a place each */
-#define NAME_MAX_  88  /* bytes of name and version together; longer ones are not cached */
+#define NAME_MAX_  88 /* bytes of name and version together; longer ones are not cached */
 #define COUNT_BITS 20
 #define COUNT_MAX  ((UINT64_C(1) << COUNT_BITS) - 1)
 #define TAG_BUSY   (~UINT64_C(0) << COUNT_BITS) /* somebody replaces the entry */
@@ -153,8 +153,7 @@ void imp_dlsym_cache_record(struct imp_thread *t, const struct imp_lookup *l)
 	struct entry *e = &entries[set][way];
 	uint64_t *place = &words[set][way], count;
 
-	if (name_len <= NAME_MAX_ && version_len <= NAME_MAX_ - name_len &&
-	    seize(place, &count)) {
+	if (name_len <= NAME_MAX_ && version_len <= NAME_MAX_ - name_len && seize(place, &count)) {
 		if (count)
 			write_count(t, e, count);
 		e->handle = l->handle;

@@ -26,7 +26,7 @@ void imp_value_text(struct imp_cbor *c, const char *text, size_t len)
 	value_bytes(c, text, len);
 }
 
-void imp_value_shared(struct imp_cbor *c, const char *text, size_t len)
+uint32_t imp_value_shared(struct imp_cbor *c, const char *text, size_t len)
 {
 	uint32_t id = len <= IMP_TEXT_MAX ? imp_record_intern(text, len) : 0;
 
@@ -34,6 +34,7 @@ void imp_value_shared(struct imp_cbor *c, const char *text, size_t len)
 		imp_cbor_uint(c, id);
 	else
 		value_bytes(c, text, len);
+	return id;
 }
 
 void imp_value_path(struct imp_cbor *c, const char *text, size_t len)

@@ -103,7 +103,7 @@ void imp_intern_clear(struct imp_intern_table *table)
 	if (table->memory && table->count &&
 	    madvise(table->memory, sizeof(*table->memory), MADV_DONTNEED) < 0)
 		memset(table->memory->index, 0, sizeof(table->memory->index));
-	table->base += table->count;
+	__atomic_store_n(&table->base, table->base + table->count, __ATOMIC_RELAXED);
 	table->count = 0;
 	table->bytes = 0;
 }

@@ -12,8 +12,8 @@ static void barrier(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller,
-			  uint32_t generation, struct imp_mapped *copy)
+bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller, uint32_t generation,
+			  struct imp_mapped *copy)
 {
 	const uint32_t changes = k->changes;
 

@@ -24,8 +24,8 @@ struct imp_known_caller {
  * imp_known_caller_get - is it that one, and has nothing been mapped or unmapped since that we saw?
  * Fills @copy: start, end, base, id and gadget.
  */
-bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller,
-			  uint32_t generation, struct imp_mapped *copy);
+bool imp_known_caller_get(const struct imp_known_caller *k, const void *caller, uint32_t generation,
+			  struct imp_mapped *copy);
 
 /* imp_known_caller_keep - remember it in place of the last */
 void imp_known_caller_keep(struct imp_known_caller *k, const void *caller, uint32_t generation,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "directory_listing.h"
+#include "name_index.h"
 #include "recorder.h"
 #include "set_walk.h"
 #include "poison.h"
@@ -26,14 +27,8 @@ bool imp_look_may_match(const struct imp_python_api *py, const char *tail, PyObj
 				 lower(py->PyUnicode_ReadChar(name, 0)) == lower(first));
 }
 
-static bool may_end_metadata(const struct imp_python_api *py, PyObject *name, ssize_t len,
-			     uint32_t first)
+static bool may_be_metadata(uint32_t first, uint32_t last)
 {
-	uint32_t last;
-
-	if (len < 4)
-		return false;
-	last = py->PyUnicode_ReadChar(name, len - 1);
 	return last == 'o' || last == 'k' || last == 'h' || first == '_';
 }
 
@@ -41,19 +36,17 @@ bool imp_look_may_be_metadata(const struct imp_python_api *py, PyObject *name)
 {
 	ssize_t len = py->PyUnicode_GetLength(name);
 
-	return len && may_end_metadata(py, name, len, py->PyUnicode_ReadChar(name, 0));
+	return len >= 4 && may_be_metadata(py->PyUnicode_ReadChar(name, 0),
+					   py->PyUnicode_ReadChar(name, len - 1));
 }
 
-/* Both of the above at once: there may be thousands of names. */
-static bool is_worth_a_look(const struct imp_look *l, PyObject *name)
+/* Both of the above, of a name in an index (name_index.h). */
+static bool is_worth_a_look(const struct imp_look *l, uint8_t first, uint8_t last)
 {
-	const struct imp_python_api *py = l->in->py;
 	const unsigned char wanted = (unsigned char)l->tail[0];
-	ssize_t len = py->PyUnicode_GetLength(name);
-	uint32_t first = len > 0 ? py->PyUnicode_ReadChar(name, 0) : 0;
 
-	return wanted >= 0x80 || (len > 0 && lower(first) == lower(wanted)) ||
-	       (l->claims.modules_count && may_end_metadata(py, name, len, first));
+	return wanted >= 0x80 || first == lower(wanted) ||
+	       (l->claims.modules_count && may_be_metadata(first, last));
 }
 
 /* A name that the directory holds: is it a candidate, or a distribution that may claim the module? */
@@ -65,20 +58,34 @@ static void look_at_name(struct imp_look *l, const char *name, size_t len,
 	imp_claim_scan_consider(&l->claims, l->t->path, l->path_len, name, len);
 }
 
+static void look_at_str(struct imp_look *l, PyObject *name)
+{
+	struct imp_python_text text;
+
+	imp_python_text_get_path(l->in->py, name, &text);
+	look_at_name(l, text.data, text.len, IMP_CACHE_YES);
+	imp_python_text_clear(l->in->py, &text);
+}
+
 void imp_look_match_cached_names(struct imp_look *l)
 {
 	const struct imp_python_api *py = l->in->py;
+	const struct imp_indexed_name *names;
 	struct imp_set_walk walk = {0};
-	struct imp_python_text text;
+	size_t i, count;
 	PyObject *name;
 
-	while ((name = imp_set_next(py, l->cache, &walk))) {
-		if (imp_python_is(py, name, py->types.str) && is_worth_a_look(l, name)) {
-			imp_python_text_get_path(py, name, &text);
-			look_at_name(l, text.data, text.len, IMP_CACHE_YES);
-			imp_python_text_clear(py, &text);
-		}
-	}
+	names = imp_name_index_get(&l->in->listings, py, l->cache, &count);
+	for (i = 0; names && i < count; i++)
+		if (is_worth_a_look(l, names[i].first, names[i].last))
+			look_at_str(l, names[i].name);
+	if (names)
+		return;
+	while ((name = imp_set_next(py, l->cache, &walk)))
+		if (imp_python_is(py, name, py->types.str) &&
+		    (imp_look_may_match(py, l->tail, name) ||
+		     (l->claims.modules_count && imp_look_may_be_metadata(py, name))))
+			look_at_str(l, name);
 	imp_set_walk_end(py, &walk);
 }
 

@@ -62,6 +62,7 @@ typedef struct _object PyObject;
 	X(ssize_t, PyList_Size, (PyObject *))                                              \
 	X(PyObject *, PyList_New, (ssize_t))                                               \
 	X(int, PyList_Append, (PyObject *, PyObject *))                                    \
+	X(int, PyList_SetItem, (PyObject *, ssize_t, PyObject *))                          \
 	X(PyObject *, PyList_GetItem, (PyObject *, ssize_t))                               \
 	X(ssize_t, PyTuple_Size, (PyObject *))                                             \
 	X(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))                              \
@@ -137,7 +138,9 @@ struct imp_python_types {
  * The str objects of the names that we look up all the time, by the address of the C string: made at the
  * first use in an interpreter, and kept in @kept, a list, as long as its hooks.
  */
-#define IMP_PYTHON_NAMES 128
+#define IMP_PYTHON_NAMES   128
+#define IMP_PYTHON_STRINGS 128
+#define IMP_PYTHON_SETS	   16
 struct imp_python_names {
 	PyObject *kept; /* borrowed */
 	PyObject *modules; /* sys.modules, borrowed from @kept */
@@ -145,6 +148,13 @@ struct imp_python_names {
 		const char *name;
 		PyObject *str; /* borrowed from @kept */
 	} slots[IMP_PYTHON_NAMES];
+	ssize_t sets_at; /* where in @kept the sets of name_index.c begin; 0: none are kept */
+	/* The program's strings that were interned last: a file imports more than once. Not where there is no GIL. */
+	ssize_t strings_at; /* where in @kept their str objects begin; 0: none are remembered */
+	struct {
+		PyObject *str; /* borrowed from @kept */
+		uint32_t id;   /* of imp_record_intern() */
+	} strings[IMP_PYTHON_STRINGS];
 };
 
 /* The functions are the same for all interpreters of a CPython; each has a copy with names of its own. */

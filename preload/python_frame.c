@@ -23,20 +23,22 @@ static bool has_end(const struct imp_python_text *text, const char *end)
 	return text->len >= len && !memcmp(text->data + text->len - len, end, len);
 }
 
-/* A quick look at a file name, before it is worth to be encoded: is its character there this one? */
-static bool has_char(const struct imp_python_api *py, PyObject *file, ssize_t at, uint32_t wanted)
-{
-	return at >= 0 && py->PyUnicode_ReadChar(file, at) == wanted;
-}
-
+/* A quick look at a file name, before it is worth to be encoded: two characters of it, from the end. */
 static bool may_be_machinery(const struct imp_python_api *py, PyObject *file)
 {
-	ssize_t at = py->PyUnicode_GetLength(file) - 13;
+	ssize_t len = py->PyUnicode_GetLength(file);
+	uint32_t wanted;
 
-	return has_char(py, file, 0, '<') ||  /* <frozen importlib._bootstrap> */
-	       has_char(py, file, at, 'b') || /* importlib/__init__.py */
-	       has_char(py, file, at, '_') || /* importlib/_bootstrap.py */
-	       has_char(py, file, at, 'p');   /* importlib/_bootstrap_external.py */
+	if (len < 22)
+		return false;
+	switch (py->PyUnicode_ReadChar(file, len - 13)) {
+	case 'b': wanted = '/'; break; /* /importlib/__init__.py */
+	case '_': wanted = 'm'; break; /* /importlib/_bootstrap.py */
+	case 'p': wanted = '_'; break; /* /importlib/_bootstrap_external.py */
+	default: wanted = 0; break;
+	}
+	return (wanted && py->PyUnicode_ReadChar(file, len - 22) == wanted) ||
+	       py->PyUnicode_ReadChar(file, 0) == '<'; /* <frozen importlib._bootstrap> */
 }
 
 static bool is_machinery(const struct imp_python_api *py, PyObject *frame)
@@ -135,8 +137,7 @@ static struct imp_line_place *place_in(struct imp_line_places *places,
 		return place;
 	}
 	first = imp_python_attr(py, code, "co_firstlineno");
-	if (!imp_python_is(py, table, py->types.bytes) ||
-	    !imp_python_is(py, first, py->types.int_)) {
+	if (!imp_python_is(py, table, py->types.bytes) || !imp_python_is(py, first, py->types.int_)) {
 		imp_python_drop(py, first);
 		imp_python_drop(py, table);
 		return NULL;
@@ -148,8 +149,8 @@ static struct imp_line_place *place_in(struct imp_line_places *places,
 	return place;
 }
 
-static int line_of(const struct imp_python_api *py, PyObject *frame,
-		   struct imp_line_places *places, struct imp_line_trust *trust)
+static int line_of(const struct imp_python_api *py, PyObject *frame, struct imp_line_places *places,
+		   struct imp_line_trust *trust)
 {
 	struct imp_line_place *place;
 	PyObject *code;

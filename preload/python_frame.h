@@ -19,7 +19,8 @@
  */
 #define IMP_LINE_PLACES 32
 struct imp_line_places {
-	const struct imp_python_api *py; /* of the interpreter whose tables these are; NULL: there are none */
+	const struct imp_python_api
+		*py; /* of the interpreter whose tables these are; NULL: there are none */
 	struct imp_line_place {
 		void *table; /* PyObject, owned: co_linetable */
 		struct imp_line_walk walk;

@@ -166,7 +166,6 @@ static void put_searches(struct imp_cbor *c, struct imp_thread *t, const struct 
 {
 	uint32_t i, end = searches_end(t, attempt);
 	const struct imp_search *search;
-	struct imp_python_text text;
 
 	if (attempt->first_search >= end)
 		return;
@@ -174,9 +173,7 @@ static void put_searches(struct imp_cbor *c, struct imp_thread *t, const struct 
 	for (i = attempt->first_search; i < end; i++) {
 		search = &t->searches[i];
 		imp_cbor_array_begin(c);
-		imp_python_text_get_path(py, search->entry, &text);
-		imp_value_shared(c, text.data, text.len);
-		imp_python_text_clear(py, &text);
+		imp_python_value_shared_path(c, py, search->entry);
 		if (search->finder)
 			imp_python_value_shared(c, py, search->finder);
 		else

@@ -202,6 +202,22 @@ static PyObject *find_and_load(struct imp_interp *in, const struct imp_call *cal
 }
 
 /* Without this wrapper nothing else is touched. */
+/* Room in @kept; 0 where there is none, and where threads run at once. */
+static ssize_t keep_room(const struct imp_python_api *py, PyObject *kept, size_t count)
+{
+	ssize_t at = py->PyList_Size(kept);
+
+	if (py->types.object_size != 2 * sizeof(void *))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (py->PyList_Append(kept, py->types.none) < 0) {
+			py->PyErr_Clear();
+			return 0;
+		}
+	}
+	return at;
+}
+
 static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObject *original)
 {
 	const struct imp_python_api *py = &p->api;
@@ -225,6 +241,8 @@ static bool hook_find_and_load(struct imp_hooks *p, PyObject *importlib, PyObjec
 	if (type)
 		function = imp_function_new(py, type, original, kept, in, find_and_load);
 	if (function) {
+		in->names.strings_at = keep_room(py, kept, IMP_PYTHON_STRINGS);
+		in->names.sets_at = keep_room(py, kept, IMP_PYTHON_SETS);
 		in->names.kept = kept;
 		in->names.modules = modules;
 		in->api.names = &in->names;

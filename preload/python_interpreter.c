@@ -11,10 +11,10 @@
 #include "recorder.h"
 #include "poison.h"
 
-#define PATH_ITEMS_MAX 512
-#define HOOKS_MAX      64
+#define PATH_ITEMS_MAX	 512
+#define HOOKS_MAX	 64
 #define CLOCKS_DIFFER_NS 60000000000
-#define SEEN_PLACES    8 /* in imp_interp.seen, for one directory */
+#define SEEN_PLACES	 8 /* in imp_interp.seen, for one directory */
 
 static struct imp_interp *take_unused(struct imp_interp *const *first)
 {
@@ -38,6 +38,7 @@ struct imp_interp *imp_interp_new(struct imp_interp **first, const void *key)
 		__atomic_store_n(&in->key, NULL, __ATOMIC_RELEASE);
 	in = take_unused(first);
 	if (in) {
+		imp_name_index_forget(in->listings);
 		memset(&in->py, 0, sizeof(*in) - offsetof(struct imp_interp, py));
 	} else {
 		/* Not from CPython: tracemalloc and sys.getallocatedblocks() would show it. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "name_index.h"
 #include "python_api.h"
 #include "python_frame.h"
 
@@ -24,6 +25,7 @@ struct imp_interp {
 	struct imp_interp *next;
 	unsigned int refs; /* atomic; 0: nobody's */
 	const void *key;   /* atomic; which interpreter's */
+	struct imp_name_index *listings; /* NULL: none were made yet */
 	/* From here on, zeroed for each interpreter. */
 	const struct imp_python_api *py; /* &@api */
 	struct imp_python_api api;

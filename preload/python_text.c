@@ -109,12 +109,65 @@ void imp_python_put_path(struct imp_cbor *c, const struct imp_python_api *py, un
 	imp_python_text_clear(py, &text);
 }
 
+static size_t string_place(PyObject *object)
+{
+	return ((uintptr_t)object >> 4 ^ (uintptr_t)object >> 11) % IMP_PYTHON_STRINGS;
+}
+
+/* The number that this very object got before, where that still means something. */
+static bool put_known_string(struct imp_cbor *c, const struct imp_python_api *py, PyObject *object)
+{
+	const struct imp_python_names *names = py->names;
+	const size_t i = string_place(object);
+
+	if (!names || !object || names->strings[i].str != object ||
+	    names->strings[i].id <= imp_record_strings_gone())
+		return false;
+	imp_cbor_uint(c, names->strings[i].id);
+	return true;
+}
+
+/* ASCII only: other text has two encodings. */
+static void put_new_string(struct imp_cbor *c, const struct imp_python_api *py, PyObject *object,
+			   const struct imp_python_text *text)
+{
+	struct imp_python_names *names = py->names;
+	const size_t i = string_place(object);
+	uint32_t id = imp_value_shared(c, text->data, text->len);
+
+	if (!id || !names || !names->strings_at || !text->bytes ||
+	    py->PyUnicode_GetLength(object) != (ssize_t)text->len)
+		return;
+	py->Py_IncRef(object);
+	names->strings[i].str = NULL;
+	if (py->PyList_SetItem(names->kept, names->strings_at + (ssize_t)i, object) < 0) {
+		py->PyErr_Clear();
+		return;
+	}
+	names->strings[i].id = id;
+	names->strings[i].str = object;
+}
+
 void imp_python_value_shared(struct imp_cbor *c, const struct imp_python_api *py, PyObject *object)
 {
 	struct imp_python_text text;
 
+	if (put_known_string(c, py, object))
+		return;
 	imp_python_text_get(py, object, &text);
-	imp_value_shared(c, text.data, text.len);
+	put_new_string(c, py, object, &text);
+	imp_python_text_clear(py, &text);
+}
+
+void imp_python_value_shared_path(struct imp_cbor *c, const struct imp_python_api *py,
+				  PyObject *object)
+{
+	struct imp_python_text text;
+
+	if (put_known_string(c, py, object))
+		return;
+	imp_python_text_get_path(py, object, &text);
+	put_new_string(c, py, object, &text);
 	imp_python_text_clear(py, &text);
 }
 

@@ -43,6 +43,9 @@ void imp_python_put_shared(struct imp_cbor *c, const struct imp_python_api *py, 
 			   PyObject *object);
 void imp_python_put_path(struct imp_cbor *c, const struct imp_python_api *py, unsigned int key,
 			 PyObject *object);
+/* imp_python_value_shared_path - the same, encoded as imp_python_text_get_path() does */
+void imp_python_value_shared_path(struct imp_cbor *c, const struct imp_python_api *py,
+				  PyObject *object);
 void imp_python_value_shared(struct imp_cbor *c, const struct imp_python_api *py, PyObject *object);
 void imp_python_value_path(struct imp_cbor *c, const struct imp_python_api *py, PyObject *object);
 

@@ -306,6 +306,11 @@ out:
 	return id;
 }
 
+uint32_t imp_record_strings_gone(void)
+{
+	return __atomic_load_n(&rec.strings.base, __ATOMIC_RELAXED);
+}
+
 uint32_t imp_record_next_id(void)
 {
 	uint32_t id;

@@ -105,6 +105,9 @@ void imp_record_flush_last(void);
  */
 uint32_t imp_record_intern(const void *text, size_t len);
 
+/* imp_record_strings_gone - numbers of strings up to this one mean nothing any more */
+uint32_t imp_record_strings_gone(void);
+
 /* imp_record_next_id - next number for attempts and calls of this image; never 0 */
 uint32_t imp_record_next_id(void);
 
@@ -129,7 +132,7 @@ void imp_put_path(struct imp_cbor *c, unsigned int key, const char *text, size_t
 void imp_put_map(struct imp_cbor *c, unsigned int key);	  /* close with imp_cbor_map_end() */
 void imp_put_array(struct imp_cbor *c, unsigned int key); /* close with imp_cbor_array_end() */
 void imp_value_text(struct imp_cbor *c, const char *text, size_t len);
-void imp_value_shared(struct imp_cbor *c, const char *text, size_t len);
+uint32_t imp_value_shared(struct imp_cbor *c, const char *text, size_t len); /* its number; 0: none */
 void imp_value_path(struct imp_cbor *c, const char *text, size_t len);
 
 /*

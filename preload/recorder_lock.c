@@ -7,12 +7,12 @@
 
 #include "poison.h"
 
-#define SPINS	      200
+#define SPINS 200
 /*
  * Then the event is lost: the program waits no longer for us. A holder that is not scheduled, among many threads on
  * few processors, needs some tenths of a second; one that never gives the lock back is waited for once.
  */
-#define LOCK_WAIT_NS  500000000  /* for one holder */
+#define LOCK_WAIT_NS  500000000	 /* for one holder */
 #define LOCK_TOTAL_NS 5000000000 /* for one after the other */
 #define LOCK_SLEEP_NS 50000
 
@@ -89,8 +89,7 @@ enum imp_lock_result imp_recorder_lock_take(struct imp_recorder_lock *l, pid_t p
 void imp_recorder_lock_give(struct imp_recorder_lock *l)
 {
 	atomic_store_explicit(&l->stuck, 0, memory_order_relaxed);
-	atomic_store_explicit(&l->turns,
-			      atomic_load_explicit(&l->turns, memory_order_relaxed) + 1,
+	atomic_store_explicit(&l->turns, atomic_load_explicit(&l->turns, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	atomic_store_explicit(&l->holder, 0, memory_order_release);
 }

@@ -13,12 +13,12 @@
  */
 struct imp_recorder_lock {
 	_Atomic pid_t holder; /* tid; 0: free */
-	_Atomic pid_t stuck;  /* a holder that was waited for in vain, until the lock is free again */
+	_Atomic pid_t stuck; /* a holder that was waited for in vain, until the lock is free again */
 	_Atomic uint32_t turns; /* how often it was given back */
 };
 
 enum imp_lock_result {
-	IMP_LOCK_BUSY,	/* not taken: a signal handler that interrupted the holder, or waited too long */
+	IMP_LOCK_BUSY, /* not taken: a signal handler that interrupted the holder, or waited too long */
 	IMP_LOCK_TAKEN, /* and what it guards is as its last holder meant to leave it */
 	IMP_LOCK_ORPHAN /* taken from a thread that is no more: it was cut off in the middle of something */
 };

@@ -15,8 +15,8 @@
  *   a process that joins the run finds IMP_KEY_RUN_ID without decompressing anything.
  * - Every other frame is one batch of one process image: its first item is IMP_EV_BATCH, then events.
  * - A skippable frame may be a journal slot (IMP_JOURNAL_*): what an image had recorded, and not yet written
- *   as a batch, when it was about to run code that may crash. Any other holds nothing: a write that a
- *   full disk cut short was made one.
+ *   as a batch, when it was about to run code that may crash, or when an import failed. Any other holds
+ *   nothing: a write that a full disk cut short was made one.
  *
  * Every item is a map of definite length with integer keys; IMP_KEY_KIND is its first key. A number is
  * never reused. A new key or kind raises IMP_FORMAT_MINOR, a changed meaning IMP_FORMAT_MAJOR.
@@ -39,7 +39,7 @@
  */
 #define IMP_FORMAT_MAJOR 1
 #define IMP_FORMAT_MINOR 0
-#define IMP_TIME_STEP_NS 1024		/* less than it takes to record an event; what is below is noise */
+#define IMP_TIME_STEP_NS 1024		/* less than it takes to record an event: what is below is noise */
 #define IMP_FORMAT_MAGIC "imptrace"	/* IMP_KEY_MAGIC of the header */
 
 #define IMP_RUN_ID_SIZE   16		/* random bytes; the same for every process of a run */

@@ -21,7 +21,7 @@ struct imp_trace_writer {
 	uint64_t image_ns;
 	uint32_t seq;
 	uint64_t bytes; /* of items, in the frames written so far */
-	int failed;   /* why the last frame was not written; the batch holds a note of it. 0: it was */
+	int failed; /* why the last frame was not written; the batch holds a note of it. 0: it was */
 	bool written; /* something of this process has been */
 	bool told;    /* the one line on stderr */
 	bool moved;   /* as output.moved was when it was last noted */

@@ -26,7 +26,7 @@
 #define IMP_CALL_MXCSR	   24
 #define IMP_CALL_RIP	   32
 #define IMP_CALL_RFLAGS	   40
-#define IMP_CALL_REGS	   48 /* rax rbx rcx rdx rsi rdi rbp rsp r8 to r15 */
+#define IMP_CALL_REGS	   48  /* rax rbx rcx rdx rsi rdi rbp rsp r8 to r15 */
 #define IMP_CALL_PAUSE	   176 /* struct timespec */
 #define IMP_CALL_ERRNO	   192
 #define IMP_CALL_STEPS	   256
@@ -43,8 +43,9 @@
 /* IMP_CALL_PHASE */
 #define IMP_PHASE_IDLE	  0
 #define IMP_PHASE_RUNNING 1 /* the steps are being made */
-#define IMP_PHASE_DONE	  2 /* made; the thread waits for the tracer, which puts everything back exactly */
-#define IMP_PHASE_ALONE	  3 /* no tracer came: the thread goes back by itself */
+#define IMP_PHASE_DONE \
+	2 /* made; the thread waits for the tracer, which puts everything back exactly */
+#define IMP_PHASE_ALONE 3 /* no tracer came: the thread goes back by itself */
 
 /* IMP_STEP_WHEN */
 #define IMP_WHEN_ALWAYS 0

@@ -99,7 +99,8 @@ static void zero(struct imp_attach_area *area, uint64_t at, size_t len)
 }
 
 /* The next record, if it is whole. Returns the bytes that it takes up, 0: none. */
-static size_t take_one(struct imp_drain *d, struct imp_attach_area *area, uint64_t tail, uint64_t head)
+static size_t take_one(struct imp_drain *d, struct imp_attach_area *area, uint64_t tail,
+		       uint64_t head)
 {
 	const struct imp_attach_record *record;
 	uint8_t *frame;

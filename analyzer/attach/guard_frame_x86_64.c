@@ -12,14 +12,14 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
-#define RED_ZONE     128
-#define LEGACY_SIZE  512 /* FXSAVE's area; the state header behind it has 64 bytes */
-#define HEADER_SIZE  64
-#define SW_OFFSET    464 /* of struct _fpx_sw_bytes in that area */
-#define BV_OFFSET    512 /* XSTATE_BV, which parts the area holds */
-#define FLAG_XSTATE  1	 /* UC_FP_XSTATE */
-#define FLAG_SS	     6	 /* UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
-#define SS_NONE	     0x4 /* no mode that there is: the thread's alternate stack stays as it is */
+#define RED_ZONE    128
+#define LEGACY_SIZE 512 /* FXSAVE's area; the state header behind it has 64 bytes */
+#define HEADER_SIZE 64
+#define SW_OFFSET   464 /* of struct _fpx_sw_bytes in that area */
+#define BV_OFFSET   512 /* XSTATE_BV, which parts the area holds */
+#define FLAG_XSTATE 1	/* UC_FP_XSTATE */
+#define FLAG_SS	    6	/* UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
+#define SS_NONE	    0x4 /* no mode that there is: the thread's alternate stack stays as it is */
 
 /* What rt_sigreturn(2) reads: struct ucontext of the kernel, whose signal mask has 8 bytes. */
 struct frame {

@@ -85,12 +85,13 @@ static int hold(struct imp_injection *in, struct search *s, pid_t tid, struct im
 {
 	const unsigned long options = in->target.seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0;
 	const uint64_t over_ns = imp_monotonic_ns() - s->began_ns;
-	const uint64_t left_ns = over_ns < s->wishes->timeout_ns ? s->wishes->timeout_ns - over_ns : 0;
+	const uint64_t left_ns =
+		over_ns < s->wishes->timeout_ns ? s->wishes->timeout_ns - over_ns : 0;
 	int ret;
 
 	in->times.tries++;
-	ret = imp_tracee_stop(t, in->target.pid, tid, options, (unsigned int)(left_ns / 1000000) + 100,
-			      err);
+	ret = imp_tracee_stop(t, in->target.pid, tid, options,
+			      (unsigned int)(left_ns / 1000000) + 100, err);
 	if (ret == -EPERM)
 		return imp_target_why_refused(in->target.pid, err);
 	if (ret < 0)
@@ -124,11 +125,11 @@ static int pause_search(struct search *s, const struct imp_injection *in, struct
 	const struct imp_injection_wishes *w = s->wishes;
 
 	if (over_ns >= w->timeout_ns)
-		return imp_error_set(err, -ETIMEDOUT,
-				     "there was no moment in %.3g seconds at which process %d (%s) could be entered; of the "
-				     "last thread: %s. Try again, or with a longer --timeout",
-				     (double)w->timeout_ns / 1e9, (int)in->target.pid,
-				     in->target.name, s->why);
+		return imp_error_set(
+			err, -ETIMEDOUT,
+			"there was no moment in %.3g seconds at which process %d (%s) could be entered; of the "
+			"last thread: %s. Try again, or with a longer --timeout",
+			(double)w->timeout_ns / 1e9, (int)in->target.pid, in->target.name, s->why);
 	if (w->waiting && w->waiting(w->arg, false, over_ns, s->why))
 		return imp_error_set(err, -ECANCELED, "interrupted");
 	nanosleep(&step, NULL);
@@ -162,7 +163,8 @@ static int find_moment(struct imp_injection *in, const struct imp_injection_wish
 	in->times.tries = 0;
 	snprintf(s.why, sizeof(s.why), "none is in a state in which it can be held");
 	for (;;) {
-		const size_t n = imp_thread_choice(in->target.pid, threads, IMP_THREADS_MAX, s.avoid);
+		const size_t n =
+			imp_thread_choice(in->target.pid, threads, IMP_THREADS_MAX, s.avoid);
 		bool unknown = false;
 
 		if (!n && imp_target_gone(&in->target))
@@ -248,14 +250,21 @@ static uint64_t libc_function(struct imp_injection *in, const char *name, const 
 static int loader_refused(struct imp_injection *in, const struct imp_call_step *steps,
 			  struct imp_error *err)
 {
-	char text[256];
+	char text[256], proc[64];
+	bool no_proc;
 
+	/* As the process sees it. */
+	snprintf(proc, sizeof(proc), "/proc/%d/root/proc/meminfo", (int)in->target.pid);
+	no_proc = access(proc, F_OK) < 0;
 	if (!steps[2].ran || !steps[2].result ||
 	    imp_memory_read_text(&in->target.mem, steps[2].result, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "it gave no reason");
 	return imp_error_set(err, -ENOEXEC,
-			     "the dynamic loader of process %d (%s) refused the recorder: %s",
-			     (int)in->target.pid, in->target.name, text);
+			     "the dynamic loader of process %d (%s) refused the recorder: %s%s",
+			     (int)in->target.pid, in->target.name, text,
+			     no_proc ? "; /proc is not mounted where it runs (chroot): mount it there, or "
+				       "use --backend=bpf" :
+				       "");
 }
 
 static int attach_refused(struct imp_injection *in, int code, struct imp_error *err)
@@ -268,8 +277,7 @@ static int attach_refused(struct imp_injection *in, int code, struct imp_error *
 				     (int)in->target.pid, in->target.name);
 	snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, remark);
 	return imp_error_set(err, code, "the recorder in process %d (%s) could not begin: %s",
-			     (int)in->target.pid, in->target.name,
-			     text[0] ? text : strerror(-code));
+			     (int)in->target.pid, in->target.name, text[0] ? text : strerror(-code));
 }
 
 struct attach_call {
@@ -283,7 +291,8 @@ static int make_files(struct imp_injection *in, const struct imp_injection_wishe
 		      struct attach_call *c, struct imp_error *err)
 {
 	/* The block of the call lies behind the area: one file less. */
-	const uint64_t behind = (sizeof(*in->area) + IMP_CALL_PAGE - 1) & ~(uint64_t)(IMP_CALL_PAGE - 1);
+	const uint64_t behind =
+		(sizeof(*in->area) + IMP_CALL_PAGE - 1) & ~(uint64_t)(IMP_CALL_PAGE - 1);
 	struct imp_remote *r = &in->remote;
 	int ret = imp_remote_memfd(r, AREA_NAME, &c->area_there, &c->area_here, err);
 
@@ -348,11 +357,11 @@ static void undo(struct imp_injection *in, const struct attach_call *c, bool fil
 	if (!in->remote.t || !in->remote.t->seized)
 		return;
 	if (files && c->library_there >= 0)
-		imp_remote_syscall(&in->remote, &ignored, NULL, SYS_close, (uint64_t)c->library_there,
-				   0, 0, 0, 0, 0);
+		imp_remote_syscall(&in->remote, &ignored, NULL, SYS_close,
+				   (uint64_t)c->library_there, 0, 0, 0, 0, 0);
 	if (files && c->area_there >= 0 && in->remote.t->seized)
-		imp_remote_syscall(&in->remote, &ignored, NULL, SYS_close, (uint64_t)c->area_there, 0,
-				   0, 0, 0, 0);
+		imp_remote_syscall(&in->remote, &ignored, NULL, SYS_close, (uint64_t)c->area_there,
+				   0, 0, 0, 0, 0);
 	if (in->remote.t->seized)
 		imp_remote_unmap(&in->remote, NULL);
 }
@@ -451,7 +460,8 @@ int imp_injection_detach(struct imp_injection *in, const struct imp_injection_wi
 	if (ret == 0)
 		in->attached = false;
 	if (ret == 0 && (int)step.result < 0)
-		ret = imp_error_set(err, (int)step.result, "the recorder in process %d could not end: %s",
+		ret = imp_error_set(err, (int)step.result,
+				    "the recorder in process %d could not end: %s",
 				    (int)in->target.pid, strerror(-(int)step.result));
 	return ret;
 }

@@ -20,7 +20,8 @@
  */
 struct imp_injection_times { /* for people who want to know what it cost */
 	uint64_t held_ns; /* for which a thread stood still or worked for us, at the last attach or detach */
-	uint64_t stack_ns, files_ns, call_ns; /* of that: its stack was read, files were made, it worked */
+	uint64_t stack_ns, files_ns,
+		call_ns;    /* of that: its stack was read, files were made, it worked */
 	unsigned int tries; /* threads that were looked at */
 	pid_t tid;	    /* which was used */
 };
@@ -36,7 +37,10 @@ struct imp_injection {
 	struct imp_injection_times times;
 };
 
-#define IMP_INJECTION_INIT {.target = IMP_TARGET_INIT}
+#define IMP_INJECTION_INIT                \
+	{                                 \
+		.target = IMP_TARGET_INIT \
+	}
 
 struct imp_injection_wishes {
 	const char *library; /* path of libimptrace.so */

@@ -46,7 +46,7 @@ static void *part(const struct imp_library *l, uint64_t offset, uint64_t len)
 	return offset <= l->len && len <= l->len - offset ? l->bytes + offset : NULL;
 }
 
-static const ElfW(Phdr) *segments(const struct imp_library *l, const ElfW(Ehdr) * head)
+static const ElfW(Phdr) * segments(const struct imp_library *l, const ElfW(Ehdr) * head)
 {
 	if (head->e_phentsize != sizeof(ElfW(Phdr)) || head->e_phoff % sizeof(uint64_t))
 		return NULL;
@@ -70,7 +70,7 @@ static uint64_t find_symbol(const struct imp_library *l, const ElfW(Ehdr) * head
 	const ElfW(Shdr) *sh = part(l, head->e_shoff, (uint64_t)head->e_shnum * sizeof(*sh));
 
 	for (size_t i = 0; sh && i < head->e_shnum; i++) {
-		const ElfW(Sym) *sym;
+		const ElfW(Sym) * sym;
 		const char *strings;
 		uint64_t size;
 
@@ -143,7 +143,8 @@ int imp_library_read(struct imp_library *l, const char *path, struct imp_error *
 	variable = offset_of(ph, head->e_phnum, symbol(l, head, "imptrace_attached"));
 	if (!l->attach || !l->detach || !part(l, variable, sizeof(attached))) {
 		ret = imp_error_set(err, -ENOTSUP,
-				    "%s is of another version than imptrace: it cannot be attached", path);
+				    "%s is of another version than imptrace: it cannot be attached",
+				    path);
 		goto out;
 	}
 	memcpy(l->bytes + variable, &attached, sizeof(attached));

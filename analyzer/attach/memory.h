@@ -15,7 +15,10 @@ struct imp_memory {
 	int fd; /* -1: not open */
 };
 
-#define IMP_MEMORY_INIT {.fd = -1}
+#define IMP_MEMORY_INIT  \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * imp_memory_open - Returns 0 or a negative errno: -EACCES or -EPERM where the kernel does not let us trace the

@@ -93,7 +93,7 @@ static void read_symbols(struct imp_object_image *img, struct imp_arena *arena,
 			 const struct imp_memory *mem, const struct dynamic *d)
 {
 	const uint32_t n = count_symbols(mem, d);
-	ElfW(Sym) *sym;
+	ElfW(Sym) * sym;
 	char *strings;
 
 	if (!n || !d->symbols || !d->strings || !d->strings_size || d->strings_size > STRINGS_MAX)

@@ -21,9 +21,9 @@ struct imp_image_symbol {
 };
 
 struct imp_object_image {
-	uint64_t start, bias; /* @bias: what an address in the file gets added */
-	bool valid;	      /* it is an ELF object of our class */
-	uint64_t eh_frame_hdr; /* address in the process; 0: none */
+	uint64_t start, bias;	       /* @bias: what an address in the file gets added */
+	bool valid;		       /* it is an ELF object of our class */
+	uint64_t eh_frame_hdr;	       /* address in the process; 0: none */
 	uint64_t text_start, text_end; /* its first executable segment */
 	const uint8_t *build_id;
 	size_t build_id_len;

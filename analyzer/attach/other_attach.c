@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AREA_PATH  "/memfd:imptrace-area"
-#define BEATS	   10 /* that may stay out before an imptrace is taken to be gone */
-#define LOOKS	   4  /* in the time of one beat */
-#define START_AT   22 /* field of /proc/PID/stat, proc(5) */
+#define AREA_PATH "/memfd:imptrace-area"
+#define BEATS	  10 /* that may stay out before an imptrace is taken to be gone */
+#define LOOKS	  4  /* in the time of one beat */
+#define START_AT  22 /* field of /proc/PID/stat, proc(5) */
 
 struct head { /* what stands in front of the ring, as far as it matters here */
 	uint32_t magic, version, beat, stop, state, owner_pid;
@@ -100,9 +100,10 @@ int imp_other_attach_end(const struct imp_target *t, struct imp_error *err)
 		    h.state == IMP_ATTACH_NONE || h.state == IMP_ATTACH_OFF)
 			continue;
 		if (owner_lives(t, o->start, &h))
-			return imp_error_set(err, -EALREADY,
-					     "process %d (%s) is recorded already, by another imptrace attach (process %u)",
-					     (int)t->pid, t->name, h.owner_pid);
+			return imp_error_set(
+				err, -EALREADY,
+				"process %d (%s) is recorded already, by another imptrace attach (process %u)",
+				(int)t->pid, t->name, h.owner_pid);
 		imp_memory_write(&t->mem, o->start + offsetof(struct imp_attach_area, stop), &stop,
 				 sizeof(stop));
 	}

@@ -40,8 +40,8 @@ static bool parse_line(struct imp_arena *arena, const char *at, const char *end,
 
 	memset(m, 0, sizeof(*m));
 	m->object = UINT32_MAX;
-	if (!take(&at, end, 16, '-', &m->start) || !take(&at, end, 16, ' ', &m->end) || end - at < 5 ||
-	    m->end <= m->start)
+	if (!take(&at, end, 16, '-', &m->start) || !take(&at, end, 16, ' ', &m->end) ||
+	    end - at < 5 || m->end <= m->start)
 		return false;
 	m->write = at[1] == 'w';
 	m->exec = at[2] == 'x';

@@ -28,7 +28,7 @@ struct imp_mapped_object {
 };
 
 struct imp_maps {
-	struct imp_arena arena; /* all strings and arrays */
+	struct imp_arena arena;	      /* all strings and arrays */
 	IMP_VEC(struct imp_map) maps; /* by address */
 	IMP_VEC(struct imp_mapped_object) objects;
 };

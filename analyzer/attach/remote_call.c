@@ -15,17 +15,18 @@
 
 #include "guard_frame.h"
 
-#define PATIENCE      200     /* pauses that a thread waits for us */
-#define PAUSE_NS      1000000 /* one of them */
-#define LOOK_NS	      10000000
-#define MFD_CLOEXEC_  1u
-#define MFD_SEALED_   8u /* MFD_NOEXEC_SEAL: all that vm.memfd_noexec=2 permits; may be mapped for execution */
+#define PATIENCE     200     /* pauses that a thread waits for us */
+#define PAUSE_NS     1000000 /* one of them */
+#define LOOK_NS	     10000000
+#define MFD_CLOEXEC_ 1u
+#define MFD_SEALED_ \
+	8u /* MFD_NOEXEC_SEAL: all that vm.memfd_noexec=2 permits; may be mapped for execution */
 #define DEFAULT_MXCSR 0x1f80
 #define CPU_OSXSAVE   (1u << 27)
 
 /* Signals that an instruction raises itself: blocked, they would end the process without its handler. */
-#define OWN_SIGNALS                                                                          \
-	(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) |               \
+#define OWN_SIGNALS                                                            \
+	(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | \
 	 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1))
 
 #if defined __x86_64__
@@ -50,12 +51,13 @@ int imp_remote_open(struct imp_remote *r, const struct imp_target *target,
 	r->restore = imp_object_image_bytes(libc, &target->mem, restore, sizeof(restore));
 	r->errno_location = imp_object_image_find(libc, "__errno_location");
 	if (!r->call_and_return || !r->restore || !r->errno_location)
-		return imp_error_set(err, -ENOTSUP,
-				     "%s of process %d is not like any glibc that is known: it has no %s",
-				     target->libc->path, (int)target->pid,
-				     !r->errno_location ? "__errno_location" :
-				     !r->restore	? "__restore_rt" :
-							  "system call that returns at once");
+		return imp_error_set(
+			err, -ENOTSUP,
+			"%s of process %d is not like any glibc that is known: it has no %s",
+			target->libc->path, (int)target->pid,
+			!r->errno_location ? "__errno_location" :
+			!r->restore	   ? "__restore_rt" :
+					     "system call that returns at once");
 	return 0;
 }
 
@@ -73,8 +75,8 @@ static struct user_regs_struct call_regs(const struct imp_remote *r)
 
 static int gone(const struct imp_remote *r, struct imp_error *err)
 {
-	return imp_error_set(err, -ESRCH, "thread %d of process %d ended meanwhile",
-			     (int)r->t->tid, (int)r->target->pid);
+	return imp_error_set(err, -ESRCH, "thread %d of process %d ended meanwhile", (int)r->t->tid,
+			     (int)r->target->pid);
 }
 
 int imp_remote_begin(struct imp_remote *r, struct imp_tracee *t, struct imp_error *err)
@@ -106,8 +108,7 @@ static int wait_for(struct imp_remote *r, enum imp_stop kind, int request, struc
 		if (stop == IMP_STOP_GONE)
 			return gone(r, err);
 		/* A stop of the whole process: the thread itself goes on until it is back, and stops then. */
-		if (imp_tracee_resume(r->t, request,
-				      stop == IMP_STOP_SIGNAL ? r->t->signal : 0) < 0)
+		if (imp_tracee_resume(r->t, request, stop == IMP_STOP_SIGNAL ? r->t->signal : 0) < 0)
 			return gone(r, err);
 	}
 }
@@ -219,8 +220,7 @@ static int map_here(struct imp_remote *r, int here, uint64_t offset, struct imp_
 	return 0;
 }
 
-int imp_remote_map(struct imp_remote *r, int there, int here, uint64_t offset,
-		   struct imp_error *err)
+int imp_remote_map(struct imp_remote *r, int there, int here, uint64_t offset, struct imp_error *err)
 {
 	int own_there = -1, own_here = -1, ret = 0;
 	long ignored;
@@ -413,7 +413,8 @@ void imp_remote_end(struct imp_remote *r)
 
 static int not_here(struct imp_error *err)
 {
-	return imp_error_set(err, -ENOSYS, "calls in another process are not there for this processor");
+	return imp_error_set(err, -ENOSYS,
+			     "calls in another process are not there for this processor");
 }
 
 int imp_remote_open(struct imp_remote *r, const struct imp_target *target,
@@ -458,8 +459,7 @@ int imp_remote_memfd(struct imp_remote *r, const char *name, int *there, int *he
 	return not_here(err);
 }
 
-int imp_remote_map(struct imp_remote *r, int there, int here, uint64_t offset,
-		   struct imp_error *err)
+int imp_remote_map(struct imp_remote *r, int there, int here, uint64_t offset, struct imp_error *err)
 {
 	(void)r;
 	(void)there;

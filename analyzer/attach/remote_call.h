@@ -19,8 +19,8 @@
  */
 struct imp_remote {
 	const struct imp_target *target; /* borrowed */
-	uint64_t call_and_return; /* `syscall; ret` */
-	uint64_t restore;	  /* __restore_rt */
+	uint64_t call_and_return;	 /* `syscall; ret` */
+	uint64_t restore;		 /* __restore_rt */
 	uint64_t errno_location;
 
 	struct imp_tracee *t; /* borrowed, from begin to end; NULL: none */

@@ -3,61 +3,193 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "waiting_call.h"
 
 /* Functions of libc (and its libpthread, before 2.34) that hold no lock of libc and leave nothing half done. */
 static const char *const harmless[] = {
-	"read", "pread", "pread64", "readv", "preadv", "preadv64", "recv", "recvfrom", "recvmsg", "recvmmsg",
-	"accept", "accept4", "poll", "ppoll", "select", "pselect", "epoll_wait", "epoll_pwait",
-	"epoll_pwait2", "nanosleep", "clock_nanosleep", "usleep", "sleep", "pause", "sigsuspend", "wait",
-	"waitpid", "wait3", "wait4", "waitid", "sigwait", "sigwaitinfo", "sigtimedwait", "msgrcv", "semop",
-	"semtimedop", "syscall", "sched_yield", "pthread_cond_wait", "pthread_cond_timedwait",
-	"pthread_cond_clockwait", "pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock",
-	"pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_rwlock_rdlock", "pthread_rwlock_wrlock",
-	"pthread_rwlock_unlock", "pthread_join", "pthread_timedjoin_np", "pthread_barrier_wait", "sem_wait",
-	"sem_timedwait", "sem_clockwait", "sem_post", "pthread_cond_signal", "pthread_cond_broadcast",
-	"pthread_getspecific", "pthread_setspecific", "pthread_self", "sched_getcpu", "getcpu",
-	"clock_gettime", "gettimeofday", "time", "getpid", "gettid", "getppid", "open", "open64", "openat",
-	"openat64", "close", "stat", "stat64", "fstat", "fstat64", "lstat", "lstat64", "fstatat", "fstatat64",
-	"access", "readlink", "lseek", "lseek64", "write", "pwrite", "pwrite64", "writev", "send", "sendto",
-	"sendmsg", "fsync", "fdatasync", "ioctl", "fcntl", "fcntl64", "kill", "tgkill", "sigaction",
-	"pthread_sigmask", "sigprocmask", "mmap", "mmap64", "munmap", "mprotect", "madvise", "memcpy",
-	"memmove", "memset", "memcmp", "memchr", "memrchr", "rawmemchr", "strlen", "strnlen", "strcmp",
-	"strncmp", "strchr", "strrchr", "strchrnul", "strcpy", "strncpy", "strcat", "strspn", "strcspn",
-	"strstr", "strtol", "strtoul", "strtoll", "strtoull", "strtod", "abs", "setjmp", "_setjmp",
-	"__sigsetjmp", "longjmp", "_longjmp", "rand_r", "swapcontext", "getcontext", "setcontext",
+	"read",
+	"pread",
+	"pread64",
+	"readv",
+	"preadv",
+	"preadv64",
+	"recv",
+	"recvfrom",
+	"recvmsg",
+	"recvmmsg",
+	"accept",
+	"accept4",
+	"poll",
+	"ppoll",
+	"select",
+	"pselect",
+	"epoll_wait",
+	"epoll_pwait",
+	"epoll_pwait2",
+	"nanosleep",
+	"clock_nanosleep",
+	"usleep",
+	"sleep",
+	"pause",
+	"sigsuspend",
+	"wait",
+	"waitpid",
+	"wait3",
+	"wait4",
+	"waitid",
+	"sigwait",
+	"sigwaitinfo",
+	"sigtimedwait",
+	"msgrcv",
+	"semop",
+	"semtimedop",
+	"syscall",
+	"sched_yield",
+	"pthread_cond_wait",
+	"pthread_cond_timedwait",
+	"pthread_cond_clockwait",
+	"pthread_mutex_lock",
+	"pthread_mutex_timedlock",
+	"pthread_mutex_clocklock",
+	"pthread_mutex_trylock",
+	"pthread_mutex_unlock",
+	"pthread_rwlock_rdlock",
+	"pthread_rwlock_wrlock",
+	"pthread_rwlock_unlock",
+	"pthread_join",
+	"pthread_timedjoin_np",
+	"pthread_barrier_wait",
+	"sem_wait",
+	"sem_timedwait",
+	"sem_clockwait",
+	"sem_post",
+	"pthread_cond_signal",
+	"pthread_cond_broadcast",
+	"pthread_getspecific",
+	"pthread_setspecific",
+	"pthread_self",
+	"sched_getcpu",
+	"getcpu",
+	"clock_gettime",
+	"gettimeofday",
+	"time",
+	"getpid",
+	"gettid",
+	"getppid",
+	"open",
+	"open64",
+	"openat",
+	"openat64",
+	"close",
+	"stat",
+	"stat64",
+	"fstat",
+	"fstat64",
+	"lstat",
+	"lstat64",
+	"fstatat",
+	"fstatat64",
+	"access",
+	"readlink",
+	"lseek",
+	"lseek64",
+	"write",
+	"pwrite",
+	"pwrite64",
+	"writev",
+	"send",
+	"sendto",
+	"sendmsg",
+	"fsync",
+	"fdatasync",
+	"ioctl",
+	"fcntl",
+	"fcntl64",
+	"kill",
+	"tgkill",
+	"sigaction",
+	"pthread_sigmask",
+	"sigprocmask",
+	"mmap",
+	"mmap64",
+	"munmap",
+	"mprotect",
+	"madvise",
+	"memcpy",
+	"memmove",
+	"memset",
+	"memcmp",
+	"memchr",
+	"memrchr",
+	"rawmemchr",
+	"strlen",
+	"strnlen",
+	"strcmp",
+	"strncmp",
+	"strchr",
+	"strrchr",
+	"strchrnul",
+	"strcpy",
+	"strncpy",
+	"strcat",
+	"strspn",
+	"strcspn",
+	"strstr",
+	"strtol",
+	"strtoul",
+	"strtoll",
+	"strtoull",
+	"strtod",
+	"abs",
+	"setjmp",
+	"_setjmp",
+	"__sigsetjmp",
+	"longjmp",
+	"_longjmp",
+	"rand_r",
+	"swapcontext",
+	"getcontext",
+	"setcontext",
 };
 
 /* Of a thread that waits in the kernel: those that it must not be in even so. */
 static const char *const harmful[] = {
-	"malloc", "free", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc", "valloc",
-	"pvalloc", "malloc_trim", "mallinfo", "mallinfo2", "fork", "vfork", "_Fork", "posix_spawn",
-	"posix_spawnp", "exit", "quick_exit", "__cxa_finalize", "__cxa_atexit", "pthread_create",
-	"pthread_atfork", "__register_atfork", "on_exit", "dlopen", "dlmopen", "dlsym", "dlvsym", "dlclose",
-	"dlerror", "dladdr", "dladdr1", "dlinfo", "dl_iterate_phdr", "__libc_dlopen_mode",
+	"malloc",	"free",		  "calloc",	     "realloc",
+	"memalign",	"posix_memalign", "aligned_alloc",   "valloc",
+	"pvalloc",	"malloc_trim",	  "mallinfo",	     "mallinfo2",
+	"fork",		"vfork",	  "_Fork",	     "posix_spawn",
+	"posix_spawnp", "exit",		  "quick_exit",	     "__cxa_finalize",
+	"__cxa_atexit", "pthread_create", "pthread_atfork",  "__register_atfork",
+	"on_exit",	"dlopen",	  "dlmopen",	     "dlsym",
+	"dlvsym",	"dlclose",	  "dlerror",	     "dladdr",
+	"dladdr1",	"dlinfo",	  "dl_iterate_phdr", "__libc_dlopen_mode",
 	"__libc_dlsym", "_dl_find_object"};
 
 /* Where stacks begin. */
-static const char *const beginnings[] = {"__libc_start_main", "clone", "__clone", "clone3", "__clone3"};
+static const char *const beginnings[] = {"__libc_start_main", "clone", "__clone", "clone3",
+					 "__clone3"};
 
 /* Functions of CPython that hold the lock which Py_AddPendingCall() wants. */
-static const char *const pending[] = {"Py_AddPendingCall",	  "Py_MakePendingCalls",
+static const char *const pending[] = {"Py_AddPendingCall",	"Py_MakePendingCalls",
 				      "_PyEval_AddPendingCall", "_PyEval_MakePendingCalls",
 				      "_Py_HandlePending",	"_PyEval_SignalReceived"};
 
 /* Allocators that a program may carry itself. */
-static const char *const allocating[] = {"malloc",	   "free",	     "calloc",	  "realloc",
-					 "posix_memalign", "aligned_alloc",  "memalign",  "valloc",
-					 "_Znwm",	   "_Znam",	     "_ZdlPv",	  "_ZdaPv",
-					 "_ZdlPvm",	   "cfree",	     "pvalloc"};
+static const char *const allocating[] = {"malloc",	   "free",	    "calloc",	"realloc",
+					 "posix_memalign", "aligned_alloc", "memalign", "valloc",
+					 "_Znwm",	   "_Znam",	    "_ZdlPv",	"_ZdaPv",
+					 "_ZdlPvm",	   "cfree",	    "pvalloc"};
 
 /* Objects that are an allocator, or bring one and take locks in it. */
-static const char *const allocators[] = {"libjemalloc*", "libtcmalloc*", "libmimalloc*", "libsnmalloc*",
-					 "libasan*",	 "libtsan*",	  "libhoard*",	  "libhwasan*"};
+static const char *const allocators[] = {"libjemalloc*", "libtcmalloc*", "libmimalloc*",
+					 "libsnmalloc*", "libasan*",	 "libtsan*",
+					 "libhoard*",	 "libhwasan*"};
 
 static const char *const loaders[] = {"ld-linux*", "ld-2.*", "ld64.so*"};
 
@@ -125,7 +257,8 @@ static bool libc_run_is_harmless(const struct imp_safe_points *s, const struct i
 			continue;
 		}
 		if (waits ? name_at(img, frames[i].function, harmful, COUNT(harmful), NULL) != NULL :
-			    any && !name_at(img, frames[i].function, harmless, COUNT(harmless), NULL)) {
+			    any && !name_at(img, frames[i].function, harmless, COUNT(harmless),
+					    NULL)) {
 			snprintf(why, size, "it is in %s()", any);
 			return false;
 		}
@@ -147,8 +280,8 @@ static bool is_libc(const struct imp_safe_points *s, const struct imp_frame *f)
 	return f->object && (f->object == s->libc_at || f->object == s->pthread_at);
 }
 
-static bool object_is_harmless(const struct imp_safe_points *s, const struct imp_frame *f, char *why,
-			       size_t size)
+static bool object_is_harmless(const struct imp_safe_points *s, const struct imp_frame *f,
+			       char *why, size_t size)
 {
 	const char *name = NULL;
 
@@ -263,8 +396,8 @@ bool imp_safe_point(struct imp_safe_points *s, const struct imp_tracee *t, char 
 		for (run = 0; i + run < n && is_libc(s, &frames[i + run]); run++)
 			;
 		if (run && !libc_run_is_harmless(s, &frames[i], run, i == 0,
-						 whole && i + run == n && n < IMP_FRAMES_MAX, waits, why,
-						 size))
+						 whole && i + run == n && n < IMP_FRAMES_MAX, waits,
+						 why, size))
 			return false;
 		run += !run;
 	}
@@ -280,10 +413,27 @@ static void read_image(struct imp_safe_points *s, struct imp_object_image *img,
 		imp_object_image_read(img, &s->arena, &s->target->mem, o->start, true);
 }
 
+/* The program file, as /proc/PID/maps names it too. */
+static const char *program_path(pid_t pid, char *path, size_t size)
+{
+	char link[40], *deleted;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	n = readlink(link, path, size - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	deleted = strstr(path, " (deleted)");
+	if (deleted)
+		*deleted = '\0';
+	return path;
+}
+
 int imp_safe_points_open(struct imp_safe_points *s, const struct imp_target *t,
 			 struct imp_error *err)
 {
 	static const uint8_t restore[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	char path[PATH_MAX];
+	const char *program;
 
 	imp_arena_clear(&s->arena);
 	s->target = t;
@@ -294,12 +444,15 @@ int imp_safe_points_open(struct imp_safe_points *s, const struct imp_target *t,
 	imp_unwinder_forget(s->unwinder);
 	s->libc_at = t->libc;
 	s->pthread_at = s->python_at = NULL;
-	s->program_at = t->maps.objects.n ? &t->maps.objects.v[0] : NULL;
+	s->program_at = NULL;
+	program = program_path(t->pid, path, sizeof(path));
 	for (size_t i = 0; i < t->maps.objects.n; i++) {
 		const struct imp_mapped_object *o = &t->maps.objects.v[i];
 
 		if (!o->exec)
 			continue;
+		if (!s->program_at && strcmp(o->path, program) == 0)
+			s->program_at = o;
 		if (strncmp(o->name, "libpthread", 10) == 0)
 			s->pthread_at = o;
 		else if (strncmp(o->name, "libpython", 9) == 0)
@@ -313,7 +466,8 @@ int imp_safe_points_open(struct imp_safe_points *s, const struct imp_target *t,
 	read_image(s, &s->program, s->program_at);
 	s->restore = imp_object_image_bytes(&s->libc, &t->mem, restore, sizeof(restore));
 	if (!s->libc.symbols.n)
-		return imp_error_set(err, -EBADMSG, "the functions of %s cannot be read in process %d",
+		return imp_error_set(err, -EBADMSG,
+				     "the functions of %s cannot be read in process %d",
 				     t->libc->path, (int)t->pid);
 	return 0;
 }

@@ -50,7 +50,8 @@ uint64_t imp_sleep_since(pid_t pid, pid_t tid)
 
 	snprintf(file, sizeof(file), "task/%d/sched", (int)tid);
 	theirs = exec_start_ns(pid, file);
-	if (!theirs || cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before), &before) < 0)
+	if (!theirs || cpu < 0 || cpu >= CPU_SETSIZE ||
+	    sched_getaffinity(0, sizeof(before), &before) < 0)
 		return 0;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);

@@ -25,11 +25,11 @@
 #define HAVE_INJECT 0
 #endif
 
-#define STATUS_SIZE   8192
-#define CAP_PTRACE    19 /* CAP_SYS_PTRACE, capability.h */
-#define CAP_ADMIN     21
-#define PF_KTHREAD    0x00200000
-#define RUN_INSTEAD   "start it with imptrace run instead"
+#define STATUS_SIZE 8192
+#define CAP_PTRACE  19 /* CAP_SYS_PTRACE, capability.h */
+#define CAP_ADMIN   21
+#define PF_KTHREAD  0x00200000
+#define RUN_INSTEAD "start it with imptrace run instead"
 
 ssize_t imp_proc_read(pid_t pid, const char *name, char *buf, size_t size)
 {
@@ -145,37 +145,44 @@ int imp_target_why_refused(pid_t pid, struct imp_error *err)
 	uid = field(status, "Uid", 10);
 	snprintf(number, sizeof(number), "%d", (int)pid);
 	if (scope == 3)
-		return imp_error_set(err, -EPERM,
-				     "this system lets nobody trace a process (kernel.yama.ptrace_scope is 3, "
-				     "until it is booted anew): " RUN_INSTEAD);
+		return imp_error_set(
+			err, -EPERM,
+			"this system lets nobody trace a process (kernel.yama.ptrace_scope is 3, "
+			"until it is booted anew): " RUN_INSTEAD);
 	if (!may_all && uid != geteuid())
-		return imp_error_set(err, -EPERM,
-				     "process %d belongs to another user (uid %lu): run imptrace as that user or as root",
-				     (int)pid, uid);
+		return imp_error_set(
+			err, -EPERM,
+			"process %d belongs to another user (uid %lu): run imptrace as that user or as root",
+			(int)pid, uid);
 	if (!may_all && scope > 0)
-		return imp_error_set(err, -EPERM,
-				     "this system lets only root trace a process that is already running "
-				     "(kernel.yama.ptrace_scope is %d): run imptrace attach with sudo, or set that to 0",
-				     scope);
+		return imp_error_set(
+			err, -EPERM,
+			"this system lets only root trace a process that is already running "
+			"(kernel.yama.ptrace_scope is %d): run imptrace attach with sudo, or set that to 0",
+			scope);
 	if (namespace_of("self", "user", ours, sizeof(ours)) > 0 &&
 	    namespace_of(number, "user", theirs, sizeof(theirs)) > 0 && strcmp(ours, theirs) != 0)
-		return imp_error_set(err, -EPERM,
-				     "process %d is in another user namespace, and nothing here may trace it: run imptrace "
-				     "attach as root of the host",
-				     (int)pid);
+		return imp_error_set(
+			err, -EPERM,
+			"process %d is in another user namespace, and nothing here may trace it: run imptrace "
+			"attach as root of the host",
+			(int)pid);
 	if (!may_all && geteuid() == 0)
-		return imp_error_set(err, -EPERM,
-				     "this container may not trace processes: give it the capability SYS_PTRACE (docker run "
-				     "--cap-add SYS_PTRACE), or run imptrace attach on the host");
+		return imp_error_set(
+			err, -EPERM,
+			"this container may not trace processes: give it the capability SYS_PTRACE (docker run "
+			"--cap-add SYS_PTRACE), or run imptrace attach on the host");
 	if (!may_all)
-		return imp_error_set(err, -EPERM,
-				     "process %d protects itself from being traced (it gained rights, or said so with "
-				     "PR_SET_DUMPABLE): run imptrace attach as root",
-				     (int)pid);
-	return imp_error_set(err, -EPERM,
-			     "the kernel does not let us trace process %d, though we have CAP_SYS_PTRACE: a security "
-			     "module (SELinux, AppArmor) forbids it, or it has capabilities that we lack",
-			     (int)pid);
+		return imp_error_set(
+			err, -EPERM,
+			"process %d protects itself from being traced (it gained rights, or said so with "
+			"PR_SET_DUMPABLE): run imptrace attach as root",
+			(int)pid);
+	return imp_error_set(
+		err, -EPERM,
+		"the kernel does not let us trace process %d, though we have CAP_SYS_PTRACE: a security "
+		"module (SELinux, AppArmor) forbids it, or it has capabilities that we lack",
+		(int)pid);
 }
 
 /* ---- the checks, in the order in which their answers help most ------------------------------------------ */
@@ -189,13 +196,15 @@ static int check_state(struct imp_target *t, const char *status, struct imp_erro
 	unsigned long flags = 0;
 
 	if (group != t->pid)
-		return imp_error_set(err, -EINVAL, "%d is a thread of process %d: imptrace attach %d",
+		return imp_error_set(err, -EINVAL,
+				     "%d is a thread of process %d: imptrace attach %d",
 				     (int)t->pid, (int)group, (int)group);
 	if (state && (*state == 'Z' || *state == 'X'))
-		return imp_error_set(err, -ESRCH,
-				     "process %d has ended already: it is a zombie that its parent (process %lu) has not "
-				     "waited for",
-				     (int)t->pid, field(status, "PPid", 10));
+		return imp_error_set(
+			err, -ESRCH,
+			"process %d has ended already: it is a zombie that its parent (process %lu) has not "
+			"waited for",
+			(int)t->pid, field(status, "PPid", 10));
 	/* proc(5), stat: the flags are the seventh field behind the name in parentheses. */
 	if (imp_proc_read(t->pid, "stat", stat, sizeof(stat)) > 0 && (at = strrchr(stat, ')'))) {
 		for (int i = 0; at && i < 7; i++)
@@ -203,20 +212,23 @@ static int check_state(struct imp_target *t, const char *status, struct imp_erro
 		flags = at ? strtoul(at + 1, NULL, 10) : 0;
 	}
 	if (flags & PF_KTHREAD)
-		return imp_error_set(err, -EINVAL,
-				     "process %d (%s) is a thread of the kernel: it loads no modules of a program",
-				     (int)t->pid, t->name);
+		return imp_error_set(
+			err, -EINVAL,
+			"process %d (%s) is a thread of the kernel: it loads no modules of a program",
+			(int)t->pid, t->name);
 	if (tracer) {
 		name_of(tracer, name, sizeof(name));
-		return imp_error_set(err, -EBUSY,
-				     "process %d is traced already, by process %d (%s), and there can be one tracer only: "
-				     "let that one detach first",
-				     (int)t->pid, (int)tracer, name);
+		return imp_error_set(
+			err, -EBUSY,
+			"process %d is traced already, by process %d (%s), and there can be one tracer only: "
+			"let that one detach first",
+			(int)t->pid, (int)tracer, name);
 	}
 	if (state && (*state == 'T' || *state == 't'))
-		return imp_error_set(err, -EBUSY,
-				     "process %d is stopped, so nothing can run in it: let it go on first (kill -CONT %d)",
-				     (int)t->pid, (int)t->pid);
+		return imp_error_set(
+			err, -EBUSY,
+			"process %d is stopped, so nothing can run in it: let it go on first (kill -CONT %d)",
+			(int)t->pid, (int)t->pid);
 	return 0;
 }
 
@@ -238,25 +250,28 @@ static int check_machine(struct imp_target *t, struct imp_error *err)
 		return 0;
 	memcpy(&machine, head + 18, sizeof(machine));
 	if (head[EI_CLASS] == ELFCLASS32)
-		return imp_error_set(err, -ENOEXEC,
-				     "process %d (%s) is a 32-bit program, and imptrace records 64-bit ones only",
-				     (int)t->pid, t->name);
+		return imp_error_set(
+			err, -ENOEXEC,
+			"process %d (%s) is a 32-bit program, and imptrace records 64-bit ones only",
+			(int)t->pid, t->name);
 	if (machine != OUR_MACHINE)
-		return imp_error_set(err, -ENOEXEC,
-				     "process %d (%s) is built for another processor than imptrace (ELF machine %u)",
-				     (int)t->pid, t->name, machine);
+		return imp_error_set(
+			err, -ENOEXEC,
+			"process %d (%s) is built for another processor than imptrace (ELF machine %u)",
+			(int)t->pid, t->name, machine);
 	if (!HAVE_INJECT)
-		return imp_error_set(err, -ENOSYS,
-				     "on this processor imptrace cannot enter a running process yet: " RUN_INSTEAD);
+		return imp_error_set(
+			err, -ENOSYS,
+			"on this processor imptrace cannot enter a running process yet: " RUN_INSTEAD);
 	return 0;
 }
 
 /* libc.so.6 or, of glibc before 2.34, perhaps libc-2.31.so, which the soname is a link to. */
 static bool is_named(const struct imp_mapped_object *o, const char *prefix, const char *soname)
 {
-	return o->exec && (strcmp(o->name, soname) == 0 ||
-			   (strncmp(o->name, prefix, strlen(prefix)) == 0 &&
-			    strstr(o->name, ".so")));
+	return o->exec &&
+	       (strcmp(o->name, soname) == 0 ||
+		(strncmp(o->name, prefix, strlen(prefix)) == 0 && strstr(o->name, ".so")));
 }
 
 static int find_libc(struct imp_target *t, struct imp_error *err)
@@ -276,26 +291,30 @@ static int find_libc(struct imp_target *t, struct imp_error *err)
 			loader = o;
 		else if (o->exec && (strncmp(o->name, "ld-musl-", 8) == 0 ||
 				     strncmp(o->name, "libc.musl-", 10) == 0))
-			return imp_error_set(err, -ENOTSUP,
-					     "process %d (%s) runs with the musl C library (%s), and what imptrace would put "
-					     "into it needs glibc",
-					     (int)t->pid, t->name, o->path);
+			return imp_error_set(
+				err, -ENOTSUP,
+				"process %d (%s) runs with the musl C library (%s), and what imptrace would put "
+				"into it needs glibc",
+				(int)t->pid, t->name, o->path);
 		else if (o->exec && (strcmp(o->name, "linker64") == 0 ||
 				     strncmp(o->name, "ld64-uClibc", 11) == 0))
-			return imp_error_set(err, -ENOTSUP,
-					     "process %d (%s) runs with another C library than glibc (%s)",
-					     (int)t->pid, t->name, o->path);
+			return imp_error_set(
+				err, -ENOTSUP,
+				"process %d (%s) runs with another C library than glibc (%s)",
+				(int)t->pid, t->name, o->path);
 	}
 	if (t->libc)
 		return 0;
 	if (loader)
-		return imp_error_set(err, -ENOTSUP,
-				     "process %d (%s) has no libc.so.6 loaded: it uses the dynamic loader without glibc, or is "
-				     "just starting",
-				     (int)t->pid, t->name);
-	return imp_error_set(err, -ENOTSUP,
-			     "process %d (%s) is statically linked: it has no dynamic loader that could load anything",
-			     (int)t->pid, t->name);
+		return imp_error_set(
+			err, -ENOTSUP,
+			"process %d (%s) has no libc.so.6 loaded: it uses the dynamic loader without glibc, or is "
+			"just starting",
+			(int)t->pid, t->name);
+	return imp_error_set(
+		err, -ENOTSUP,
+		"process %d (%s) is statically linked: it has no dynamic loader that could load anything",
+		(int)t->pid, t->name);
 }
 
 static int check_recorded(const struct imp_target *t, struct imp_error *err)
@@ -304,10 +323,11 @@ static int check_recorded(const struct imp_target *t, struct imp_error *err)
 		const struct imp_mapped_object *o = &t->maps.objects.v[i];
 
 		if (strcmp(o->name, "libimptrace.so") == 0)
-			return imp_error_set(err, -EALREADY,
-					     "process %d (%s) has been recorded since its start (%s is loaded): see the trace of "
-					     "that run with imptrace analyze",
-					     (int)t->pid, t->name, o->path);
+			return imp_error_set(
+				err, -EALREADY,
+				"process %d (%s) has been recorded since its start (%s is loaded): see the trace of "
+				"that run with imptrace analyze",
+				(int)t->pid, t->name, o->path);
 	}
 	return 0;
 }
@@ -318,16 +338,18 @@ static int check_seccomp(struct imp_target *t, const char *status, struct imp_er
 	const unsigned long mode = field(status, "Seccomp", 10);
 
 	if (mode == 1)
-		return imp_error_set(err, -EPERM,
-				     "process %d (%s) is in seccomp's strict mode: the kernel would kill it for the first "
-				     "system call of ours",
-				     (int)t->pid, t->name);
+		return imp_error_set(
+			err, -EPERM,
+			"process %d (%s) is in seccomp's strict mode: the kernel would kill it for the first "
+			"system call of ours",
+			(int)t->pid, t->name);
 	t->seccomp = mode == 2;
 	if (t->seccomp && !has_capability(CAP_ADMIN))
-		return imp_error_set(err, -EPERM,
-				     "process %d (%s) runs under a seccomp filter, which only root may suspend: run imptrace "
-				     "attach as root",
-				     (int)t->pid, t->name);
+		return imp_error_set(
+			err, -EPERM,
+			"process %d (%s) runs under a seccomp filter, which only root may suspend: run imptrace "
+			"attach as root",
+			(int)t->pid, t->name);
 	return 0;
 }
 
@@ -344,10 +366,12 @@ static int no_process(pid_t pid, struct imp_error *err)
 	if (kill(pid, 0) < 0 && errno == ESRCH)
 		return imp_error_set(err, -ESRCH, "there is no process %d", (int)pid);
 	if (access("/proc/self/status", R_OK) < 0)
-		return imp_error_set(err, -ENOENT, "/proc is not mounted here, and imptrace attach needs it");
-	return imp_error_set(err, -EPERM,
-			     "process %d is hidden from us in /proc, so it is another user's: run imptrace attach as root",
-			     (int)pid);
+		return imp_error_set(err, -ENOENT,
+				     "/proc is not mounted here, and imptrace attach needs it");
+	return imp_error_set(
+		err, -EPERM,
+		"process %d is hidden from us in /proc, so it is another user's: run imptrace attach as root",
+		(int)pid);
 }
 
 int imp_target_open(struct imp_target *t, pid_t pid, struct imp_error *err)

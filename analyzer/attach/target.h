@@ -13,17 +13,20 @@
 /* The process that is to be recorded, and whether that can be done. */
 struct imp_target {
 	pid_t pid;
-	pid_t own_pid;	     /* as it calls itself: in the innermost of its pid namespaces */
-	int pidfd;	     /* -1: the kernel has none (before 5.3) */
-	char name[64];	     /* for people: its program file's name, else what the kernel calls it */
-	bool seccomp;	     /* it runs under a filter, which is to be suspended */
+	pid_t own_pid; /* as it calls itself: in the innermost of its pid namespaces */
+	int pidfd;     /* -1: the kernel has none (before 5.3) */
+	char name[64]; /* for people: its program file's name, else what the kernel calls it */
+	bool seccomp;  /* it runs under a filter, which is to be suspended */
 	struct imp_memory mem;
-	struct imp_maps maps; /* as they were at the check */
-	const struct imp_mapped_object *libc; /* in @maps */
+	struct imp_maps maps;		       /* as they were at the check */
+	const struct imp_mapped_object *libc;  /* in @maps */
 	const struct imp_mapped_object *libdl; /* NULL: glibc 2.34 and later, or not loaded */
 };
 
-#define IMP_TARGET_INIT {.pidfd = -1, .mem = IMP_MEMORY_INIT}
+#define IMP_TARGET_INIT                             \
+	{                                           \
+		.pidfd = -1, .mem = IMP_MEMORY_INIT \
+	}
 
 /*
  * imp_target_open - look at a process, and say whether its inside can be recorded

@@ -164,7 +164,7 @@ static bool says_eintr(long call)
 	case SYS_semtimedop:
 	case SYS_rt_sigtimedwait:
 	case SYS_io_getevents:
-	case SYS_read: /* of an inotify descriptor, before Linux 3.8 */
+	case SYS_read:	 /* of an inotify descriptor, before Linux 3.8 */
 	case SYS_accept: /* with SO_RCVTIMEO */
 	case SYS_accept4:
 	case SYS_recvfrom:
@@ -286,7 +286,8 @@ static int wait_for_stop(struct imp_tracee *t, unsigned int wait_ms, struct imp_
 			return imp_error_set(err, -ESRCH, "thread %d has ended", (int)t->tid);
 		case IMP_STOP_NONE:
 			return imp_error_set(err, -ETIMEDOUT,
-					     "thread %d is where the kernel cannot stop it", (int)t->tid);
+					     "thread %d is where the kernel cannot stop it",
+					     (int)t->tid);
 		case IMP_STOP_EVENT:
 			if (t->signal == SIGTRAP)
 				return 0;
@@ -296,7 +297,8 @@ static int wait_for_stop(struct imp_tracee *t, unsigned int wait_ms, struct imp_
 					     (int)t->pid, (int)t->pid);
 		default: /* it gets its signal, and stops behind that */
 			if (imp_tracee_resume(t, PTRACE_CONT, t->signal) < 0)
-				return imp_error_set(err, -ESRCH, "thread %d has ended", (int)t->tid);
+				return imp_error_set(err, -ESRCH, "thread %d has ended",
+						     (int)t->tid);
 		}
 	}
 }

@@ -17,12 +17,12 @@
  * entered again, also one of those that would say EINTR for a mere stop (signal(7), "Interruption of system
  * calls ... by stop signals": epoll_wait, semop, sigtimedwait and others).
  */
-enum imp_stop { /* how a wait ended */
+enum imp_stop {			   /* how a wait ended */
 		IMP_STOP_NONE = 0, /* not stopped */
-		IMP_STOP_EVENT,	   /* by us, or by a stop of the whole process: within the kernel's signal handling */
-		IMP_STOP_SYSCALL,  /* at the entry or exit of a system call */
-		IMP_STOP_SIGNAL,   /* before a signal is delivered */
-		IMP_STOP_GONE,	   /* the thread is no more */
+		IMP_STOP_EVENT, /* by us, or by a stop of the whole process: within the kernel's signal handling */
+		IMP_STOP_SYSCALL, /* at the entry or exit of a system call */
+		IMP_STOP_SIGNAL,  /* before a signal is delivered */
+		IMP_STOP_GONE,	  /* the thread is no more */
 };
 
 struct imp_tracee {

@@ -16,9 +16,9 @@ extern int search_unwind_table(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_
 
 #define PAGE	   4096u
 #define SLOTS	   1024u /* pages kept: the unwind tables of some 20 objects */
-#define ENCODING_4 0x1b /* DW_EH_PE_pcrel | sdata4 */
-#define COUNT_4	   0x03 /* DW_EH_PE_udata4 */
-#define TABLE_4	   0x3b /* DW_EH_PE_datarel | sdata4 */
+#define ENCODING_4 0x1b	 /* DW_EH_PE_pcrel | sdata4 */
+#define COUNT_4	   0x03	 /* DW_EH_PE_udata4 */
+#define TABLE_4	   0x3b	 /* DW_EH_PE_datarel | sdata4 */
 
 struct page {
 	uint64_t address; /* 1: none */

@@ -30,9 +30,9 @@ enum imp_waiting imp_waiting_call(long call, const uint64_t *args)
 #if defined __x86_64__
 	case SYS_epoll_wait:
 #endif
-	case SYS_epoll_pwait:
-		return (int)args[3] <= 0 ? IMP_WAITING_EXACT : IMP_WAITING_TIMED;
-	case SYS_restart_syscall: return IMP_WAITING_TIMED; /* one of the above, which was stopped before */
+	case SYS_epoll_pwait: return (int)args[3] <= 0 ? IMP_WAITING_EXACT : IMP_WAITING_TIMED;
+	case SYS_restart_syscall:
+		return IMP_WAITING_TIMED; /* one of the above, which was stopped before */
 	case SYS_semop: return IMP_WAITING_EXACT;
 	case SYS_semtimedop: return args[3] ? IMP_WAITING_OTHER : IMP_WAITING_EXACT;
 	case SYS_rt_sigtimedwait: return args[2] ? IMP_WAITING_OTHER : IMP_WAITING_EXACT;

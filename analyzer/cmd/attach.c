@@ -20,12 +20,12 @@
 #define STATUS_USAGE	    2
 #define STATUS_NOT_POSSIBLE 3
 
-#define LIBRARY		"libimptrace.so"
-#define TIMEOUT		"10"
-#define TICK_MS		10 /* how long a frame may wait in memory; well below IMP_ATTACH_BEAT_MS */
-#define SAY_WAITING_NS	2000000000u
-#define LEAVE_MS	2000 /* for CPython to give its hooks back */
-#define SECONDS_MAX	1000000
+#define LIBRARY	       "libimptrace.so"
+#define TIMEOUT	       "10"
+#define TICK_MS	       10 /* how long a frame may wait in memory; well below IMP_ATTACH_BEAT_MS */
+#define SAY_WAITING_NS 2000000000u
+#define LEAVE_MS       2000 /* for CPython to give its hooks back */
+#define SECONDS_MAX    1000000
 
 enum {
 	OPT_OUTPUT = 'o',
@@ -54,7 +54,7 @@ static const struct imp_option options[] = {
 struct arguments {
 	pid_t pid;
 	const char *output;
-	int backend; /* index in backends */
+	int backend;	   /* index in backends */
 	double duration_s; /* 0: no limit */
 	double timeout_s;
 	uint32_t stacks;
@@ -186,7 +186,8 @@ static int waiting(void *arg, bool in_call, uint64_t waited_ns, const char *why)
 				"on by itself)\n",
 				(int)s->in.target.pid);
 		else
-			fprintf(stderr, "imptrace: waiting for a moment to enter process %d; of one thread: %s\n",
+			fprintf(stderr,
+				"imptrace: waiting for a moment to enter process %d; of one thread: %s\n",
 				(int)s->in.target.pid, why);
 	}
 	return interrupted;
@@ -242,7 +243,8 @@ static void say_recording(struct session *s)
 	if (state != IMP_ATTACH_ALL)
 		return;
 	s->said_recording = true;
-	fprintf(stderr, "imptrace: recording PID %d (%s), %s\n", (int)s->args->pid, s->in.target.name,
+	fprintf(stderr, "imptrace: recording PID %d (%s), %s\n", (int)s->args->pid,
+		s->in.target.name,
 		s->args->duration_s > 0 ? "for a while; Ctrl-C ends it earlier" : "Ctrl-C ends it");
 }
 
@@ -305,6 +307,19 @@ static void leave(struct session *s)
 	}
 }
 
+static void say_written(const char *file, uint64_t bytes)
+{
+	const unsigned long long kb = (unsigned long long)(bytes + 999) / 1000;
+	const bool usual = strcmp(file, IMP_TRACE_DEFAULT) == 0;
+
+	if (strcmp(file, "-") == 0)
+		fprintf(stderr, "imptrace: %llu kB written to standard output\n", kb);
+	else
+		fprintf(stderr,
+			"imptrace: %llu kB written to %s; see it with: imptrace analyze%s%s\n", kb,
+			file, usual ? "" : " ", usual ? "" : file);
+}
+
 static void say_result(const struct session *s)
 {
 	const struct imp_attach_area *area = s->in.area;
@@ -316,14 +331,7 @@ static void say_result(const struct session *s)
 	if (s->drain.error)
 		fprintf(stderr, "imptrace: %s: a part could not be written: %s\n", file,
 			strerror(-s->drain.error));
-	if (strcmp(file, "-") == 0)
-		fprintf(stderr, "imptrace: %llu kB written to standard output\n",
-			(unsigned long long)(s->drain.bytes + 999) / 1000);
-	else
-		fprintf(stderr, "imptrace: %llu kB written to %s; see it with: imptrace analyze%s%s\n",
-			(unsigned long long)(s->drain.bytes + 999) / 1000, file,
-			strcmp(file, IMP_TRACE_DEFAULT) == 0 ? "" : " ",
-			strcmp(file, IMP_TRACE_DEFAULT) == 0 ? "" : file);
+	say_written(file, s->drain.bytes);
 }
 
 static void catch_signals(void)
@@ -334,7 +342,8 @@ static void catch_signals(void)
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaction(ends[i], &act, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a reader of standard output that went away: a failed write tells */
+	signal(SIGPIPE,
+	       SIG_IGN); /* a reader of standard output that went away: a failed write tells */
 }
 
 static int begin(struct session *s, struct imp_error *err)
@@ -390,11 +399,30 @@ static int inject(const struct arguments *args, struct imp_error *err)
 
 /* ---- bpf ----------------------------------------------------------------------------------------------------- */
 
+static void say_probing(pid_t pid)
+{
+	fprintf(stderr, "imptrace: recording PID %d through the kernel, Ctrl-C ends it\n", (int)pid);
+}
+
 static int probe(const struct arguments *args, struct imp_error *err)
 {
+	struct imp_probe_attach a = {
+		.pid = args->pid,
+		.output = args->output,
+		.duration_s = args->duration_s,
+		.stop = &interrupted,
+		.began = say_probing,
+	};
+	int ret;
+
 	catch_signals();
-	return imp_probe_attach(args->pid, args->output, (unsigned int)(args->duration_s + 0.999),
-				&interrupted, err);
+	ret = imp_probe_attach(&a, err);
+	if (ret < 0)
+		return ret;
+	if (a.lost)
+		fprintf(stderr, "imptrace: %llu events were lost\n", (unsigned long long)a.lost);
+	say_written(args->output, a.bytes);
+	return 0;
 }
 
 /* What an injection would fail for, and the kernel's view would not. */

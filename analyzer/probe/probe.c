@@ -185,6 +185,7 @@ static void take_event(void *context, const struct imp_bpf_event *e)
 	case IMP_BPF_DLOPEN_LEAVE:
 	case IMP_BPF_DLSYM:
 	case IMP_BPF_DLERROR:
+	case IMP_BPF_EXT_END:
 		if (s->alone)
 			imp_probe_take_load(s, image, e);
 		break;
@@ -281,7 +282,7 @@ int imp_probe_start(struct imp_probe **out, const struct imp_probe_setup *setup,
 	p->s.self = getpid();
 	ret = imp_probe_kernel_open(&p->s.kernel, setup->all_opens, setup->ring_size, take_event, p, err);
 	if (ret == 0 && setup->alone)
-		ret = imp_probe_sink_create(&p->s.sink, setup->output, setup->uid, setup->gid, err);
+		ret = imp_probe_sink_create(&p->s.sink, setup->output, 0, setup->uid, setup->gid, err);
 	if (ret == 0 && command)
 		imp_probe_command_attach(&p->s, command);
 	/* COMMAND is the child that this process makes next: it is followed from its first moment. */
@@ -316,58 +317,78 @@ int imp_probe_stop(struct imp_probe *p, const struct imp_run_trace *trace, struc
 
 /* ---- attach -------------------------------------------------------------------------------------- */
 
-static int begin_attach(struct imp_probe *p, pid_t pid, const char *output, struct imp_error *err)
+static int begin_attach(struct imp_probe *p, const struct imp_probe_attach *a, struct imp_error *err)
 {
 	struct imp_probe_image *image;
 	int ret;
 
+	if (kill(a->pid, 0) < 0 && errno == ESRCH)
+		return imp_error_set(err, -ESRCH, "there is no process %d", (int)a->pid);
 	ret = imp_probe_kernel_open(&p->s.kernel, false, 0, take_event, p, err);
 	if (ret < 0)
 		return ret;
-	if (kill(pid, 0) < 0 && errno == ESRCH)
-		return imp_error_set(err, -ESRCH, "there is no process %d", (int)pid);
-	ret = imp_probe_sink_create(&p->s.sink, output, geteuid(), getegid(), err);
-	if (ret < 0)
-		return ret;
-	image = imp_probe_image_new(&p->s, pid, now_ns(), IMP_START_ATTACH);
+	image = imp_probe_image_new(&p->s, a->pid, now_ns(), IMP_START_ATTACH);
 	if (!image)
 		return imp_error_set(err, -ENOMEM, "there is no memory");
 	imp_probe_image_describe(&p->s, image);
-	imp_probe_objects_read(&p->s, image, image->image_ns, pid);
+	imp_probe_objects_read(&p->s, image, image->image_ns, a->pid);
 	if (!image->n_objects)
-		return imp_error_set(err, -ESRCH, "process %d maps no object: it has ended, or is a kernel thread",
-				     (int)pid);
-	imp_probe_python_describe(&p->s, image, image->image_ns, pid);
-	imp_probe_stream_flush(&image->stream);
-	ret = imp_probe_kernel_trace(p->s.kernel, pid);
+		return imp_error_set(err, -ESRCH, "process %d maps no object: it has ended, or is one of the kernel's own",
+				     (int)a->pid);
+	ret = imp_probe_sink_create(&p->s.sink, a->output, a->pid, geteuid(), getegid(), err);
 	if (ret < 0)
-		return imp_error_set(err, ret, "process %d cannot be recorded: %s", (int)pid, strerror(-ret));
-	return 0;
+		return ret;
+	imp_probe_python_describe(&p->s, image, image->image_ns, a->pid);
+	imp_probe_stream_flush(&image->stream);
+	ret = imp_probe_kernel_trace(p->s.kernel, a->pid);
+	return ret < 0 ? imp_error_set(err, ret, "process %d cannot be recorded: %s", (int)a->pid, strerror(-ret)) :
+			 0;
 }
 
-int imp_probe_attach(pid_t pid, const char *output, unsigned int duration_s,
-		     const volatile sig_atomic_t *stop, struct imp_error *err)
+/* They run on, and nothing more is recorded of them. */
+static void say_detached(struct imp_probe *p)
+{
+	struct imp_probe_image *image;
+	struct imp_cbor *c;
+
+	while (imp_probe_kernel_poll(p->s.kernel, 0) > 0)
+		;
+	for (image = p->s.images; image; image = image->next) {
+		if (!image->described)
+			continue;
+		c = imp_probe_stream_begin(&image->stream, IMP_EV_PROCESS_END, now_ns(), image->pid);
+		imp_probe_put_uint(c, IMP_KEY_HOW, IMP_END_DETACHED);
+		imp_probe_stream_end(&image->stream);
+	}
+}
+
+int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err)
 {
 	struct imp_probe *p = calloc(1, sizeof(*p));
-	uint64_t until = duration_s ? now_ns() + duration_s * 1000000000ull : UINT64_MAX;
+	uint64_t until = a->duration_s > 0 ? now_ns() + (uint64_t)(a->duration_s * 1e9) : UINT64_MAX;
 	int ret;
 
 	if (!p)
 		return imp_error_set(err, -ENOMEM, "there is no memory");
 	p->s.alone = true;
-	p->watched = pid;
-	ret = begin_attach(p, pid, output, err);
-	/* It may have ended before it was in the kernel's list. */
-	while (ret == 0 && !*stop && !p->ended && now_ns() < until) {
+	p->watched = a->pid;
+	ret = begin_attach(p, a, err);
+	if (ret == 0)
+		a->began(a->pid);
+	while (ret == 0 && !*a->stop && !p->ended && now_ns() < until) {
 		poll_once(p);
-		if (kill(pid, 0) < 0 && errno == ESRCH)
-			break;
+		if (kill(a->pid, 0) < 0 && errno == ESRCH)
+			break; /* it had ended before it was in the kernel's list */
 	}
 	if (ret == 0) {
+		a->lost = imp_probe_kernel_lost(p->s.kernel, 0);
+		a->ended = p->ended || (kill(a->pid, 0) < 0 && errno == ESRCH);
+		say_detached(p);
 		release(p);
+		a->bytes = p->s.sink.bytes;
 		ret = p->s.sink.err;
 		if (ret < 0)
-			imp_error_set(err, ret, "the trace could not be written: %s", strerror(-ret));
+			imp_error_set(err, ret, "%s: the trace could not be written: %s", a->output, strerror(-ret));
 	}
 	destroy(p);
 	return ret;

@@ -48,12 +48,21 @@ int imp_probe_stop(struct imp_probe *p, const struct imp_run_trace *trace, struc
 
 /*
  * imp_probe_attach - record a process that already runs, and its children, until it ends, @stop is set or
- * @duration_s seconds have passed (0: no limit)
- * @stop: set by a signal handler
- * @output: where the trace goes; may hold "%p"
+ * the time is over; it is not stopped for a moment
  * Returns 0; -ESRCH, -EPERM, -ENOSYS ... with a sentence in @err.
  */
-int imp_probe_attach(pid_t pid, const char *output, unsigned int duration_s,
-		     const volatile sig_atomic_t *stop, struct imp_error *err);
+struct imp_probe_attach {
+	pid_t pid;
+	const char *output; /* "-": standard output; may hold "%p" */
+	double duration_s;  /* 0: no limit */
+	const volatile sig_atomic_t *stop; /* set by a signal handler */
+	void (*began)(pid_t pid); /* called when the probes are in */
+	/* filled */
+	uint64_t bytes; /* of the trace */
+	uint64_t lost;	/* events */
+	bool ended;	/* the process did */
+};
+
+int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err);
 
 #endif

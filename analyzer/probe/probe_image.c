@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "probe_image.h"
+#include "probe_import.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -92,10 +92,8 @@ void imp_probe_exception_copy(struct imp_probe_exception *to, const struct imp_p
 	*to = fresh;
 }
 
-void imp_probe_call_pop(struct imp_probe_thread *t)
+void imp_probe_call_clear(struct imp_probe_call *call)
 {
-	struct imp_probe_call *call = &t->calls[--t->n];
-
 	free(call->name);
 	free(call->origin);
 	free(call->package);
@@ -103,6 +101,11 @@ void imp_probe_call_pop(struct imp_probe_thread *t)
 	imp_strbuf_clear(&call->dirs);
 	imp_strbuf_clear(&call->spaces);
 	imp_probe_exception_clear(&call->error);
+}
+
+void imp_probe_call_pop(struct imp_probe_thread *t)
+{
+	imp_probe_call_clear(&t->calls[--t->n]);
 }
 
 struct imp_probe_call *imp_probe_call_push(struct imp_probe_thread *t)
@@ -163,6 +166,9 @@ static void free_thread(struct imp_probe_thread *t)
 	free(t->calls);
 	free(t->failed.name);
 	free(t->opened.path);
+	while (t->n_waiting)
+		imp_probe_call_clear(&t->waiting[--t->n_waiting]);
+	free(t->waiting);
 	imp_probe_exception_clear(&t->last);
 	free(t);
 }
@@ -177,6 +183,8 @@ void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *i
 			*at = image->next;
 			break;
 		}
+	for (t = image->threads; t; t = t->next)
+		imp_probe_outcome_settle(image, t);
 	imp_probe_stream_flush(&image->stream);
 	imp_probe_stream_clear(&image->stream);
 	while ((t = image->threads)) {

@@ -27,7 +27,7 @@ struct imp_probe_exception {
 struct imp_probe_call {
 	bool is_dlopen;
 	uint64_t number; /* IMP_KEY_IMPORT or IMP_KEY_CALL */
-	uint64_t begin_ns;
+	uint64_t begin_ns, end_ns;
 	char *name;	 /* NULL: dlopen(NULL) */
 	/* of an import */
 	unsigned int stage;	  /* the part of the dotted name that is being looked for */
@@ -56,7 +56,8 @@ struct imp_probe_thread {
 		char *path;
 	} opened;
 	struct imp_probe_exception last; /* what the last import that failed raised */
-	uint64_t last_ns;
+	struct imp_probe_call *waiting; /* imports that ended in @last, of which too little is known yet */
+	size_t n_waiting;
 	bool last_handled; /* the program went on after it */
 };
 
@@ -113,6 +114,7 @@ void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *i
 struct imp_probe_thread *imp_probe_thread_get(struct imp_probe_image *image, pid_t tid);
 struct imp_probe_call *imp_probe_call_push(struct imp_probe_thread *t);
 void imp_probe_call_pop(struct imp_probe_thread *t);
+void imp_probe_call_clear(struct imp_probe_call *call);
 struct imp_probe_call *imp_probe_call_import(struct imp_probe_thread *t); /* innermost import; NULL */
 struct imp_probe_call *imp_probe_call_outer(struct imp_probe_thread *t);  /* the import around that one; NULL */
 /* imp_probe_image_describe - write IMP_EV_PROCESS and the objects, where that was not done yet */
@@ -146,6 +148,9 @@ void imp_probe_import_looks(struct imp_probe_image *image, struct imp_probe_thre
 			    const struct imp_bpf_event *e);
 /* imp_probe_load_settle - no dlerror() came after the failed dlopen: write its end without a text */
 void imp_probe_load_settle(struct imp_probe_image *image, struct imp_probe_thread *t);
+/* imp_probe_extension_end - write IMP_EV_EXT_END, where an extension module of the import is being loaded */
+void imp_probe_extension_end(struct imp_probe_image *image, pid_t tid, struct imp_probe_call *call,
+			     const struct imp_probe_exception *x, uint64_t time_ns);
 void imp_probe_put_exception(struct imp_cbor *c, unsigned int key, const struct imp_probe_exception *e);
 void imp_probe_exception_clear(struct imp_probe_exception *e);
 void imp_probe_exception_copy(struct imp_probe_exception *to, const struct imp_probe_exception *from);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_kernel.h"
 
-#include <dirent.h>
+#include "probe_links.h"
+
 #include <errno.h>
-#include <limits.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@
 #include "imptrace.skel.h"
 
 #define RING_SIZE  (8u << 20)
-#define LINKS_MAX  512
 #define CAP_PERFMON_NR 38
 #define CAP_BPF_NR     39
 #define INIT_PID_NS    0xEFFFFFFCu /* PROC_PID_INIT_INO */
@@ -28,10 +26,7 @@
 struct imp_probe_kernel {
 	struct imptrace_bpf *skel;
 	struct ring_buffer *ring;
-	struct bpf_link *links[LINKS_MAX];
-	size_t n_links;
-	bool left; /* another process takes the probes out */
-	size_t n_usdt; /* the first ones are of USDT */
+	struct imp_probe_links links;
 	imp_probe_handler *handle;
 	void *context;
 };
@@ -92,18 +87,6 @@ static int handle_record(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int add_link(struct imp_probe_kernel *k, struct bpf_link *link)
-{
-	if (!link)
-		return errno ? -errno : -EINVAL;
-	if (k->n_links == LINKS_MAX) {
-		bpf_link__destroy(link);
-		return -ENOSPC;
-	}
-	k->links[k->n_links++] = link;
-	return 0;
-}
-
 static int attach_tracepoints(struct imp_probe_kernel *k)
 {
 	struct bpf_program *const programs[] = {
@@ -112,12 +95,13 @@ static int attach_tracepoints(struct imp_probe_kernel *k)
 	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && ret == 0; i++)
-		ret = add_link(k, bpf_program__attach(programs[i]));
+		ret = imp_probe_links_add(&k->links, bpf_program__attach(programs[i]));
 	return ret;
 }
 
 static int load(struct imp_probe_kernel *k, bool all_opens, size_t ring_size)
 {
+	struct bpf_program *program;
 	size_t size = 4096;
 
 	while (size < (ring_size ? ring_size : RING_SIZE))
@@ -126,6 +110,11 @@ static int load(struct imp_probe_kernel *k, bool all_opens, size_t ring_size)
 	if (!k->skel)
 		return -errno;
 	k->skel->rodata->all_opens = all_opens;
+	k->links.multi = imp_probe_links_multi();
+	bpf_object__for_each_program(program, k->skel->obj) {
+		if (k->links.multi && bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
+			bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)48);
+	}
 	bpf_map__set_max_entries(k->skel->maps.ring, (uint32_t)size);
 	return imptrace_bpf__load(k->skel);
 }
@@ -166,84 +155,27 @@ int imp_probe_kernel_open(struct imp_probe_kernel **out, bool all_opens, size_t 
 	return 0;
 }
 
-static void *destroy_link(void *link)
-{
-	bpf_link__destroy(link);
-	return NULL;
-}
-
-/*
- * The kernel waits for a grace period (some 100 ms) for each probe that is taken out. All at once, they wait for
- * the same one. libbpf keeps a list of its own of USDT links: those one by one, when the others are gone.
- */
 void imp_probe_kernel_detach(struct imp_probe_kernel *k)
 {
-	pthread_t threads[LINKS_MAX];
-	size_t n = 0;
-
-	while (k->n_links > k->n_usdt) {
-		struct bpf_link *link = k->links[--k->n_links];
-
-		if (pthread_create(&threads[n], NULL, destroy_link, link) == 0)
-			n++;
-		else
-			bpf_link__destroy(link);
-	}
-	while (n)
-		pthread_join(threads[--n], NULL);
-	while (k->n_usdt)
-		bpf_link__destroy(k->links[--k->n_usdt]);
-	k->n_links = 0;
-}
-
-/* Whoever waits for the end of our output, or of any pipe that we were given, must not wait for us. */
-static void close_foreign(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	char path[32 + NAME_MAX], target[64];
-	const struct dirent *entry;
-	ssize_t len;
-	int fd;
-
-	while (dir && (entry = readdir(dir))) {
-		fd = atoi(entry->d_name);
-		if (entry->d_name[0] == '.' || fd == dirfd(dir))
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
-		len = readlink(path, target, sizeof(target) - 1);
-		target[len > 0 ? len : 0] = '\0';
-		if (strncmp(target, "anon_inode:", 11) != 0)
-			close(fd);
-	}
-	if (dir)
-		closedir(dir);
-	else
-		for (fd = 0; fd < 3; fd++)
-			close(fd);
+	imp_probe_links_clear(&k->links);
 }
 
 void imp_probe_kernel_leave(struct imp_probe_kernel *k)
 {
-	pid_t pid = k->n_links ? fork() : -1;
-
-	if (pid < 0)
-		return;
-	if (pid == 0) {
-		close_foreign();
-		setsid();
-		if (chdir("/") == 0)
-			imp_probe_kernel_detach(k);
-		_exit(0);
-	}
-	k->left = true;
+	imp_probe_links_leave(&k->links);
 }
 
 void imp_probe_kernel_close(struct imp_probe_kernel *k)
 {
 	if (!k)
 		return;
-	if (k->left)
-		return; /* to destroy a link is to wait; they go with this process */
+	if (k->links.left) {
+		static struct imp_probe_kernel *left;
+
+		left = k; /* to destroy a link is to wait; they go with this process */
+		(void)left;
+		return;
+	}
 	imp_probe_kernel_detach(k);
 	ring_buffer__free(k->ring);
 	imptrace_bpf__destroy(k->skel);
@@ -284,8 +216,6 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 		break;
 	case IMP_PROBE_DLERROR: p.leave = k->skel->progs.leave_dlerror; break;
 	case IMP_PROBE_IMPORT:
-		if (t->usdt_import)
-			break;
 		p.leave = k->skel->progs.leave_import;
 		switch (t->layout) {
 		case IMP_LAYOUT_WSTR: p.enter = k->skel->progs.enter_import_wstr; break;
@@ -296,7 +226,6 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 		}
 		break;
 	case IMP_PROBE_EXTENSION:
-		p.enter = k->skel->progs.enter_extension;
 		p.leave = k->skel->progs.leave_extension;
 		break;
 	case IMP_PROBE_DISPLAY:
@@ -312,55 +241,38 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 	return p;
 }
 
-static int attach_uprobe(struct imp_probe_kernel *k, struct bpf_program *program, const char *path,
-			 uint64_t offset)
+static int attach_point(struct imp_probe_kernel *k, const char *path, const struct imp_probe_target *target,
+			enum imp_probe_point point)
 {
-	return program ? add_link(k, bpf_program__attach_uprobe(program, false, -1, path, offset)) : 0;
-}
+	struct point_programs p = programs_of(k, point, target);
+	struct imp_probe_place returns[IMP_PROBE_RETURNS_MAX] = {{0}}, enter = {.offset = target->offset[point]};
+	size_t n = target->n_returns[point];
+	int ret = 0;
 
-static int add_usdt(struct imp_probe_kernel *k, struct bpf_program *program, const char *path, const char *name)
-{
-	struct bpf_link *other;
-	int ret = add_link(k, bpf_program__attach_usdt(program, -1, path, "python", name, NULL));
-
-	if (ret < 0)
-		return ret;
-	other = k->links[k->n_usdt];
-	k->links[k->n_usdt++] = k->links[k->n_links - 1];
-	k->links[k->n_links - 1] = other;
-	return 0;
-}
-
-static int attach_usdt(struct imp_probe_kernel *k, const char *path)
-{
-	int ret = add_usdt(k, k->skel->progs.usdt_import_done, path, "import__find__load__done");
-
-	return ret < 0 ? ret : add_usdt(k, k->skel->progs.usdt_import_start, path, "import__find__load__start");
+	/* What is told to begin, and never to end, would be taken for a crash. */
+	if (!enter.offset || (p.leave && !n))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		returns[i].offset = target->returns[point][i];
+	/* The way back first: a call that is told to begin must be told to end. */
+	if (p.leave)
+		ret = imp_probe_links_attach(&k->links, p.leave, path, returns, n);
+	if (ret == 0 && p.enter)
+		ret = imp_probe_links_attach(&k->links, p.enter, path, &enter, 1);
+	return ret;
 }
 
 int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 			    const struct imp_probe_target *target, struct imp_error *err)
 {
-	size_t before = k->n_links;
+	size_t before = k->links.n + k->links.n_fds;
 	int ret = 0;
 
-	/* The way back first: a call that is told to begin must be told to end. */
-	for (int point = 0; point < IMP_PROBE_POINTS && ret == 0; point++) {
-		struct point_programs p = programs_of(k, (enum imp_probe_point)point, target);
-
-		/* What is told to begin, and never to end, would be taken for a crash. */
-		if (!target->offset[point] || (p.leave && !target->n_returns[point]))
-			continue;
-		for (size_t i = 0; i < target->n_returns[point] && ret == 0; i++)
-			ret = attach_uprobe(k, p.leave, path, target->returns[point][i]);
-		if (ret == 0)
-			ret = attach_uprobe(k, p.enter, path, target->offset[point]);
-	}
-	if (ret == 0 && target->usdt_import)
-		ret = attach_usdt(k, path);
+	for (int point = 0; point < IMP_PROBE_POINTS && ret == 0; point++)
+		ret = attach_point(k, path, target, (enum imp_probe_point)point);
 	if (ret < 0)
 		return imp_error_set(err, ret, "%s: no probe can be put there: %s", path, strerror(-ret));
-	return (int)(k->n_links - before);
+	return (int)(k->links.n + k->links.n_fds - before);
 }
 
 int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms)

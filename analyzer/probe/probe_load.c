@@ -182,6 +182,16 @@ static void take_dlsym(struct imp_probe_image *image, struct imp_probe_thread *t
 	}
 }
 
+/* _PyImport_LoadDynamicModuleWithSpec came back with a module; where it did not, its import's end says why. */
+static void take_extension_end(struct imp_probe_image *image, struct imp_probe_thread *t,
+			       const struct imp_bpf_event *e)
+{
+	struct imp_probe_call *import = imp_probe_call_import(t);
+
+	if (import && import == &t->calls[t->n - 1] && e->a)
+		imp_probe_extension_end(image, t->tid, import, NULL, e->time_ns);
+}
+
 void imp_probe_take_load(struct imp_probe_session *s, struct imp_probe_image *image,
 			 const struct imp_bpf_event *e)
 {
@@ -197,5 +207,6 @@ void imp_probe_take_load(struct imp_probe_session *s, struct imp_probe_image *im
 	case IMP_BPF_DLOPEN_LEAVE: leave(image, t, e); break;
 	case IMP_BPF_DLERROR: take_dlerror(image, t, e); break;
 	case IMP_BPF_DLSYM: take_dlsym(image, t, e); break;
+	case IMP_BPF_EXT_END: take_extension_end(image, t, e); break;
 	}
 }

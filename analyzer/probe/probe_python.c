@@ -202,7 +202,7 @@ static void put_candidate(struct imp_cbor *c, const char *dir, const char *name)
 
 /* One directory of the search: @dir as the process names it, @real as we can open it (NULL: we can't). */
 static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const char *dir, const char *real,
-		      const char *tail)
+		      const char *tail, bool of_package)
 {
 	const struct imp_host host = {.enabled = true};
 	char buf[CANDIDATE_BYTES];
@@ -216,6 +216,8 @@ static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const c
 	imp_cbor_map_begin(c);
 	imp_probe_put_text(c, IMP_ENTRY_ENTRY, dir);
 	imp_probe_put_text(c, IMP_ENTRY_FINDER, "FileFinder");
+	if (of_package)
+		imp_probe_put_bool(c, IMP_ENTRY_HOOKED, true);
 	ret = real ? imp_host_stat(&host, real, &st) : -ENOENT;
 	if (ret < 0) {
 		imp_probe_put_uint(c, IMP_ENTRY_STATE, IMP_PATH_ABSENT);
@@ -266,7 +268,8 @@ void imp_probe_snapshot(struct imp_probe_image *image, const struct imp_bpf_even
 	imp_cbor_array_begin(c);
 	for (; at && at < end; at += strlen(at) + 1) {
 		mark = imp_cbor_mark(c);
-		put_entry(c, image, at, imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail);
+		put_entry(c, image, at, imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail,
+			  dot != NULL);
 		if (c->overflow) { /* what does not fit is left out */
 			imp_cbor_rewind(c, mark);
 			break;

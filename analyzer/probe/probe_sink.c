@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_sink.h"
 
+#include "../../preload/trace_header.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,14 +16,48 @@
 
 /* ---- the file ------------------------------------------------------------------------------------ */
 
-int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, uid_t uid, gid_t gid,
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len) {
+		const ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int begin_stdout(struct imp_probe_sink *s, pid_t root, struct imp_error *err)
+{
+	uint8_t frame[IMP_TRACE_HEADER_MAX];
+	ssize_t len;
+	int ret;
+
+	if (getrandom(s->output.run_id, sizeof(s->output.run_id), 0) != (ssize_t)sizeof(s->output.run_id))
+		return imp_error_set(err, -errno, "no random number: %s", strerror(errno));
+	len = imp_trace_header_make(s->output.run_id, root, frame, sizeof(frame));
+	ret = len < 0 ? (int)len : write_all(STDOUT_FILENO, frame, (size_t)len);
+	if (ret < 0)
+		return imp_error_set(err, ret, "standard output cannot be written: %s", strerror(-ret));
+	s->to_stdout = s->open = true;
+	return 0;
+}
+
+int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid, gid_t gid,
 			  struct imp_error *err)
 {
 	const char *why = NULL, *name;
-	int ret = imp_output_set_path(&s->output, output);
+	int ret;
 
+	if (!strcmp(output, "-"))
+		return begin_stdout(s, root ? root : getpid(), err);
+	ret = imp_output_set_path(&s->output, output);
 	if (ret == 0)
-		ret = imp_output_create(&s->output, &why);
+		ret = root ? imp_output_create_for(&s->output, root, &why) : imp_output_create(&s->output, &why);
 	if (ret < 0)
 		return imp_error_set(err, ret, "%s: the trace cannot be made: %s", output,
 				     why ? why : strerror(-ret));
@@ -34,7 +71,10 @@ int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, uid_t ui
 
 static void append(struct imp_probe_sink *s, const void *frame, size_t len)
 {
-	int ret = imp_output_append(&s->output, frame, len);
+	int ret = s->to_stdout ? write_all(STDOUT_FILENO, frame, len) : imp_output_append(&s->output, frame, len);
+
+	if (ret == 0)
+		s->bytes += len;
 
 	if (ret < 0 && !s->err)
 		s->err = ret;

@@ -85,7 +85,7 @@ static const char *suffix_at(struct imp_arena *arena, const char *at, size_t lef
 
 static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, const char *data, size_t len)
 {
-	static const char tag[] = ".cpython-", abi3[] = ".abi3.so", probe[] = "import__find__load__done";
+	static const char tag[] = ".cpython-", abi3[] = ".abi3.so";
 	const char *at = data, *end = data + len;
 
 	while (!t->suffix && (at = memmem(at, (size_t)(end - at), tag, sizeof(tag) - 1))) {
@@ -93,8 +93,6 @@ static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, cons
 		at++;
 	}
 	t->abi3 = memmem(data, len, abi3, sizeof(abi3)) != NULL;
-	/* A note, "python\0import__find__load__done\0": the only place where that name stands. */
-	t->usdt_import = memmem(data, len, probe, sizeof(probe)) != NULL;
 }
 
 static void look_through(struct imp_probe_target *t, struct imp_arena *arena, const char *path)

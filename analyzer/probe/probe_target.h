@@ -18,7 +18,12 @@ enum imp_probe_point {
 	IMP_PROBE_DLMOPEN,
 	IMP_PROBE_DLSYM,
 	IMP_PROBE_DLERROR,
-	IMP_PROBE_IMPORT,    /* PyImport_ImportModuleLevelObject, or ...Level of Python 2 */
+	/*
+	 * PyImport_ImportModuleLevelObject, or ...Level of Python 2. Not the USDT probes import__find__load__*:
+	 * while their semaphore is raised, CPython encodes each name, and an import of one that cannot be
+	 * encoded ends in a SystemError ("returned a result with an exception set": seen with 3.11).
+	 */
+	IMP_PROBE_IMPORT,
 	IMP_PROBE_EXTENSION, /* _PyImport_LoadDynamicModuleWithSpec */
 	IMP_PROBE_DISPLAY,   /* PyErr_Display */
 	IMP_PROBE_POINTS,
@@ -39,7 +44,6 @@ struct imp_probe_target {
 	size_t n_returns[IMP_PROBE_POINTS]; /* 0: its result can't be seen */
 	bool has_libc;			   /* one of the dl functions */
 	bool has_python;
-	bool usdt_import;		 /* import__find__load__start and __done are built in */
 	unsigned int major, minor, micro; /* of CPython; 0.0: not known */
 	bool micro_known;
 	bool free_threaded, debug;

@@ -16,8 +16,7 @@ static void resolve_number(struct imp_cbor_item *value, struct imp_batch_state *
 		value->type = IMP_CBOR_UINT;
 		value->number = s->newest + 1 - value->number;
 	}
-	if (value->type == IMP_CBOR_UINT && value->number > s->newest &&
-	    value->number < UINT64_MAX)
+	if (value->type == IMP_CBOR_UINT && value->number > s->newest && value->number < UINT64_MAX)
 		s->newest = value->number;
 }
 

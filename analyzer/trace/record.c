@@ -96,6 +96,7 @@ int imp_record_read_watched(struct imp_record *r, int fd, const char *name, cons
 	if (ret < 0)
 		goto out;
 	imp_trace_finish(&b->t);
+	imp_trace_forget_texts(&b->t);
 	imp_build_finish(b);
 out:
 	imp_interner_clear(&b->shared);

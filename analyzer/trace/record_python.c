@@ -280,6 +280,8 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 		return;
 	}
 	o.snapshot = a->outcome->snapshot;
+	if (imp_event_get(ev, IMP_KEY_SEARCHED) && imp_event_get(ev, IMP_KEY_SEARCHED)->type == IMP_CBOR_ARRAY)
+		imp_vec_room(&b->r->arena, &o.searched, imp_event_get(ev, IMP_KEY_SEARCHED)->number);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUBMODULE_PATH), &o.submodule_path);
 	take_searched(b, &o, ev);
 	take_stack(b, ev, &o.stack);

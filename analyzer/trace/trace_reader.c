@@ -42,13 +42,18 @@ int imp_trace_open(struct imp_trace_reader *t, int fd, const char *name, struct 
 	return ret;
 }
 
-void imp_trace_close(struct imp_trace_reader *t)
+void imp_trace_forget_texts(struct imp_trace_reader *t)
 {
 	size_t i;
 
-	imp_frame_queue_close(&t->frames);
 	for (i = 0; i < t->tables.n; i++)
 		imp_texts_clear(t->tables.v[i]);
+}
+
+void imp_trace_close(struct imp_trace_reader *t)
+{
+	imp_frame_queue_close(&t->frames);
+	imp_trace_forget_texts(t);
 	imp_interner_clear(&t->maker.strings);
 	imp_strbuf_clear(&t->maker.scratch);
 	free(t->maker.paths);

@@ -74,6 +74,8 @@ int imp_trace_next(struct imp_trace_reader *t, struct imp_event *ev, struct imp_
 
 /* imp_trace_finish - add the sentences that can be said only at the end */
 void imp_trace_finish(struct imp_trace_reader *t);
+/* imp_trace_forget_texts - no event is looked at any more: the numbers of its strings are not needed */
+void imp_trace_forget_texts(struct imp_trace_reader *t);
 
 /* imp_trace_text - the text of an event's field; NULL: absent, or none */
 const char *imp_trace_text(struct imp_trace_reader *t, const struct imp_event *ev,

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -253,19 +252,23 @@ def test_in_the_middle_of_an_import(lab, python):
 def test_waits_go_on(lab, kind):
     """No EINTR, nothing early, no byte lost; the signal mask, errno and the alternate stack are its own."""
     program = interpreters.compile_c("attach/waits.c", "-lpthread")
-    with Target(lab, [program, kind, "60"]) as target:
+    stop = lab.dir / "stop"
+    with Target(lab, [program, kind, stop]) as target:
         for _ in range(4):
             with Attached(lab, target.pid, "--timeout=50") as attached:
                 attached.end()
+        stop.touch()
         assert target.end() == "good"
 
 
 def test_registers_are_restored(lab):
     program = interpreters.compile_c("attach/busy.c", "-lrt")
-    with Target(lab, [program, "4"]) as target:
+    stop = lab.dir / "stop"
+    with Target(lab, [program, stop]) as target:
         for _ in range(8):
             with Attached(lab, target.pid, "--timeout=50") as attached:
                 attached.end()
+        stop.touch()
         assert re.match(r"good, longest step", target.end())
 
 
@@ -332,15 +335,19 @@ def test_killed_at_random_moments(lab, debian, how):
 def test_killed_while_it_waits(lab, kind):
     """Nothing is lost even then: these waits are entered again without the tracer's help."""
     program = interpreters.compile_c("attach/waits.c", "-lpthread")
-    with Target(lab, [program, kind, str(12 * ROUNDS)]) as target:
+    stop = lab.dir / "stop"
+    with Target(lab, [program, kind, stop]) as target:
         kill_at_random(lab, target, ROUNDS, lambda n: None, 23)
+        stop.touch()
         assert target.end() == "good"
 
 
 def test_registers_after_a_kill(lab):
     program = interpreters.compile_c("attach/busy.c", "-lrt")
-    with Target(lab, [program, str(ROUNDS * 0.2)]) as target:
+    stop = lab.dir / "stop"
+    with Target(lab, [program, stop]) as target:
         kill_at_random(lab, target, ROUNDS, lambda n: None, 29)
+        stop.touch()
         assert re.match(r"good, longest step", target.end())
 
 
@@ -593,37 +600,73 @@ def test_another_user(public_lab, debian):
     assert "gone_18" in [e["text"] for e in events(lab, own, "import_begin")]
 
 
-@pytest.mark.needs_root
-def test_seccomp(lab, debian):
-    """Strict mode: refused. Under a filter: what root may suspend for the moment."""
-    if not os.path.exists("/usr/bin/systemd-run") and sys.platform != "linux":
-        pytest.skip("no Linux")
-    strict = lab.write("strict.c", """\
+SECCOMP = """\
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-int main(void)
+
+int main(int argc, char **argv)
 {
+	struct sock_filter kills[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(kills) / sizeof(*kills), kills};
 	char c;
 
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (argc > 1 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 1;
 	puts("ready");
 	fflush(stdout);
-	prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+	if (argc == 1)
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
 	while (read(0, &c, 1) == 1)
 		write(1, &c, 1);
-	for (;;)
-		;
+	syscall(SYS_exit, 0);
 }
-""")
-    program = lab.dir / "strict"
-    subprocess.run(["gcc", "-w", "-o", str(program), str(strict)], check=True)
-    with Target(lab, [program]) as target:
+"""
+
+
+def seccomp_program(lab):
+    subprocess.run(["gcc", "-w", "-o", str(lab.dir / "confined"), "-x", "c", "-"], input=SECCOMP.encode(),
+                   check=True)
+    return lab.dir / "confined"
+
+
+def test_seccomp_strict(lab):
+    with Target(lab, [seccomp_program(lab)]) as target:
         end = time.monotonic() + 60
         while target.status("Seccomp") != "1" and time.monotonic() < end:
             time.sleep(0.01)
         assert "strict mode" in refusal(lab, target.pid)
         assert target.ask("still there") == "still there"
+        target.end()
+
+
+@pytest.mark.needs_root
+def test_seccomp_filter(public_lab):
+    """The filter would kill it for what we have it do: root suspends it meanwhile, others are refused."""
+    lab = public_lab
+    shutil.copy(lab.build.command, lab.root / "imptrace")
+    with Target(lab, [seccomp_program(lab), "filter"], user=65534, group=65534,
+                extra_groups=[]) as target:
+        run = subprocess.run([str(lab.root / "imptrace"), "attach", str(target.pid), "--backend=inject"],
+                             user=65534, group=65534, extra_groups=[], cwd="/tmp", env=lab.env(),
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert run.returncode == 3 and b"seccomp filter, which only root may suspend" in run.stderr, run
+        with Attached(lab, target.pid) as attached:
+            assert target.ask("still there") == "still there"
+            attached.end()
+        assert target.ask("still there") == "still there"
+        target.end()
 
 
 @pytest.mark.needs_root
@@ -651,6 +694,26 @@ def test_other_namespaces(lab, debian, kind):
     assert [e["text"] for e in begun] == ["gone_17"]
     # The trace speaks of the process as it sees itself.
     assert begun[0]["pid"] == (1 if "--pid" in flags else pid)
+
+
+@pytest.mark.needs_root
+def test_refused_by_its_loader(lab, debian):
+    """With the loader's own text; and the process is as it was."""
+    unshare = need("unshare")
+    hide = "mount --make-rprivate / && umount -l /proc && exec \"$@\""
+    probe = subprocess.run([unshare, "--mount", "sh", "-c", hide, "sh", "/bin/true"],
+                           stderr=subprocess.PIPE)
+    if probe.returncode:
+        pytest.skip("/proc cannot be taken away here: " + probe.stderr.decode().strip())
+    with serve(lab, debian, prefix=[unshare, "--mount", "sh", "-c", hide, "sh"]) as target:
+        files = sorted(os.listdir("/proc/%d/fd" % target.pid))
+        text = refusal(lab, target.pid)
+        assert re.search(r"refused the recorder: /proc/self/\S*fd/\d+: cannot open shared object file: "
+                         "No such file or directory; /proc is not mounted", text), text
+        assert sorted(os.listdir("/proc/%d/fd" % target.pid)) == files
+        assert target.mapped() == set()
+        say_and_wait(target, "import json", "done")
+        target.end()
 
 
 def test_wrong_numbers(lab):

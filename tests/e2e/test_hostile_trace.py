@@ -17,15 +17,18 @@ SECONDS = 40	# 2, with room for a loaded machine
 
 @pytest.fixture(scope="module")
 def maker(build):
-    tool = build.dir / "tests" / "tools" / "big_trace"
-    assert tool.exists(), "not built: %s (make check-e2e builds it)" % tool
+    def tool(name):
+        path = build.dir / "tests" / "tools" / name
+        assert path.exists(), "not built: %s (make check-e2e builds it)" % path
+        return str(path)
 
-    def make(path, *args):
+    def make(path, what, *args):
         with open(path, "wb") as out:
-            subprocess.run([str(tool), *map(str, args)], stdout=out, check=True, timeout=600)
+            name = "big_trace" if what == "events" else "hostile_trace"
+            subprocess.run([tool(name), what, *map(str, args)], stdout=out, check=True, timeout=600)
         return path
 
-    make.tool = str(tool)
+    make.tool = tool
     return make
 
 
@@ -60,7 +63,7 @@ def measured(lab, argv, stdin=subprocess.DEVNULL):
 
 
 HOSTILE = {
-    # what big_trace writes: what is said of it
+    # what hostile_trace writes: what is said of it
     ("bomb", 4 << 30): "holds more than imptrace writes",
     ("frames", 4 << 30): "decompresses to more than any program's record",
     ("imports", 4 << 30): "takes more memory than any program's record",
@@ -85,7 +88,7 @@ def test_hostile(lab, maker, what):
 
 def test_ten_million_processes(lab, maker):
     """From a pipe: what is not looked at is not even read."""
-    tool = subprocess.Popen([maker.tool, "processes", str(10 ** 7)], stdout=subprocess.PIPE,
+    tool = subprocess.Popen([maker.tool("hostile_trace"), "processes", str(10 ** 7)], stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL)
     status, answer, _ = measured(lab, ["analyze", "--format=json", "-"], tool.stdout)
     tool.stdout.close()

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writes large and hostile traces to standard output, for scripts/bench and test_hostile_trace.py. Not installed.
+ * Writes large traces to standard output, for scripts/bench and the tests. Not installed.
  *
  * usage: big_trace events N [PROCESSES]	N events of PROCESSES (200) Python programs that import much
  *        big_trace copies N TRACE		every image of TRACE, N times over, as processes of their own
- *        big_trace processes N			N processes of which nothing but the start is known
- *        big_trace bomb BYTES			one frame that decompresses to so many bytes
- *        big_trace frames BYTES		batches of tiny items that decompress to so many bytes
- *        big_trace imports BYTES		the same, of imports that begin and never end
- *        big_trace claim			a frame whose header claims 2^60 bytes
- *        big_trace nest N			an item in N arrays
  *
  * What "events" writes is put together as a program that imports pandas, scipy and matplotlib has it: of 100 events 65 are
  * begin and end of an import, the others belong to extension modules and what they load; one import of 36 is of an
@@ -23,21 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "../../analyzer/trace/cbor_get.h"
 #include "../../analyzer/trace/event.h"
 #include "../../analyzer/trace/frame_reader.h"
-#include "../../preload/cbor_put.h"
-#include "../../preload/frame_writer.h"
-#include "../../preload/trace_format.h"
+#include "trace_items.h"
 
 #define BATCH_FULL (IMP_BATCH_MAX / 2) /* as in the recorder */
 #define MODULES	   10000	       /* different ones */
 #define DIRECTORIES 250
 #define OPTIONAL   40		       /* different ones that are not there */
 #define DEPTH	   8		       /* imports within each other */
-#define FIRST_PID  1000
 
 struct process {
 	uint64_t pid, seq, now, ids, objects, imports, events;
@@ -53,96 +43,6 @@ struct process {
 	uint8_t batch[IMP_BATCH_MAX];
 	size_t len;
 };
-
-static struct imp_cbor c;
-static uint8_t item[IMP_ITEM_MAX];
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	fprintf(stderr, "big_trace: %s: %s\n", what, errno ? strerror(errno) : "no");
-	exit(2);
-}
-
-static void out(const void *data, size_t len)
-{
-	if (fwrite(data, 1, len, stdout) != len)
-		die("standard output");
-}
-
-static void write_frame(const void *data, size_t len)
-{
-	static struct imp_frame_writer w = {.level = 3, .stored = IMP_BATCH_MAX};
-	static uint8_t frame[IMP_FRAME_MAX];
-	ssize_t n;
-
-	imp_frame_writer_hurry(&w);
-	n = imp_frame_compress(&w, frame, sizeof(frame), data, len);
-	if (n < 0)
-		die("a frame");
-	out(frame, (size_t)n);
-}
-
-/* ---- items ---------------------------------------------------------------------------------- */
-
-static void uint_of(unsigned int key, uint64_t value)
-{
-	imp_cbor_uint(&c, key);
-	imp_cbor_uint(&c, value);
-}
-
-static void text(const char *s)
-{
-	imp_cbor_bytes(&c, s, strlen(s));
-}
-
-static void text_of(unsigned int key, const char *s)
-{
-	imp_cbor_uint(&c, key);
-	text(s);
-}
-
-static void path(unsigned int directory, const char *name)
-{
-	imp_cbor_array_begin(&c);
-	imp_cbor_uint(&c, directory);
-	text(name);
-	imp_cbor_array_end(&c);
-}
-
-static void begin_item(enum imp_event_kind kind)
-{
-	imp_cbor_init(&c, item, sizeof(item));
-	imp_cbor_map_begin(&c);
-	uint_of(IMP_KEY_KIND, kind);
-}
-
-static size_t put_batch_head(uint64_t pid, uint64_t image_ns, uint64_t seq)
-{
-	begin_item(IMP_EV_BATCH);
-	uint_of(IMP_KEY_PID, pid);
-	uint_of(IMP_KEY_IMAGE_NS, image_ns);
-	uint_of(IMP_KEY_SEQ, seq);
-	uint_of(IMP_KEY_LOST, 0);
-	imp_cbor_map_end(&c);
-	return c.len;
-}
-
-static void put_header(void)
-{
-	begin_item(IMP_EV_HEADER);
-	text_of(IMP_KEY_MAGIC, IMP_FORMAT_MAGIC);
-	imp_cbor_uint(&c, IMP_KEY_VERSION);
-	imp_cbor_array_begin(&c);
-	imp_cbor_uint(&c, IMP_FORMAT_MAJOR);
-	imp_cbor_uint(&c, IMP_FORMAT_MINOR);
-	imp_cbor_array_end(&c);
-	text_of(IMP_KEY_RUN_ID, "0123456789abcdef");
-	uint_of(IMP_KEY_PID, FIRST_PID);
-	uint_of(IMP_KEY_REALTIME_NS, 1700000000000000000u);
-	uint_of(IMP_KEY_TIME_NS, 900);
-	imp_cbor_map_end(&c);
-	write_frame(item, c.len);
-}
 
 /* ---- "events" ------------------------------------------------------------------------------- */
 
@@ -498,101 +398,6 @@ static void write_copies(uint64_t count, const char *file)
 	}
 }
 
-/* ---- hostile -------------------------------------------------------------------------------- */
-
-static void write_processes(uint64_t count)
-{
-	uint8_t batch[256];
-	size_t head;
-	uint64_t i;
-
-	put_header();
-	for (i = 0; i < count; i++) {
-		head = put_batch_head(1 + i % 4000000, 1 + i, 0);
-		memcpy(batch, item, head);
-		begin_item(IMP_EV_PROCESS);
-		uint_of(IMP_KEY_TIME_NS, 1);
-		uint_of(IMP_KEY_HOW, IMP_START_EXEC);
-		imp_cbor_map_end(&c);
-		memcpy(batch + head, item, c.len);
-		write_frame(batch, head + c.len);
-	}
-}
-
-static void write_bomb(uint64_t bytes)
-{
-	static const uint8_t zeros[1 << 16];
-	static uint8_t to[1 << 18];
-	ZSTD_CCtx *context = ZSTD_createCCtx();
-	uint64_t done;
-	size_t left;
-
-	if (!context)
-		die("memory");
-	put_header();
-	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-	for (done = 0; done < bytes; done += sizeof(zeros)) {
-		bool last = done + sizeof(zeros) >= bytes;
-		ZSTD_inBuffer in = {zeros, sizeof(zeros), 0};
-
-		do {
-			ZSTD_outBuffer buffer = {to, sizeof(to), 0};
-
-			left = ZSTD_compressStream2(context, &buffer, &in, last ? ZSTD_e_end : ZSTD_e_continue);
-			if (ZSTD_isError(left))
-				die("zstd");
-			out(to, buffer.pos);
-		} while (in.pos < in.size || (last && left));
-	}
-	ZSTD_freeCCtx(context);
-}
-
-/* Frame after frame with the same few bytes in it, over and over. */
-static void write_frames(uint64_t bytes, bool imports)
-{
-	static uint8_t batch[IMP_BATCH_MAX];
-	uint64_t done, seq;
-	size_t head, len;
-
-	put_header();
-	for (seq = done = 0; done < bytes; seq++, done += len) {
-		head = put_batch_head(FIRST_PID, 1, seq);
-		memcpy(batch, item, head);
-		begin_item(imports ? IMP_EV_IMPORT_BEGIN : (enum imp_event_kind)99);
-		if (imports)
-			uint_of(IMP_KEY_IMPORT, 1);
-		imp_cbor_map_end(&c);
-		for (len = head; len + c.len <= sizeof(batch); len += c.len)
-			memcpy(batch + len, item, c.len);
-		write_frame(batch, len);
-	}
-}
-
-static void write_nest(uint64_t depth)
-{
-	static uint8_t batch[IMP_BATCH_MAX];
-	size_t head, len;
-
-	put_header();
-	head = put_batch_head(FIRST_PID, 1, 0);
-	memcpy(batch, item, head);
-	batch[head] = 0xa1; /* {0: [[[... */
-	batch[head + 1] = 0x00;
-	for (len = head + 2; len < sizeof(batch) && len - head - 2 < depth; len++)
-		batch[len] = 0x81;
-	write_frame(batch, len);
-}
-
-static void write_claim(void)
-{
-	/* RFC 8878: a frame of a single segment, with a checksum, and a content size of 8 bytes; then one raw block. */
-	static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0xe4, 0, 0, 0, 0, 0, 0, 0, 0x10,
-					0x09, 0x00, 0x00, 0xa0, 0, 0, 0, 0};
-
-	put_header();
-	out(frame, sizeof(frame));
-}
-
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -602,18 +407,6 @@ int main(int argc, char **argv)
 		write_events(n, argc > 3 ? strtoull(argv[3], NULL, 10) : 200);
 	else if (!strcmp(what, "copies") && argc > 3)
 		write_copies(n, argv[3]);
-	else if (!strcmp(what, "processes") && n)
-		write_processes(n);
-	else if (!strcmp(what, "bomb") && n)
-		write_bomb(n);
-	else if (!strcmp(what, "frames") && n)
-		write_frames(n, false);
-	else if (!strcmp(what, "imports") && n)
-		write_frames(n, true);
-	else if (!strcmp(what, "nest") && n)
-		write_nest(n);
-	else if (!strcmp(what, "claim"))
-		write_claim();
 	else
 		die("see the usage at the start of tests/tools/big_trace.c");
 	return fflush(stdout) ? 2 : 0;

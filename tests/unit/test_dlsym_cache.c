@@ -70,6 +70,26 @@ static void test_counts(void **state)
 	assert_int_equal(event_count, 3);
 }
 
+/* A program that asks for a hundred names in turn has each recorded once. */
+static void test_hundred(void **state)
+{
+	enum { NAMES = 101, ROUNDS = 7 };
+	struct imp_lookup l = usual;
+	unsigned int round, i;
+	char name[20];
+
+	(void)state;
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < NAMES; i++) {
+			snprintf(name, sizeof(name), "PyObject_%u", i * 7);
+			l.name = name;
+			l.address = 0x7000 + i * 16;
+			look_up(&l);
+		}
+	}
+	assert_int_equal(event_count, NAMES);
+}
+
 /* Whatever is different makes it another look-up. */
 static void test_what_is_the_same(void **state)
 {
@@ -207,6 +227,7 @@ static void test_overflow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_hundred, reset),
 		cmocka_unit_test_setup(test_counts, reset),
 		cmocka_unit_test_setup(test_what_is_the_same, reset),
 		cmocka_unit_test_setup(test_errors_and_versions, reset),

@@ -97,7 +97,8 @@ static void test_around(void **state)
 	assert_int_equal(size(), header + (off_t)sum);
 	for (size_t i = 0; i < IMP_ATTACH_RING; i++)
 		zero |= area->ring[i];
-	assert_int_equal(zero, 0); /* what is taken out is zeroed: lengths are 0 until a record is whole */
+	assert_int_equal(zero,
+			 0); /* what is taken out is zeroed: lengths are 0 until a record is whole */
 	assert_int_equal(system("zstd -dcq t.zst >/dev/null"), 0);
 }
 

@@ -118,11 +118,11 @@ static void test_own(void **state)
 	assert_true(img.build_id_len >= 8);
 	assert_true(img.eh_frame_hdr > img.start);
 	/* What is no object. */
-	assert_int_equal(imp_object_image_read(&img, &arena, &mem, (uint64_t)(uintptr_t)text & ~4095ull,
-					       true),
+	assert_int_equal(imp_object_image_read(&img, &arena, &mem,
+					       (uint64_t)(uintptr_t)text & ~4095ull, true),
 			 -EBADMSG);
 	assert_int_equal(imp_object_image_read(&img, &arena, &mem, 0, true), -EFAULT);
-	assert_int_equal(imp_memory_read_text(&mem, (uint64_t)(uintptr_t)"seventeen", text, 6), 0);
+	assert_int_equal(imp_memory_read_text(&mem, (uint64_t)(uintptr_t) "seventeen", text, 6), 0);
 	assert_string_equal(text, "seven");
 	assert_int_equal(imp_memory_read_text(&mem, 16, text, 6), -EFAULT);
 	assert_int_equal(imp_memory_read(&mem, UINT64_MAX - 3, text, 4), -EFAULT);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe_import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IMPORTED_MAX (4u << 20) /* bytes of names and files of one process */
+
+bool imp_probe_name_part(const char *name, unsigned int i, const char **part, size_t *len)
+{
+	for (; i; i--) {
+		name = strchr(name, '.');
+		if (!name)
+			return false;
+		name++;
+	}
+	*part = name;
+	*len = strcspn(name, ".");
+	return true;
+}
+
+size_t imp_probe_name_prefix(const char *name, unsigned int n)
+{
+	const char *part;
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < n && imp_probe_name_part(name, i, &part, &len); i++)
+		len += (size_t)(part - name);
+	return len;
+}
+
+/* File of a module that came in well; "": it has none that is known. NULL: it is not there. */
+static const char *imported_file(const struct imp_probe_image *image, const char *name, size_t len)
+{
+	const char *at = image->imported.s, *end = at + image->imported.len, *file;
+
+	for (; at && at < end; at = file + strlen(file) + 1) {
+		size_t n = strlen(at);
+
+		file = at + n + 1;
+		if (n == len && !memcmp(at, name, len))
+			return file;
+	}
+	return NULL;
+}
+
+void imp_probe_imported_add(struct imp_probe_image *image, const char *name, size_t len, const char *file)
+{
+	if (imported_file(image, name, len) || image->imported.len > IMPORTED_MAX)
+		return;
+	imp_strbuf_add(&image->imported, name, len);
+	imp_strbuf_add(&image->imported, "", 1);
+	imp_strbuf_add(&image->imported, file ? file : "", file ? strlen(file) + 1 : 1);
+}
+
+/* A parent counts from the moment when its own import runs its code. */
+bool imp_probe_imported(const struct imp_probe_image *image, const struct imp_probe_thread *t, const char *name,
+		     size_t len)
+{
+	for (size_t i = 0; i + 1 < t->n; i++)
+		if (!t->calls[i].is_dlopen && !strncmp(t->calls[i].name, name, len) && !t->calls[i].name[len] &&
+		    (t->calls[i].code_ran || t->calls[i].origin))
+			return true;
+	return imported_file(image, name, len) != NULL;
+}
+
+char *imp_probe_name_absolute(struct imp_probe_thread *t, const char *name, int64_t level)
+{
+	const struct imp_probe_call *outer = imp_probe_call_import(t);
+	const char *slash;
+	size_t len;
+	char *full;
+
+	if (level <= 0)
+		return strdup(name);
+	if (outer) {
+		slash = outer->origin ? strrchr(outer->origin, '/') : NULL;
+		/* A package is its own first level. */
+		if (slash && !strncmp(slash + 1, "__init__.", 9))
+			level--;
+		len = strlen(outer->name);
+		for (; level > 0 && len; level--) {
+			const char *dot = memrchr(outer->name, '.', len);
+
+			len = dot ? (size_t)(dot - outer->name) : 0;
+		}
+		if (len && asprintf(&full, "%.*s%s%s", (int)len, outer->name, *name ? "." : "", name) >= 0)
+			return full;
+	}
+	return asprintf(&full, "%.*s%s", (int)(level < 8 ? level : 8), "........", name) >= 0 ? full : NULL;
+}
+
+bool imp_probe_name_is_parent(const char *name, const char *of)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(name, of, len) && of[len] == '.';
+}
+
+const char *imp_probe_parent_file(const struct imp_probe_image *image, const struct imp_probe_thread *t,
+			       const char *name)
+{
+	const char *dot = strrchr(name, '.'), *file;
+	size_t len = dot ? (size_t)(dot - name) : 0;
+
+	for (size_t i = 0; dot && i < t->n; i++)
+		if (!t->calls[i].is_dlopen && !strncmp(t->calls[i].name, name, len) && !t->calls[i].name[len])
+			return t->calls[i].origin;
+	file = dot ? imported_file(image, name, len) : NULL;
+	return file && *file ? file : NULL;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IMP_BPF_BPF_TELL_H
+#define IMP_BPF_BPF_TELL_H
+
+#include "core_types.h"
+
+#include "bpf_event.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+/* What all programs share: the maps, and how an event comes into the ring buffer. */
+
+#define NEST_MAX  32 /* imports within imports that are told in time; deeper ones are only counted */
+#define WAKE_SIZE (256 << 10)
+
+#define PROT_EXEC	4
+#define AT_EMPTY_PATH	0x1000
+
+const volatile bool all_opens = false;
+
+__u64 lost_events = 0;
+
+/* A traced process. */
+struct process {
+	__u32 inside; /* of its threads' imports and dlopens, all together */
+	__u32 lost;
+};
+
+/* A thread of it that has been inside of something. */
+struct thread {
+	__u32 imports;	 /* open now */
+	__u32 told;	 /* of these, how many have been told */
+	__u32 dlopens;	 /* open now */
+	__u32 inside;	 /* what it has added to its process */
+	__u32 failed;	 /* the last dlopen failed, and dlerror was not asked yet */
+	__u64 handle, symbol, caller; /* of the dlsym that it is in */
+	struct {
+		__u64 name, time_ns;
+		__s64 level;
+	} import[NEST_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct process);
+} traced SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC: a kilobyte for each thread that needs it */
+	__type(key, __u32);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20); /* the user side sets it */
+} ring SEC(".maps");
+
+struct short_event {
+	struct imp_bpf_event e;
+	char text[IMP_BPF_TEXT_SHORT];
+};
+
+struct long_event {
+	struct imp_bpf_event e;
+	char text[IMP_BPF_TEXT_MAX];
+};
+
+/* ---- telling ------------------------------------------------------------------------------------- */
+
+static __always_inline void fill(struct imp_bpf_event *e, __u16 kind)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->pid = id >> 32;
+	e->tid = (__u32)id;
+	e->kind = kind;
+}
+
+static __always_inline struct process *current_process(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&traced, &pid);
+}
+
+static __always_inline void count_lost(void)
+{
+	struct process *p = current_process();
+
+	__sync_fetch_and_add(&lost_events, 1);
+	if (p)
+		__sync_fetch_and_add(&p->lost, 1);
+}
+
+/*
+ * The user side is not woken for each event: on few processors that costs more than the event. It looks by
+ * itself every few milliseconds, and is called where the buffer fills up or something has to be done now.
+ */
+static __always_inline __u64 wake(bool now)
+{
+	if (now || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_SIZE)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline struct imp_bpf_event *reserve(__u16 kind)
+{
+	struct short_event *s = bpf_ringbuf_reserve(&ring, sizeof(*s), 0);
+
+	if (!s) {
+		count_lost();
+		return NULL;
+	}
+	fill(&s->e, kind);
+	return &s->e;
+}
+
+/* Text of the program at @from into @e; a long one moves to a larger record. NULL: it was lost. */
+static __always_inline struct imp_bpf_event *add_text(struct imp_bpf_event *e, __u64 from)
+{
+	struct long_event *l;
+	long len = bpf_probe_read_user_str(e->text, IMP_BPF_TEXT_SHORT, (void *)from);
+
+	if (len < IMP_BPF_TEXT_SHORT) {
+		e->len = len > 0 ? len : 0;
+		return e;
+	}
+	l = bpf_ringbuf_reserve(&ring, sizeof(*l), 0);
+	if (!l) {
+		count_lost();
+		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		return NULL;
+	}
+	__builtin_memcpy(&l->e, e, sizeof(*e));
+	len = bpf_probe_read_user_str(l->text, IMP_BPF_TEXT_MAX, (void *)from);
+	l->e.len = len > 0 ? len : 0;
+	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	return &l->e;
+}
+
+static __always_inline struct thread *current_thread(bool make)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t || !make)
+		return t;
+	/* On the stack there is no room for it: an element of the map's own zeroes is copied. */
+	static const struct thread fresh = {};
+
+	bpf_map_update_elem(&threads, &tid, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&threads, &tid);
+}
+
+static __always_inline void go_in(struct process *p, struct thread *t)
+{
+	t->inside++;
+	__sync_fetch_and_add(&p->inside, 1);
+}
+
+static __always_inline void come_out(struct process *p, struct thread *t)
+{
+	if (!t->inside)
+		return;
+	t->inside--;
+	__sync_fetch_and_add(&p->inside, -1);
+}
+
+/* ---- imports that have begun --------------------------------------------------------------------- */
+
+/*
+ * What begins is told when something happens within it: most import statements are answered by sys.modules.
+ * A global function is verified once, and not in each program that calls it.
+ */
+__noinline int tell_imports_of(__u32 tid)
+{
+	struct thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct imp_bpf_event *e;
+	__u32 i;
+
+	if (!t)
+		return 0;
+	for (i = 0; i < NEST_MAX; i++) {
+		if (i < t->told)
+			continue;
+		if (i >= t->imports)
+			break;
+		e = reserve(IMP_BPF_IMPORT_BEGIN);
+		if (!e)
+			continue;
+		e->time_ns = t->import[i].time_ns;
+		e->a = t->import[i].level;
+		e = add_text(e, t->import[i].name);
+		if (e)
+			bpf_ringbuf_submit(e, wake(false));
+	}
+	t->told = t->imports;
+	return 0;
+}
+
+/* Where it may be left out, it is: a program that calls a function takes the kernel 13 ms longer to load. */
+static __always_inline void tell_imports(struct thread *t)
+{
+	if (t->told < t->imports)
+		tell_imports_of((__u32)bpf_get_current_pid_tgid());
+}
+
+static __always_inline void tell_import(struct thread *t, __u64 name, __s64 level)
+{
+	struct imp_bpf_event *e = reserve(IMP_BPF_IMPORT_BEGIN);
+
+	t->told = t->imports;
+	if (!e)
+		return;
+	e->a = level;
+	e = add_text(e, name);
+	if (e)
+		bpf_ringbuf_submit(e, wake(false));
+}
+
+#endif
