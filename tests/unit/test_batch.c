@@ -131,7 +131,7 @@ static void test_round_trip(void **state)
 static void test_short(void **state)
 {
 	static const unsigned int keys[] = {IMP_KEY_IMPORT};
-	size_t first, len;
+	size_t first = 0, len;
 
 	(void)state;
 	for (uint32_t i = 0; i < 5; i++) {
