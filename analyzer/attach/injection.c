@@ -259,12 +259,12 @@ static int loader_refused(struct imp_injection *in, const struct imp_call_step *
 	if (!steps[2].ran || !steps[2].result ||
 	    imp_memory_read_text(&in->target.mem, steps[2].result, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "it gave no reason");
-	return imp_error_set(err, -ENOEXEC,
-			     "the dynamic loader of process %d (%s) refused the recorder: %s%s",
-			     (int)in->target.pid, in->target.name, text,
-			     no_proc ? "; /proc is not mounted where it runs (chroot): mount it there, or "
-				       "use --backend=bpf" :
-				       "");
+	return imp_error_set(
+		err, -ENOEXEC, "the dynamic loader of process %d (%s) refused the recorder: %s%s",
+		(int)in->target.pid, in->target.name, text,
+		no_proc ? "; /proc is not mounted where it runs (chroot): mount it there, or "
+			  "use --backend=bpf" :
+			  "");
 }
 
 static int attach_refused(struct imp_injection *in, int code, struct imp_error *err)

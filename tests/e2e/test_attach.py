@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`imptrace attach --backend=inject`: what is recorded, and that the process never notices."""
+import http.client
 import os
 import pathlib
 import random
@@ -7,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -365,6 +367,77 @@ def test_silent_after_a_kill(lab, debian):
         say_and_wait(target, "import json", "done")
         target.end()
     assert b"gone_18" not in lab.raw(attached.trace)
+
+
+PREFORK = """\
+import http.server, os, socketserver, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        try:
+            __import__("gone_" + self.path[1:])
+        except ImportError as err:
+            body = str(err).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+server = Server(("127.0.0.1", 0), Handler)
+workers = []
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        server.serve_forever()
+    workers.append(pid)
+print(*workers, server.server_address[1], flush=True)
+sys.stdin.readline()
+for pid in workers:
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_server_goes_on_serving(lab, debian):
+    """A server with two workers, each attached to in turn: no request fails, and the ends are clean."""
+    program = lab.write("prefork.py", PREFORK)
+    with Target(lab, [debian.path, program], wait=False) as target:
+        *workers, port = map(int, read_line(target.process.stdout).split())
+        failed, served, stop = [], [0], threading.Event()
+
+        def ask():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            while not stop.is_set():
+                try:
+                    connection.request("GET", "/%d" % served[0])
+                    answer = connection.getresponse()
+                    if answer.status != 200 or not answer.read().startswith(b"No module named 'gone_"):
+                        failed.append(answer.status)
+                except (OSError, http.client.HTTPException) as err:
+                    failed.append(err)
+                    connection.close()
+                served[0] += 1
+            connection.close()
+
+        clients = [threading.Thread(target=ask) for _ in range(3)]
+        for client in clients:
+            client.start()
+        try:
+            for number in range(ROUNDS // 2):
+                with Attached(lab, workers[number % 2], "--timeout=50", trace=lab.root / "server.zst") as a:
+                    a.end()
+        finally:
+            stop.set()
+            for client in clients:
+                client.join(60)
+        assert failed == [] and served[0] > ROUNDS
+        for pid in workers:
+            os.kill(pid, 0)
+        target.say("")
+        target.end()
 
 
 # -- how it ends -----------------------------------------------------------------------------------
