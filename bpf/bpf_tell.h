@@ -19,6 +19,7 @@
 #define AT_EMPTY_PATH	0x1000
 
 const volatile bool all_opens = false;
+const volatile bool files_only = false; /* a preloaded recorder tells the rest */
 
 __u64 lost_events = 0;
 
@@ -114,8 +115,11 @@ static __always_inline __u64 wake(bool now)
 
 static __always_inline struct imp_bpf_event *reserve(__u16 kind)
 {
-	struct short_event *s = bpf_ringbuf_reserve(&ring, sizeof(*s), 0);
+	struct short_event *s;
 
+	if (files_only && kind >= IMP_BPF_DLOPEN_ENTER)
+		return NULL;
+	s = bpf_ringbuf_reserve(&ring, sizeof(*s), 0);
 	if (!s) {
 		count_lost();
 		return NULL;

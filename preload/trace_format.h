@@ -353,7 +353,8 @@ enum imp_syscall {		/* IMP_KEY_SYSCALL; each stands for its family */
 	X(SECCOMP,       6, "the program forbids itself system calls that recording takes: nothing is recorded "	\
 			    "from here on; with ERRNO: that was refused, and it goes on")		\
 	X(REACH,         7, "the program is about to change its user, root or mounts (TEXT: by what): it may not "	\
-			    "reach the trace any more")
+			    "reach the trace any more")							\
+	X(KERNEL_LOST,   8, "the kernel had no room for events: LOST of this batch counts them")
 
 enum imp_note {
 #define X(name, number, about) IMP_NOTE_##name = (number),

@@ -133,7 +133,10 @@ static void take_exit(struct imp_probe *p, const struct imp_bpf_event *e)
 			}
 			imp_probe_stream_end(&image->stream);
 		}
-		imp_probe_image_free(&p->s, image);
+		if ((pid_t)e->pid == p->s.root || (pid_t)e->pid == p->watched)
+			image->exited = true;
+		else
+			imp_probe_image_free(&p->s, image);
 	}
 	if ((pid_t)e->pid == p->watched)
 		p->ended = true;
@@ -175,6 +178,9 @@ static void take_event(void *context, const struct imp_bpf_event *e)
 	case IMP_BPF_EXIT: take_exit(p, e); return;
 	}
 	image = imp_probe_image_get(s, (pid_t)e->pid);
+	if (!image && (pid_t)e->pid != s->self) /* its beginning was lost */
+		image = imp_probe_image_new(s, (pid_t)e->pid, e->time_ns,
+					    (pid_t)e->pid == s->root ? IMP_START_FIRST : IMP_START_EXEC);
 	t = image ? imp_probe_thread_get(image, (pid_t)e->tid) : NULL;
 	if (!t)
 		return;
@@ -203,7 +209,11 @@ static void take_event(void *context, const struct imp_bpf_event *e)
 static void flush_all(struct imp_probe *p)
 {
 	for (struct imp_probe_image *image = p->s.images; image; image = image->next) {
-		uint64_t lost = imp_probe_kernel_lost(p->s.kernel, image->pid);
+		uint64_t lost;
+
+		if (image->exited)
+			continue;
+		lost = imp_probe_kernel_lost(p->s.kernel, image->pid);
 
 		if (lost > image->stream.lost)
 			image->stream.lost = lost;
@@ -242,6 +252,31 @@ static int start_thread(struct imp_probe *p)
 	return -ret;
 }
 
+/* What no process could be told to have lost, since the event of its end was lost too, stands under the first one. */
+static void tell_lost(struct imp_probe *p)
+{
+	uint64_t lost = imp_probe_kernel_lost(p->s.kernel, 0), told = p->s.lost_told;
+	pid_t first = p->s.root ? p->s.root : p->watched;
+	struct imp_probe_image *image;
+	struct imp_cbor *c;
+
+	for (image = p->s.images; image; image = image->next)
+		told += image->stream.lost;
+	if (!lost || !first)
+		return;
+	image = imp_probe_image_get(&p->s, first);
+	if (!image)
+		image = imp_probe_image_new(&p->s, first, now_ns(), IMP_START_FIRST);
+	if (!image)
+		return;
+	imp_probe_image_describe(&p->s, image);
+	if (lost > told)
+		image->stream.lost += lost - told;
+	c = imp_probe_stream_begin(&image->stream, IMP_EV_NOTE, now_ns(), image->pid);
+	imp_probe_put_uint(c, IMP_KEY_NOTE, IMP_NOTE_KERNEL_LOST);
+	imp_probe_stream_end(&image->stream);
+}
+
 static void release(struct imp_probe *p)
 {
 	if (p->running) {
@@ -253,6 +288,7 @@ static void release(struct imp_probe *p)
 		while (imp_probe_kernel_poll(p->s.kernel, 0) > 0)
 			;
 		flush_all(p);
+		tell_lost(p);
 	}
 	while (p->s.images)
 		imp_probe_image_free(&p->s, p->s.images);
@@ -272,6 +308,11 @@ static void destroy(struct imp_probe *p)
 int imp_probe_start(struct imp_probe **out, const struct imp_probe_setup *setup, char **command,
 		    struct imp_error *err)
 {
+	const struct imp_probe_wishes wishes = {
+		.all_opens = setup->all_opens,
+		.files_only = !setup->alone,
+		.ring_size = setup->ring_size,
+	};
 	struct imp_probe *p = calloc(1, sizeof(*p));
 	int ret;
 
@@ -280,7 +321,7 @@ int imp_probe_start(struct imp_probe **out, const struct imp_probe_setup *setup,
 		return imp_error_set(err, -ENOMEM, "there is no memory");
 	p->s.alone = setup->alone;
 	p->s.self = getpid();
-	ret = imp_probe_kernel_open(&p->s.kernel, setup->all_opens, setup->ring_size, take_event, p, err);
+	ret = imp_probe_kernel_open(&p->s.kernel, &wishes, take_event, p, err);
 	if (ret == 0 && setup->alone)
 		ret = imp_probe_sink_create(&p->s.sink, setup->output, 0, setup->uid, setup->gid, err);
 	if (ret == 0 && command)
@@ -324,7 +365,7 @@ static int begin_attach(struct imp_probe *p, const struct imp_probe_attach *a, s
 
 	if (kill(a->pid, 0) < 0 && errno == ESRCH)
 		return imp_error_set(err, -ESRCH, "there is no process %d", (int)a->pid);
-	ret = imp_probe_kernel_open(&p->s.kernel, false, 0, take_event, p, err);
+	ret = imp_probe_kernel_open(&p->s.kernel, &(struct imp_probe_wishes){0}, take_event, p, err);
 	if (ret < 0)
 		return ret;
 	image = imp_probe_image_new(&p->s, a->pid, now_ns(), IMP_START_ATTACH);

@@ -186,6 +186,7 @@ void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *i
 	for (t = image->threads; t; t = t->next)
 		imp_probe_outcome_settle(image, t);
 	imp_probe_stream_flush(&image->stream);
+	s->lost_told += image->stream.lost;
 	imp_probe_stream_clear(&image->stream);
 	while ((t = image->threads)) {
 		image->threads = t->next;

@@ -73,6 +73,7 @@ struct imp_probe_image {
 	enum imp_start how;
 	bool described; /* IMP_EV_PROCESS is written */
 	bool alive;	/* /proc/PID can be looked at */
+	bool exited;	/* and kept until the end: what is lost is told by it */
 	bool our_root;	/* its mount namespace is ours */
 	char *argv;	/* words, a NUL behind each */
 	size_t argv_len;
@@ -103,7 +104,7 @@ struct imp_probe_session {
 	pid_t root;  /* COMMAND; 0: not forked yet */
 	struct imp_arena arena;
 	struct imp_probe_file *files; /* that were looked at for probes; in the arena */
-	uint64_t lost_told;
+	uint64_t lost_told; /* of images that are gone */
 };
 
 /* ---- probe_image.c ---- */

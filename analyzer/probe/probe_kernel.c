@@ -99,17 +99,18 @@ static int attach_tracepoints(struct imp_probe_kernel *k)
 	return ret;
 }
 
-static int load(struct imp_probe_kernel *k, bool all_opens, size_t ring_size)
+static int load(struct imp_probe_kernel *k, const struct imp_probe_wishes *wishes)
 {
 	struct bpf_program *program;
 	size_t size = 4096;
 
-	while (size < (ring_size ? ring_size : RING_SIZE))
+	while (size < (wishes->ring_size ? wishes->ring_size : RING_SIZE))
 		size *= 2;
 	k->skel = imptrace_bpf__open();
 	if (!k->skel)
 		return -errno;
-	k->skel->rodata->all_opens = all_opens;
+	k->skel->rodata->all_opens = wishes->all_opens;
+	k->skel->rodata->files_only = wishes->files_only;
 	k->links.multi = imp_probe_links_multi();
 	bpf_object__for_each_program(program, k->skel->obj) {
 		if (k->links.multi && bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
@@ -119,7 +120,7 @@ static int load(struct imp_probe_kernel *k, bool all_opens, size_t ring_size)
 	return imptrace_bpf__load(k->skel);
 }
 
-int imp_probe_kernel_open(struct imp_probe_kernel **out, bool all_opens, size_t ring_size,
+int imp_probe_kernel_open(struct imp_probe_kernel **out, const struct imp_probe_wishes *wishes,
 			  imp_probe_handler *handle, void *context, struct imp_error *err)
 {
 	struct imp_probe_kernel *k = calloc(1, sizeof(*k));
@@ -137,7 +138,7 @@ int imp_probe_kernel_open(struct imp_probe_kernel **out, bool all_opens, size_t 
 	last_words[0] = '\0';
 	k->handle = handle;
 	k->context = context;
-	ret = load(k, all_opens, ring_size);
+	ret = load(k, wishes);
 	if (ret == 0)
 		ret = attach_tracepoints(k);
 	if (ret == 0) {
@@ -304,10 +305,10 @@ bool imp_probe_missing(char *why, size_t size)
 	return true;
 }
 
-int imp_probe_kernel_open(struct imp_probe_kernel **k, bool all_opens, size_t ring_size,
+int imp_probe_kernel_open(struct imp_probe_kernel **k, const struct imp_probe_wishes *wishes,
 			  imp_probe_handler *handle, void *context, struct imp_error *err)
 {
-	(void)all_opens, (void)ring_size, (void)handle, (void)context;
+	(void)wishes, (void)handle, (void)context;
 	*k = NULL;
 	return imp_error_set(err, -ENOSYS,
 			     "what the kernel sees cannot be recorded: this imptrace was built without it (%s)",

@@ -13,11 +13,17 @@ struct imp_probe_kernel;
 
 typedef void imp_probe_handler(void *context, const struct imp_bpf_event *event);
 
+struct imp_probe_wishes {
+	bool all_opens;	  /* files outside of imports and dlopens too */
+	bool files_only;  /* no imports, no loads: a preloaded recorder tells them */
+	size_t ring_size; /* bytes; 0: the usual size */
+};
+
 /*
  * imp_probe_kernel_open - load the programs and attach what needs no file
  * @handle: called by imp_probe_kernel_poll()
  */
-int imp_probe_kernel_open(struct imp_probe_kernel **k, bool all_opens, size_t ring_size,
+int imp_probe_kernel_open(struct imp_probe_kernel **k, const struct imp_probe_wishes *wishes,
 			  imp_probe_handler *handle, void *context, struct imp_error *err);
 void imp_probe_kernel_close(struct imp_probe_kernel *k);
 

@@ -195,6 +195,8 @@ static void take_note(struct imp_builder *b, struct imp_image *image, const stru
 	uint64_t err = imp_event_uint(ev, IMP_KEY_ERRNO, 0);
 
 	note->note = imp_event_uint(ev, IMP_KEY_NOTE, 0);
+	if (note->note == IMP_NOTE_KERNEL_LOST)
+		image->kernel_events++; /* it may be all that the kernel has of this image */
 	note->err = err <= INT_MAX ? (int)err : 0;
 	note->text = imp_build_text(b, ev, IMP_KEY_TEXT);
 }

@@ -261,6 +261,7 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
 	struct imp_outcome o, *own;
 
+	s->image->derived |= imp_event_get(ev, IMP_KEY_DERIVED) != NULL;
 	if (!a || a->ended)
 		return;
 	a->ended = true;
