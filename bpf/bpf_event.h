@@ -16,7 +16,7 @@ enum imp_bpf_kind {
 	IMP_BPF_DLOPEN_LEAVE,	/* a: handle */
 	IMP_BPF_DLSYM,		/* a: handle, b: address, c: return address; text: symbol */
 	IMP_BPF_DLERROR,	/* text */
-	IMP_BPF_IMPORT_BEGIN,	/* text: full name; a: level */
+	IMP_BPF_IMPORT_BEGIN,	/* text: full name */
 	IMP_BPF_IMPORT_END,	/* a: 1 found */
 	IMP_BPF_EXT_END,	/* _PyImport_LoadDynamicModuleWithSpec came back; a: 1 it gave a module */
 	IMP_BPF_UNCAUGHT,	/* PyErr_Display(): a: address; text: type name, NUL, message */

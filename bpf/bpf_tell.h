@@ -12,7 +12,8 @@
 
 /* What all programs share: the maps, and how an event comes into the ring buffer. */
 
-#define NEST_MAX  32 /* imports within imports that are told in time; deeper ones are only counted */
+#define NEST_MAX  128 /* imports within imports; a power of two */
+#define END_LOOK  8 /* so many of them may end with the one around them, unseen */
 #define WAKE_SIZE (256 << 10)
 
 #define PROT_EXEC	4
@@ -32,15 +33,11 @@ struct process {
 /* A thread of it that has been inside of something. */
 struct thread {
 	__u32 imports;	 /* open now */
-	__u32 told;	 /* of these, how many have been told */
 	__u32 dlopens;	 /* open now */
 	__u32 inside;	 /* what it has added to its process */
 	__u32 failed;	 /* the last dlopen failed, and dlerror was not asked yet */
 	__u64 handle, symbol, caller; /* of the dlsym that it is in */
-	struct {
-		__u64 name, time_ns;
-		__s64 level;
-	} import[NEST_MAX];
+	__u64 import[NEST_MAX]; /* the stack pointer of each */
 };
 
 struct {
@@ -177,58 +174,6 @@ static __always_inline void come_out(struct process *p, struct thread *t)
 		return;
 	t->inside--;
 	__sync_fetch_and_add(&p->inside, -1);
-}
-
-/* ---- imports that have begun --------------------------------------------------------------------- */
-
-/*
- * What begins is told when something happens within it: most import statements are answered by sys.modules.
- * A global function is verified once, and not in each program that calls it.
- */
-__noinline int tell_imports_of(__u32 tid)
-{
-	struct thread *t = bpf_map_lookup_elem(&threads, &tid);
-	struct imp_bpf_event *e;
-	__u32 i;
-
-	if (!t)
-		return 0;
-	for (i = 0; i < NEST_MAX; i++) {
-		if (i < t->told)
-			continue;
-		if (i >= t->imports)
-			break;
-		e = reserve(IMP_BPF_IMPORT_BEGIN);
-		if (!e)
-			continue;
-		e->time_ns = t->import[i].time_ns;
-		e->a = t->import[i].level;
-		e = add_text(e, t->import[i].name);
-		if (e)
-			bpf_ringbuf_submit(e, wake(false));
-	}
-	t->told = t->imports;
-	return 0;
-}
-
-/* Where it may be left out, it is: a program that calls a function takes the kernel 13 ms longer to load. */
-static __always_inline void tell_imports(struct thread *t)
-{
-	if (t->told < t->imports)
-		tell_imports_of((__u32)bpf_get_current_pid_tgid());
-}
-
-static __always_inline void tell_import(struct thread *t, __u64 name, __s64 level)
-{
-	struct imp_bpf_event *e = reserve(IMP_BPF_IMPORT_BEGIN);
-
-	t->told = t->imports;
-	if (!e)
-		return;
-	e->a = level;
-	e = add_text(e, name);
-	if (e)
-		bpf_ringbuf_submit(e, wake(false));
 }
 
 #endif

@@ -158,7 +158,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct process *p = current_process();
 	struct file_call f = {};
 	struct imp_bpf_event *e;
-	struct thread *t;
 	struct pt_regs r;
 	__u16 mode = 0;
 
@@ -179,9 +178,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (!first)
 			return 0;
 	}
-	t = current_thread(false);
-	if (t)
-		tell_imports(t);
 	e = reserve(IMP_BPF_FILE);
 	if (!e)
 		return 0;
@@ -212,8 +208,7 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return address;
 }
 
-static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 flags, __s64 name_space,
-					bool tell)
+static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 flags, __s64 name_space)
 {
 	struct process *p = current_process();
 	struct imp_bpf_event *e;
@@ -226,8 +221,6 @@ static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 f
 		count_lost();
 		return 0;
 	}
-	if (tell)
-		tell_imports(t);
 	t->dlopens++;
 	t->failed = 0;
 	go_in(p, t);
@@ -248,13 +241,13 @@ static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 f
 SEC("uprobe")
 int enter_dlopen_2(struct pt_regs *ctx)
 {
-	return enter_dlopen(ctx, PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), 0, true);
+	return enter_dlopen(ctx, PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), 0);
 }
 
 SEC("uprobe")
 int enter_dlmopen(struct pt_regs *ctx)
 {
-	return enter_dlopen(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM1(ctx), false);
+	return enter_dlopen(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM1(ctx));
 }
 
 /* Those that leave sit on the functions' own return instructions: analyzer/probe/probe_return.h says why. */
@@ -345,75 +338,104 @@ int leave_dlerror(struct pt_regs *ctx)
  */
 enum { LAYOUT_WSTR = 48, LAYOUT_PLAIN = 40, LAYOUT_FREE = 56 };
 
-static __always_inline __u64 text_of(__u64 object, __u64 layout)
+/*
+ * PyImport_ImportModuleLevelObject() has not found the module in sys.modules, and calls
+ *
+ *   PyObject_CallMethodObjArgs(importlib, "_find_and_load", name, import_func, NULL)
+ *
+ * One probe sits on that call, one behind it; other calls of that function are told apart by the method's name: a
+ * str, or before 3.11 a struct _Py_Identifier, which holds or begins with a char *.
+ */
+static __always_inline bool is_find_and_load(__u64 text)
 {
-	return object ? object + layout : 0;
+	static const char wanted[] = "_find_and_load";
+	char name[sizeof(wanted)];
+
+	if (bpf_probe_read_user(name, sizeof(name), (void *)text))
+		return false;
+	for (__u32 i = 0; i < sizeof(wanted); i++)
+		if (name[i] != wanted[i])
+			return false;
+	return true;
 }
 
-static __always_inline int begin_import(__u64 name, __s64 level)
+static __always_inline int begin_import(struct pt_regs *ctx, __u64 method, __u64 layout)
 {
 	struct process *p = current_process();
+	struct imp_bpf_event *e;
 	struct thread *t;
 
-	if (!p)
+	if (!p || !is_find_and_load(method))
 		return 0;
 	t = current_thread(true);
 	if (!t) {
 		count_lost();
 		return 0;
 	}
-	if (t->imports < NEST_MAX) {
-		__u32 i = t->imports & (NEST_MAX - 1);
-
-		t->import[i].name = name;
-		t->import[i].level = level;
-		t->import[i].time_ns = bpf_ktime_get_ns();
-	}
+	t->import[t->imports & (NEST_MAX - 1)] = PT_REGS_SP(ctx);
 	t->imports++;
 	go_in(p, t);
-	return 0;
-}
-
-static __always_inline int end_import(bool found)
-{
-	struct process *p = current_process();
-	struct thread *t = p ? current_thread(false) : NULL;
-	struct imp_bpf_event *e;
-
-	if (!t || !t->imports)
-		return 0;
-	if (!found)
-		tell_imports(t);
-	come_out(p, t);
-	t->imports--;
-	if (t->told <= t->imports)
-		return 0; /* it was answered by sys.modules */
-	t->told = t->imports;
-	e = reserve(IMP_BPF_IMPORT_END);
+	e = reserve(IMP_BPF_IMPORT_BEGIN);
 	if (!e)
 		return 0;
-	e->a = found;
-	e->b = t->imports; /* those that are still open */
-	bpf_ringbuf_submit(e, wake(!found));
+	e = add_text(e, PT_REGS_PARM3(ctx) + layout);
+	if (e)
+		bpf_ringbuf_submit(e, wake(false));
 	return 0;
 }
 
-/* PyImport_ImportModuleLevelObject(name, globals, locals, fromlist, level), by the layout of str */
-#define IMPORT_PROBE(suffix, layout)                                                                     \
-	SEC("uprobe")                                                                                    \
-	int enter_import_##suffix(struct pt_regs *ctx)                                                   \
-	{                                                                                                \
-		return begin_import(text_of(PT_REGS_PARM1(ctx), layout), (int)PT_REGS_PARM5(ctx)); \
+#define IMPORT_PROBE(suffix, layout)                                               \
+	SEC("uprobe")                                                              \
+	int enter_import_##suffix(struct pt_regs *ctx)                             \
+	{                                                                          \
+		return begin_import(ctx, PT_REGS_PARM2(ctx) + (layout), (layout)); \
 	}
 
+#define OLD_IMPORT_PROBE(suffix, place)                                                           \
+	SEC("uprobe")                                                                             \
+	int enter_import_##suffix(struct pt_regs *ctx)                                            \
+	{                                                                                         \
+		__u64 text = 0;                                                                   \
+                                                                                                  \
+		bpf_probe_read_user(&text, sizeof(text), (void *)(PT_REGS_PARM2(ctx) + (place))); \
+		return begin_import(ctx, text, LAYOUT_WSTR);                                      \
+	}
+
+OLD_IMPORT_PROBE(linked, 8)	/* up to 3.9: struct _Py_Identifier is next, string, object */
+OLD_IMPORT_PROBE(identifier, 0) /* 3.10: string, index */
 IMPORT_PROBE(wstr, LAYOUT_WSTR)
 IMPORT_PROBE(plain, LAYOUT_PLAIN)
 IMPORT_PROBE(free, LAYOUT_FREE)
 
+/* The stack pointer says whose return it is: of another call in a function that imports, it is none. */
 SEC("uprobe")
 int leave_import(struct pt_regs *ctx)
 {
-	return end_import(PT_REGS_RC(ctx) != 0);
+	struct process *p = current_process();
+	struct thread *t = p ? current_thread(false) : NULL;
+	struct imp_bpf_event *e;
+	__u32 i, ended = 0;
+
+	if (!t)
+		return 0;
+	/* Those within it whose end was not seen have ended too. */
+	for (i = 1; i <= END_LOOK && i <= t->imports; i++)
+		if (t->import[(t->imports - i) & (NEST_MAX - 1)] == PT_REGS_SP(ctx)) {
+			ended = i;
+			break;
+		}
+	if (!ended)
+		return 0;
+	for (i = 0; i < END_LOOK && i < ended; i++)
+		come_out(p, t);
+	t->imports -= ended;
+	e = reserve(IMP_BPF_IMPORT_END);
+	if (!e)
+		return 0;
+	e->a = PT_REGS_RC(ctx) != 0;
+	e->b = t->imports; /* those that are still open */
+	bpf_ringbuf_submit(e, wake(!e->a));
+	return 0;
 }
 
 static __always_inline int tell_extension(__u16 kind, __u64 value)

@@ -132,6 +132,15 @@ struct imp_probe_call *imp_probe_call_import(struct imp_probe_thread *t)
 	return NULL;
 }
 
+size_t imp_probe_call_imports(const struct imp_probe_thread *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		n += !t->calls[i].is_dlopen;
+	return n;
+}
+
 struct imp_probe_call *imp_probe_call_outer(struct imp_probe_thread *t)
 {
 	const struct imp_probe_call *inner = imp_probe_call_import(t);

@@ -117,6 +117,7 @@ struct imp_probe_call *imp_probe_call_push(struct imp_probe_thread *t);
 void imp_probe_call_pop(struct imp_probe_thread *t);
 void imp_probe_call_clear(struct imp_probe_call *call);
 struct imp_probe_call *imp_probe_call_import(struct imp_probe_thread *t); /* innermost import; NULL */
+size_t imp_probe_call_imports(const struct imp_probe_thread *t); /* how many are open */
 struct imp_probe_call *imp_probe_call_outer(struct imp_probe_thread *t);  /* the import around that one; NULL */
 /* imp_probe_image_describe - write IMP_EV_PROCESS and the objects, where that was not done yet */
 void imp_probe_image_describe(struct imp_probe_session *s, struct imp_probe_image *image);

@@ -30,7 +30,7 @@ static bool is_name(const struct imp_bpf_event *e)
 static void begin(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *outer = imp_probe_call_import(t), *call;
-	char *name = imp_probe_name_absolute(t, is_name(e) ? e->text : "?", (int64_t)e->a);
+	char *name = strdup(is_name(e) ? e->text : "?");
 	uint64_t parent = outer ? outer->number : 0;
 	size_t len;
 
@@ -94,8 +94,9 @@ static void end(struct imp_probe_session *s, struct imp_probe_image *image, stru
 	struct imp_probe_call *outer;
 
 	imp_probe_load_settle(image, t);
-	while (t->n && t->calls[t->n - 1].is_dlopen)
-		imp_probe_call_pop(t); /* its end was lost */
+	/* What is open within it has ended with it, and was not seen to. */
+	while (t->n && (t->calls[t->n - 1].is_dlopen || imp_probe_call_imports(t) > e->b + 1))
+		imp_probe_call_pop(t);
 	if (!t->n)
 		return;
 	if (e->a) {

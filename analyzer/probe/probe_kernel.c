@@ -216,16 +216,6 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 		p.leave = k->skel->progs.leave_dlsym;
 		break;
 	case IMP_PROBE_DLERROR: p.leave = k->skel->progs.leave_dlerror; break;
-	case IMP_PROBE_IMPORT:
-		p.leave = k->skel->progs.leave_import;
-		switch (t->layout) {
-		case IMP_LAYOUT_WSTR: p.enter = k->skel->progs.enter_import_wstr; break;
-		case IMP_LAYOUT_PLAIN: p.enter = k->skel->progs.enter_import_plain; break;
-		case IMP_LAYOUT_FREE: p.enter = k->skel->progs.enter_import_free; break;
-		case IMP_LAYOUT_PYTHON2: /* it has another finder: nothing could be told of its search */
-		case IMP_LAYOUT_UNKNOWN: p.leave = NULL; break;
-		}
-		break;
 	case IMP_PROBE_EXTENSION:
 		p.leave = k->skel->progs.leave_extension;
 		break;
@@ -263,6 +253,38 @@ static int attach_point(struct imp_probe_kernel *k, const char *path, const stru
 	return ret;
 }
 
+static const struct bpf_program *import_program(struct imp_probe_kernel *k, const struct imp_probe_target *t)
+{
+	if (t->layout == IMP_LAYOUT_PLAIN)
+		return k->skel->progs.enter_import_plain;
+	if (t->layout == IMP_LAYOUT_FREE)
+		return k->skel->progs.enter_import_free;
+	if (t->layout != IMP_LAYOUT_WSTR)
+		return NULL;
+	switch (t->method) {
+	case IMP_METHOD_LINKED: return k->skel->progs.enter_import_linked;
+	case IMP_METHOD_IDENTIFIER: return k->skel->progs.enter_import_identifier;
+	case IMP_METHOD_STR: break;
+	}
+	return k->skel->progs.enter_import_wstr;
+}
+
+static int attach_imports(struct imp_probe_kernel *k, const char *path, const struct imp_probe_target *t)
+{
+	const struct bpf_program *enter = import_program(k, t);
+	struct imp_probe_place calls[IMP_PROBE_CALLS_MAX] = {{0}}, next[IMP_PROBE_CALLS_MAX] = {{0}};
+	int ret;
+
+	if (!enter || !t->n_imports)
+		return 0;
+	for (size_t i = 0; i < t->n_imports; i++) {
+		calls[i].offset = t->imports[i].call;
+		next[i].offset = t->imports[i].next;
+	}
+	ret = imp_probe_links_attach(&k->links, k->skel->progs.leave_import, path, next, t->n_imports);
+	return ret < 0 ? ret : imp_probe_links_attach(&k->links, enter, path, calls, t->n_imports);
+}
+
 int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 			    const struct imp_probe_target *target, struct imp_error *err)
 {
@@ -271,6 +293,8 @@ int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 
 	for (int point = 0; point < IMP_PROBE_POINTS && ret == 0; point++)
 		ret = attach_point(k, path, target, (enum imp_probe_point)point);
+	if (ret == 0)
+		ret = attach_imports(k, path, target);
 	if (ret < 0)
 		return imp_error_set(err, ret, "%s: no probe can be put there: %s", path, strerror(-ret));
 	return (int)(k->links.n + k->links.n_fds - before);

@@ -65,32 +65,6 @@ bool imp_probe_imported(const struct imp_probe_image *image, const struct imp_pr
 	return imported_file(image, name, len) != NULL;
 }
 
-char *imp_probe_name_absolute(struct imp_probe_thread *t, const char *name, int64_t level)
-{
-	const struct imp_probe_call *outer = imp_probe_call_import(t);
-	const char *slash;
-	size_t len;
-	char *full;
-
-	if (level <= 0)
-		return strdup(name);
-	if (outer) {
-		slash = outer->origin ? strrchr(outer->origin, '/') : NULL;
-		/* A package is its own first level. */
-		if (slash && !strncmp(slash + 1, "__init__.", 9))
-			level--;
-		len = strlen(outer->name);
-		for (; level > 0 && len; level--) {
-			const char *dot = memrchr(outer->name, '.', len);
-
-			len = dot ? (size_t)(dot - outer->name) : 0;
-		}
-		if (len && asprintf(&full, "%.*s%s%s", (int)len, outer->name, *name ? "." : "", name) >= 0)
-			return full;
-	}
-	return asprintf(&full, "%.*s%s", (int)(level < 8 ? level : 8), "........", name) >= 0 ? full : NULL;
-}
-
 bool imp_probe_name_is_parent(const char *name, const char *of)
 {
 	size_t len = strlen(name);

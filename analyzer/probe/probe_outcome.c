@@ -184,7 +184,7 @@ void imp_probe_outcome_failed(struct imp_probe_session *s, struct imp_probe_imag
 		imp_probe_exception_copy(&x, &call->error);
 	} else if (passed) {
 		imp_probe_exception_copy(&x, &t->last);
-	} else if (call->origin || call->extension || call->code_ran || call->name[0] == '.') {
+	} else if (call->origin || call->extension || call->code_ran) {
 		/* It was found, and its code raised something. */
 		set_exception(image, &x, call->extension ? "ImportError" : "Exception", NULL, call->name);
 		x.path = call->extension_path ? strdup(call->extension_path) : NULL;

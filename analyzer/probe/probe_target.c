@@ -24,8 +24,6 @@ static const struct {
 	{IMP_PROBE_DLMOPEN, "dlmopen"},
 	{IMP_PROBE_DLSYM, "dlsym"},
 	{IMP_PROBE_DLERROR, "dlerror"},
-	{IMP_PROBE_IMPORT, "PyImport_ImportModuleLevelObject"},
-	{IMP_PROBE_IMPORT, "PyImport_ImportModuleLevel"}, /* Python 2 */
 	{IMP_PROBE_EXTENSION, "_PyImport_LoadDynamicModuleWithSpec"},
 	{IMP_PROBE_DISPLAY, "PyErr_Display"},
 };
@@ -93,28 +91,6 @@ static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, cons
 		at++;
 	}
 	t->abi3 = memmem(data, len, abi3, sizeof(abi3)) != NULL;
-}
-
-static void look_through(struct imp_probe_target *t, struct imp_arena *arena, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	size_t len = 0;
-	ssize_t n;
-	char *data;
-
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < FILE_MAX) {
-		data = malloc((size_t)st.st_size);
-		while (data && len < (size_t)st.st_size &&
-		       (n = read(fd, data + len, (size_t)st.st_size - len)) > 0)
-			len += (size_t)n;
-		if (data)
-			find_texts(t, arena, data, len);
-		free(data);
-	}
-	close(fd);
 }
 
 /* ---- which Python -------------------------------------------------------------------------------- */
@@ -204,6 +180,79 @@ static void find_version(struct imp_probe_target *t, struct imp_elf_image *img, 
 		t->layout = IMP_LAYOUT_UNKNOWN;
 }
 
+/* ---- the whole ----------------------------------------------------------------------------------- */
+
+static uint64_t address_of(struct imp_elf_image *img, const char *name)
+{
+	struct imp_elf_symbol symbol;
+
+	return imp_elf_symbol_find(img, name, NULL, &symbol) == 1 ? symbol.value : 0;
+}
+
+/* Since 3.11 the names of methods are constant str objects: where it is known to be another one, it is no import. */
+static void drop_others(struct imp_probe_target *t, const char *data, size_t len)
+{
+	static const char wanted[] = "_find_and_load";
+	const uint64_t text = t->layout == IMP_LAYOUT_WSTR ? 48 : t->layout == IMP_LAYOUT_PLAIN ? 40 : 56;
+	size_t n = 0, found = 0;
+
+	for (size_t i = 0; i < t->n_imports; i++) {
+		const uint64_t at = t->imports[i].argument ? t->imports[i].argument + text : 0;
+		const bool same = at && at + sizeof(wanted) <= len && !memcmp(data + at, wanted, sizeof(wanted));
+
+		found += same;
+		if (!at || same)
+			t->imports[n++] = t->imports[i];
+	}
+	if (found) /* else nothing is as it was thought to be */
+		t->n_imports = n;
+}
+
+/* The calls of a method of importlib: through a function that takes its name as a str, or as an identifier. */
+static void find_imports(struct imp_probe_target *t, struct imp_elf_image *img, const char *data, size_t len)
+{
+	static const char *const callees[] = {"PyObject_CallMethodObjArgs", "_PyObject_CallMethodIdObjArgs"};
+	uint64_t caller = address_of(img, "PyImport_ImportModuleLevelObject"), callee;
+
+	for (size_t i = 0; caller && !t->n_imports && i < sizeof(callees) / sizeof(callees[0]); i++) {
+		callee = address_of(img, callees[i]);
+		if (callee)
+			t->n_imports = imp_probe_calls(data, len, caller, callee, callees[i], t->imports);
+		if (i == 0)
+			drop_others(t, data, len);
+		if (i == 0)
+			t->method = IMP_METHOD_STR;
+		else
+			t->method = t->minor >= 10 ? IMP_METHOD_IDENTIFIER : IMP_METHOD_LINKED;
+	}
+}
+
+static void look_through(struct imp_probe_target *t, struct imp_elf_image *img, struct imp_arena *arena,
+			 const char *path, const char *name)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	size_t len = 0;
+	ssize_t n;
+	char *data;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < FILE_MAX) {
+		data = malloc((size_t)st.st_size);
+		while (data && len < (size_t)st.st_size &&
+		       (n = read(fd, data + len, (size_t)st.st_size - len)) > 0)
+			len += (size_t)n;
+		if (data) {
+			find_texts(t, arena, data, len);
+			find_version(t, img, path, name);
+			find_imports(t, img, data, len);
+		}
+		free(data);
+	}
+	close(fd);
+}
+
 int imp_probe_target_read(struct imp_probe_target *t, struct imp_arena *arena, const char *path,
 			  const char *name)
 {
@@ -228,8 +277,7 @@ int imp_probe_target_read(struct imp_probe_target *t, struct imp_arena *arena, c
 			t->has_python = true;
 	}
 	if (t->has_python) {
-		look_through(t, arena, path);
-		find_version(t, &img, path, name);
+		look_through(t, &img, arena, path, name);
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "../base/arena.h"
+#include "probe_calls.h"
 #include "probe_return.h"
 
 /*
@@ -18,12 +19,6 @@ enum imp_probe_point {
 	IMP_PROBE_DLMOPEN,
 	IMP_PROBE_DLSYM,
 	IMP_PROBE_DLERROR,
-	/*
-	 * PyImport_ImportModuleLevelObject, or ...Level of Python 2. Not the USDT probes import__find__load__*:
-	 * while their semaphore is raised, CPython encodes each name, and an import of one that cannot be
-	 * encoded ends in a SystemError ("returned a result with an exception set": seen with 3.11).
-	 */
-	IMP_PROBE_IMPORT,
 	IMP_PROBE_EXTENSION, /* _PyImport_LoadDynamicModuleWithSpec */
 	IMP_PROBE_DISPLAY,   /* PyErr_Display */
 	IMP_PROBE_POINTS,
@@ -38,10 +33,25 @@ enum imp_probe_layout {
 	IMP_LAYOUT_FREE,  /* free-threaded */
 };
 
+/* How CPython names the method _find_and_load when it calls it. */
+enum imp_probe_method {
+	IMP_METHOD_LINKED = 0, /* up to 3.9: struct _Py_Identifier, its text behind a link */
+	IMP_METHOD_IDENTIFIER, /* 3.10: the text first */
+	IMP_METHOD_STR,	       /* a str object */
+};
+
 struct imp_probe_target {
 	uint64_t offset[IMP_PROBE_POINTS]; /* in the file; 0: not there */
 	uint64_t returns[IMP_PROBE_POINTS][IMP_PROBE_RETURNS_MAX];
 	size_t n_returns[IMP_PROBE_POINTS]; /* 0: its result can't be seen */
+	/*
+	 * Where PyImport_ImportModuleLevelObject() calls importlib. Not the USDT probes import__find__load__*: while
+	 * their semaphore is raised, CPython encodes each name, and an import of one that cannot be encoded ends in
+	 * a SystemError ("returned a result with an exception set": seen with 3.11).
+	 */
+	struct imp_probe_call_site imports[IMP_PROBE_CALLS_MAX];
+	size_t n_imports;
+	enum imp_probe_method method;
 	bool has_libc;			   /* one of the dl functions */
 	bool has_python;
 	unsigned int major, minor, micro; /* of CPython; 0.0: not known */
