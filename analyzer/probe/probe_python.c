@@ -237,7 +237,8 @@ static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const c
 		if (imp_near_names_match(&near, names.v[i], strlen(names.v[i])) && ++n)
 			put_candidate(c, real, names.v[i]);
 	imp_cbor_array_end(c);
-	if (image->listed.len < (1 << 16) && !memmem(image->listed.s, image->listed.len, dir, strlen(dir) + 1)) {
+	if (image->listed.len < (1 << 16) &&
+	    (!image->listed.len || !memmem(image->listed.s, image->listed.len, dir, strlen(dir) + 1))) {
 		imp_strbuf_add(&image->listed, dir, strlen(dir) + 1);
 		imp_cbor_uint(c, IMP_ENTRY_METADATA);
 		imp_cbor_array_begin(c);
