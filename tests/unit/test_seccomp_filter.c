@@ -139,11 +139,10 @@ static size_t make_filter(struct sock_filter *f)
 		case 3: f[n++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0); break;
 		case 4:
 			op = jumps[random_number(COUNT(jumps))];
-			f[n++] = (struct sock_filter)BPF_JUMP(
+			f[n] = (struct sock_filter)BPF_JUMP(
 				BPF_JMP | op | source, k,
 				(uint8_t)random_number((uint32_t)(end - n) + 1),
 				(uint8_t)random_number((uint32_t)(end - n) + 1));
-			n--;
 			/* No jump further than the first instruction behind all of these. */
 			f[n].jt = (uint8_t)(f[n].jt < end - n - 1 ? f[n].jt : end - n - 1);
 			f[n].jf = (uint8_t)(f[n].jf < end - n - 1 ? f[n].jf : end - n - 1);
