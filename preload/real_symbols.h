@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 /*
  * The functions that we interpose: return type, name, parameters, arguments, and what is returned
@@ -42,6 +43,15 @@
 	X(int, chroot, (const char *path), (path), imp_real_absent())                         \
 	X(int, unshare, (int flags), (flags), imp_real_absent())                              \
 	X(int, setns, (int fd, int type), (fd, type), imp_real_absent())                      \
+	X(pid_t, wait, (int *status), (status), imp_real_absent())                            \
+	X(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options),      \
+	  imp_real_absent())                                                                  \
+	X(pid_t, wait3, (int *status, int options, struct rusage *usage),                     \
+	  (status, options, usage), imp_real_absent())                                        \
+	X(pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *usage),          \
+	  (pid, status, options, usage), imp_real_absent())                                   \
+	X(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options),                \
+	  (type, id, info, options), imp_real_absent())                                       \
 	X(void, _exit, (int status), (status), imp_real_absent_exit(status))                  \
 	X(void, _Exit, (int status), (status), imp_real_absent_exit(status))                  \
 	X(void, quick_exit, (int status), (status), imp_real_absent_exit(status))

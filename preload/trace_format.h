@@ -85,7 +85,7 @@
 	X(EXEC,         13, "about to exec: EXE ARGV")					\
 	X(EXEC_FAILED,  14, "exec came back: ERRNO")					\
 	X(PROCESS_END,  15, "the image ends: HOW CODE?")				\
-	X(WAIT,         16, "written by 'imptrace run': PID CODE? SIGNAL?")		\
+	X(WAIT,         16, "a child has ended; by 'imptrace run', or a parent, of a signal: PID CODE? SIGNAL?") \
 	/* dynamic loader */								\
 	X(DLOPEN_ENTER, 20, "CALL TEXT?(name; absent: NULL) FLAGS CALLER OFFSET NAMESPACE?")	\
 	X(DLOPEN_LEAVE, 21, "CALL HANDLE OBJECT? ERROR?(text of dlerror)")		\

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "diagnose.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,13 @@ static bool followed(const struct imp_image *image)
 	return image->next_of_pid && image->next_of_pid->image_ns > image->image_ns;
 }
 
+/* A child that its parent sent away, as a pool does with the workers that it no longer needs. */
+static bool was_terminated(const struct imp_image *image, pid_t root_pid)
+{
+	return image->pid != root_pid &&
+	       (image->signal == SIGTERM || image->signal == SIGINT || image->signal == SIGHUP);
+}
+
 static void check_complete(struct imp_diagnosis *d)
 {
 	const struct imp_record *r = d->record;
@@ -207,7 +215,7 @@ static void check_complete(struct imp_diagnosis *d)
 				note(d, imp_arena_printf(&d->arena, "the imports of a Python in process %d could not be recorded%s%s",
 							 image->pid, image->notes.v[n].text ? ": " : "",
 							 image->notes.v[n].text ? image->notes.v[n].text : ""));
-		if (image->signal) {
+		if (image->signal && !was_terminated(image, d->record->root_pid)) {
 			d->complete = false;
 			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d", image->pid,
 						 image->exe ? image->exe : "?", image->signal));

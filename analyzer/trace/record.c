@@ -24,7 +24,7 @@ static struct imp_image_state *get_state(struct imp_builder *b, struct imp_trace
 	return s;
 }
 
-/* Written by "imptrace run", which is no process of the program: it makes no image. */
+/* "imptrace run", which writes one too, is no process of the program: it makes no image. */
 static void take_wait(struct imp_builder *b, const struct imp_event *ev)
 {
 	struct imp_wait *w = imp_vec_push(&b->scratch, &b->waits);
@@ -32,6 +32,7 @@ static void take_wait(struct imp_builder *b, const struct imp_event *ev)
 	uint64_t signal = imp_event_uint(ev, IMP_KEY_SIGNAL, 0);
 	int64_t code = imp_event_int(ev, IMP_KEY_CODE, -1);
 
+	w->by = ev->image;
 	w->pid = pid <= INT32_MAX ? (pid_t)pid : 0;
 	w->signal = signal <= 128 ? (int)signal : 0;
 	w->code_known = code >= 0 && code <= 255;

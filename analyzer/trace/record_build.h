@@ -8,6 +8,7 @@
 /* What record*.c share while a record is put together; nobody else includes this. */
 
 struct imp_wait { /* IMP_EV_WAIT */
+	const struct imp_trace_image *by; /* who waited: a parent in the record, or "imptrace run" */
 	pid_t pid;
 	bool code_known;
 	int code, signal;

@@ -181,6 +181,19 @@ static void find_exec_end(struct imp_image *image, const struct imp_image *next)
 	image->end_ns = last->time_ns;
 }
 
+/* Numbers are used again: it is the last image with it that had begun by then, and a child of who waited. */
+static struct imp_image *waited_for(const struct imp_id_map *first, const struct imp_wait *w)
+{
+	const struct imp_image_state *by = w->by->user;
+	struct imp_image *image = imp_id_map_get(first, (uint64_t)w->pid, 0), *found = NULL;
+
+	for (; image && image->image_ns <= w->time_ns; image = image->next_of_pid)
+		found = image;
+	if (found && by && by->image->started && found->ppid != by->image->pid)
+		return NULL;
+	return found;
+}
+
 static void find_ends(struct imp_builder *b)
 {
 	struct imp_id_map first = {0}, last = {0};
@@ -198,7 +211,7 @@ static void find_ends(struct imp_builder *b)
 	}
 	for (i = 0; i < b->waits.n; i++) {
 		const struct imp_wait *w = &b->waits.v[i];
-		struct imp_image *image = imp_id_map_get(&last, (uint64_t)w->pid, 0);
+		struct imp_image *image = waited_for(&first, w);
 
 		if (!image)
 			continue;

@@ -6,6 +6,7 @@ import os
 import pytest
 
 import interpreters
+from loader_cases import extension
 
 
 def by_pid(report):
@@ -263,3 +264,54 @@ def test_subinterpreters(lab, any_python):
     _, report = lab.analyze(run.trace, "--all")
     assert {"gone_sub", "gone_main"} <= set(gone(report))
     assert len([e for e in lab.dump(run.trace) if "gone_sub" in str(e)]) >= 3
+
+
+# How a parent asks for a child's end, without and with a place for the status.
+WAITS = {"wait": "os.wait()", "waitpid": "os.waitpid(pid, 0)", "wait3": "os.wait3(0)",
+         "wait4": "os.wait4(pid, 0)", "waitid": "os.waitid(os.P_PID, pid, os.WEXITED)",
+         "waitid-twice": "os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT); os.wait()",
+         "null": "ctypes.CDLL(None).waitpid(pid, None, 0)"}
+
+ENDED = """
+import ctypes, os, signal, sys
+end, start = os.pipe()
+pid = os.fork()
+if not pid:
+    os.dup2(start, 1)
+    import native_17
+os.read(end, 1)
+os.kill(pid, signal.SIGTERM)
+%s
+"""
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_terminated_in_a_load(lab, debian, wait):
+    """A worker that is no longer needed: its parent is told of the signal, so that nothing is suspected."""
+    extension(debian, "native_17", lab.site, source="waiting-init/waiting.c", GIVES="PyInit_native_17")
+    run = lab.traced([debian.path, "-c", ENDED % WAITS[wait]])
+    assert run.returncode == 0, run.text
+    status, report = lab.analyze(run.trace)
+    assert (status, report["findings"], report["complete"]) == (0, [], True)
+    child, = [p for p in report["processes"] if p["ppid"] == report["processes"][0]["pid"]]
+    assert child["exit"] == {"code": None, "signal": 15}
+
+
+@pytest.mark.parametrize("wait", ["waitpid", "waitid"])
+def test_child_that_crashes_in_a_load(lab, debian, wait):
+    extension(debian, "native_17", lab.site, source="illegal-instruction/illegal.c", GIVES="PyInit_native_17",
+              SEGFAULT=1)
+    run = lab.traced([debian.path, "-c", "import os\npid = os.fork()\nif not pid:\n    import native_17\n%s"
+                      % WAITS[wait]])
+    assert run.returncode == 0, run.text
+    finding, = lab.analyze(run.trace)[1]["findings"]
+    assert (finding["module"], finding["cause"]) == ("native_17", "unknown")
+    assert "SIGSEGV" in finding["summary"]
+
+
+def test_status_where_nothing_can_be_written(lab, debian):
+    """The kernel's EFAULT is the caller's."""
+    code = ("import ctypes, errno, os\npid = os.fork()\nif not pid: os._exit(17)\n"
+            "libc = ctypes.CDLL(None, use_errno=True)\n"
+            "print(libc.waitpid(pid, ctypes.c_void_p(8), 0), errno.errorcode[ctypes.get_errno()])\n")
+    traced(lab, [debian.path, "-c", code])
