@@ -9,6 +9,7 @@ import collections
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -30,6 +31,11 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "cpython_suite: runs parts of CPython's own test suite")
     config.addinivalue_line("markers", "needs_root: skipped unless run by root")
+    # A shell starts what runs in its background, and nohup what it runs, with these ignored; whatever is run here would
+    # inherit that, and wait for ever where a test sends one. What has a handler begins with the default.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_generate_tests(metafunc):
