@@ -237,8 +237,16 @@ static void add_copy(struct walk *w, const char *path, struct object *next)
 		return;
 	memset(st, 0, sizeof(*st));
 	ret = imp_sys(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, 0, 0);
-	if (ret < 0 && ret != -EACCES)
+	/* A link to nothing is the finding itself. */
+	if (ret == -ENOENT || ret == -ELOOP) {
+		struct stat link;
+
+		if (imp_sys(SYS_newfstatat, AT_FDCWD, (long)path, (long)&link, AT_SYMLINK_NOFOLLOW, 0) < 0)
+			return;
+		next = NULL;
+	} else if (ret < 0 && ret != -EACCES) {
 		return;
+	}
 	for (i = 0; i < c->count; i++) {
 		if (ret == 0 && st->st_ino == c->st[i].st_ino && st->st_dev == c->st[i].st_dev)
 			return;

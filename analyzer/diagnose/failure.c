@@ -257,29 +257,59 @@ static void follow_exit_status(struct imp_graph *s)
 }
 
 /*
- * A signal of its own making ended the process while a native module was being loaded. The recorder
- * journals each begin and end of that, so what has no end was under way. A signal from outside (SIGKILL,
- * SIGTERM) proves nothing.
+ * Did the process end of itself within native code: by a signal of its own making, or by exit() with a status? A signal
+ * from outside (SIGKILL, SIGTERM) proves nothing.
  */
-static void follow_death(struct imp_graph *s)
+static bool ended_itself(const struct imp_graph *s)
 {
 	static const int own[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
 	const struct imp_image *image = s->image;
-	bool known = false;
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		known |= image->signal == own[i];
+		if (image->signal == own[i])
+			return true;
+	if (image->signal)
+		return false;
+	if (image->ended)
+		return image->end_how != IMP_END_DETACHED && image->code_known && image->code && !image->execs.n;
 	/* Nobody saw how it ended: but it has ended, and not as a process does that comes so far as to exit. */
-	if (!image->ended && !image->waited && image->started)
-		known |= imp_host_exists(s->host, imp_arena_printf(&s->d->arena, "/proc/%d", image->pid)) == 0;
+	return !image->waited && image->started && !image->derived &&
+	       imp_host_exists(s->host, imp_arena_printf(&s->d->arena, "/proc/%d", image->pid)) != 1;
+}
+
+/*
+ * The process ended while a native module was being loaded. The recorder journals each begin and end of that, so what
+ * has no end was under way.
+ */
+static void follow_death(struct imp_graph *s)
+{
+	const struct imp_image *image = s->image;
+	bool known = ended_itself(s);
+
+	/* What it printed before it left (PyErr_Print) is the reason. */
+	for (size_t i = 0; i < s->out->n && image->ended; i++)
+		known &= s->out->v[i]->fate == IMP_FATE_HANDLED;
 	for (size_t i = known ? image->extensions.n : 0; i-- > 0;) {
 		const struct imp_extension_call *ext = image->extensions.v[i];
 		struct imp_node *n;
 
-		if (ext->ended || !ext->attempt || ext->attempt->ended)
+		if (ext->ended || !ext->attempt || ext->attempt->ended ||
+		    (image->ended && ext->thread != (uint64_t)image->pid))
 			continue;
 		n = imp_node_new(s, ext->attempt, NULL, ext->thread, ext->attempt->interp, image->last_ns);
 		n->c.extension = ext;
+		failure_of(s, n)->fate = IMP_FATE_DIED;
+		return;
+	}
+	/* A library that the program itself opened (ctypes, cffi, a loader of plugins): no import tells of it. */
+	for (size_t i = known ? image->dlopens.n : 0; i-- > 0;) {
+		const struct imp_dlopen *load = image->dlopens.v[i];
+		struct imp_node *n;
+
+		if (load->ended || !load->name || (image->ended && load->thread != (uint64_t)image->pid))
+			continue;
+		n = imp_node_new(s, NULL, NULL, load->thread, 0, image->last_ns);
+		n->c.load = load;
 		failure_of(s, n)->fate = IMP_FATE_DIED;
 		return;
 	}

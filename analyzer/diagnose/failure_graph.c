@@ -65,8 +65,11 @@ struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 	n->c.load = own_load(s, e, time_ns);
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
-	n->c.module = at ? at->name : e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
-	if (!n->c.module)
+	if (at)
+		n->c.module = at->name;
+	else if (e)
+		n->c.module = e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
+	if (!n->c.module && e)
 		n->c.module = imp_judge_runpy_module(&n->c);
 	if (!n->c.module)
 		n->c.module = "";	/* imp_judge() makes it NULL in the finding */

@@ -143,7 +143,7 @@ static void fill_importers(struct imp_case *c)
 }
 
 /* The file that a finder found in @entry: the exception came before any code of it ran. */
-static const char *source_in(const struct imp_case *c, const char *entry)
+const char *imp_judge_source_in(const struct imp_case *c, const char *entry)
 {
 	const char *tail = imp_case_tail(c);
 	const char *file = imp_case_join(c, entry, imp_arena_printf(c->a, "%s.py", tail));
@@ -168,7 +168,7 @@ void imp_judge_unknown(struct imp_case *c)
 		f->path = e->where.file;
 	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->outcome->searched.n; i++)
 		if (c->attempt->outcome->searched.v[i].result == IMP_SEARCH_FOUND)
-			f->path = source_in(c, c->attempt->outcome->searched.v[i].entry);
+			f->path = imp_judge_source_in(c, c->attempt->outcome->searched.v[i].entry);
 	if (imp_case_has(e->message, "attempted relative import")) {
 		f->summary = imp_arena_printf(c->a, "A relative import was used outside of its package: %s", e->message);
 		imp_remedy_run_script_as_module(c);
@@ -215,7 +215,7 @@ static void common_evidence(struct imp_case *c)
 static bool judge_absent(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked, imp_judge_candidates, imp_judge_not_a_package,
+		imp_judge_blocked, imp_judge_finders, imp_judge_candidates, imp_judge_not_a_package,
 		imp_judge_stacked_copies, imp_judge_editable, imp_judge_claims, imp_judge_stdlib,
 		imp_judge_home, imp_judge_elsewhere,
 	};
@@ -231,7 +231,7 @@ static bool judge_present(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
 		imp_judge_blocked, imp_judge_extension, imp_judge_denied, imp_judge_version, imp_judge_shadowed,
-		imp_judge_circular, imp_judge_attribute,
+		imp_judge_circular, imp_judge_damaged, imp_judge_attribute,
 	};
 
 	for (size_t i = 0; c->exception && i < sizeof(rules) / sizeof(rules[0]); i++)

@@ -12,6 +12,7 @@
 
 /* The finder said that there is no such module: what lies on the search path, what claims it, where else it is. */
 bool imp_judge_blocked(struct imp_case *c);
+bool imp_judge_finders(struct imp_case *c);	/* judge_finder.c */
 bool imp_judge_candidates(struct imp_case *c);
 bool imp_judge_not_a_package(struct imp_case *c);
 bool imp_judge_stacked_copies(struct imp_case *c);
@@ -21,6 +22,7 @@ bool imp_judge_stdlib(struct imp_case *c);
 bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
+void imp_judge_say_finders(struct imp_case *c);	/* evidence for it: what was passed over on the way */
 
 /* The module was found; using it failed. */
 bool imp_judge_denied(struct imp_case *c);
@@ -28,6 +30,7 @@ bool imp_judge_shadowed(struct imp_case *c);
 bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c);
 bool imp_judge_attribute(struct imp_case *c);
+bool imp_judge_damaged(struct imp_case *c);
 bool imp_judge_extension(struct imp_case *c);
 
 /*
@@ -41,6 +44,9 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d);
 void imp_judge_init_functions(struct imp_case *c, const char *path);
 
 void imp_judge_unknown(struct imp_case *c);
+
+/* imp_judge_source_in - the source of the module in a directory in which a finder found it */
+const char *imp_judge_source_in(const struct imp_case *c, const char *entry);
 
 /* imp_judge_refusal - is this the text of an extension that refuses to be initialized again? */
 bool imp_judge_refusal(const char *message);

@@ -6,6 +6,7 @@
 
 #include "../python/abi_tag.h"
 #include "../python/distribution.h"
+#include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "from_clause.h"
 #include "judge.h"
@@ -112,6 +113,45 @@ static const char *file_in(const struct imp_case *c, const char *dir, const char
 	return NULL;
 }
 
+/* Without the disk: a distribution beside another copy of the package lists it. */
+static const char *listed_elsewhere(const struct imp_case *c, const char *winner, const char **entry)
+{
+	const char *base = as_path(c, c->module);
+
+	for (size_t i = 0; !c->host->enabled && i < c->image->claims.n; i++) {
+		const struct imp_claims *claims = c->image->claims.v[i];
+
+		for (size_t j = 0; !strcmp(claims->module, c->module) && j < claims->list.n; j++) {
+			const struct imp_claim *claim = &claims->list.v[j];
+			const char *path, *dir;
+
+			if (!claim->metadata || !claim->record)
+				continue;
+			dir = imp_path_parent(c->a, claim->metadata);
+			path = imp_arena_strndup(c->a, claim->record, strcspn(claim->record, ","));
+			if ((winner && !strcmp(dir, imp_case_directory(c, winner))) || !imp_module_file_is(c->a, path, base))
+				continue;
+			*entry = dir;
+			return imp_path_join(c->a, dir, path);
+		}
+	}
+	return NULL;
+}
+
+/* A part of a package that is itself a namespace package: it has no __init__.py, and modules in it. */
+static const char *namespace_part(const struct imp_case *c, const char *dir)
+{
+	struct imp_strings names = { 0 };
+
+	if (imp_host_list(c->host, c->a, dir, &names))
+		return NULL;
+	for (size_t i = 0; i < names.n; i++)
+		if (imp_ends_with(names.v[i], ".py") || imp_ends_with(names.v[i], ".so") ||
+		    imp_host_exists(c->host, imp_path_join(c->a, imp_path_join(c->a, dir, names.v[i]), "__init__.py")) == 1)
+			return dir;
+	return NULL;
+}
+
 /* Where another copy of the package, further along the path, holds the module. */
 static const char *other_copy(const struct imp_case *c, const char *winner, const char **entry)
 {
@@ -143,12 +183,14 @@ static const char *other_copy(const struct imp_case *c, const char *winner, cons
 		if (winner && !strcmp(imp_case_directory(c, path->path.v[i]), imp_case_directory(c, winner)))
 			continue;
 		file = file_in(c, dir, tail);
+		if (!file)
+			file = namespace_part(c, imp_path_join(c->a, dir, tail));
 		if (file) {
 			*entry = path->path.v[i];
 			return file;
 		}
 	}
-	return NULL;
+	return listed_elsewhere(c, winner, entry);
 }
 
 static const char *package_file(const struct imp_case *c, const char *package)
@@ -178,6 +220,7 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 	const char *parent = imp_case_parent(c), *top = imp_case_top(c);
 	const char *taken, *entry, *file, *other_entry = NULL;
 	struct imp_strings mine = { 0 }, theirs = { 0 };
+	struct imp_distribution owner = { 0 };
 	struct imp_finding *f = c->f;
 
 	if (!parent)
@@ -199,6 +242,11 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 		return true;
 	}
 	metadata_of(c, other_entry, top, &theirs);
+	if (!mine.n && entry && taken && !imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entry), taken, &owner) && owner.metadata) {
+		*imp_vec_push(c->a, &mine) = imp_path_name(owner.metadata);
+		imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "%s makes %s an ordinary package, of which one directory is searched: install what brings %s "
+				"into %s as well, or take that file away if it is empty", taken, top, c->module, entry);
+	}
 	f->cause = mine.n ? IMP_CAUSE_MIXED_INSTALLATION : IMP_CAUSE_SHADOWED;
 	f->path = mine.n ? file : taken;
 	f->summary = mine.n ? imp_arena_printf(c->a, "Two copies of %s are on the path: the one in %s was taken and lacks %s, which the one in %s has",
@@ -206,7 +254,7 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 			    : imp_arena_printf(c->a, "%s took the name %s; the package that has %s lies later on the path, in %s",
 					       taken ? taken : "another directory", top, c->module, other_entry);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent, taken ? taken : "?");
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s lies in the other copy", file);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, c->host->enabled ? "%s lies in the other copy" : "%s is listed for the other copy", file);
 	if (entry)
 		say_metadata(c, entry, &mine);
 	say_metadata(c, other_entry, &theirs);

@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <string.h>
 
-#include "../elf/ld_replay.h"
-#include "judge.h"
+#include "../host/kernel_log.h"
+#include "judge_loader.h"
 
 /* Was the loader still at work on it (a constructor runs within dlopen), or was it the init function? */
 static const struct imp_dlopen *open_load(const struct imp_case *c)
 {
+	if (!c->extension)
+		return c->load;
 	for (size_t i = c->image->dlopens.n; i-- > 0;) {
 		const struct imp_dlopen *d = c->image->dlopens.v[i];
 
@@ -40,6 +42,8 @@ static void say_processor(struct imp_case *c)
 	}
 	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this machine's processor has %s, and lacks %s (its flags in /proc/cpuinfo)", has ? has : "none of them",
 			     lacks ? lacks : "none of the usual ones");
+	if (!lacks)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it may also be a stop on purpose: compilers put an invalid instruction (ud2) where a program must not come");
 }
 
 /* Constructors of the libraries that it brings in run as well: which one it was, nobody saw. */
@@ -58,59 +62,127 @@ static void say_new_libraries(struct imp_case *c, const struct imp_elf_image *im
 }
 
 /* A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. */
-static bool cut_short(struct imp_case *c, const struct imp_elf_image *image)
+static bool cut_short(struct imp_load *l)
 {
+	const struct imp_elf_image *image = imp_load_image(l, l->root);
+	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 
-	if (c->image->signal != SIGBUS || !image || !image->damage)
+	if (c->image->signal != SIGBUS)
+		return false;
+	l->file = l->root;
+	/* What it needs is mapped before any code runs. */
+	for (size_t i = 0; (!image || !image->damage) && i < l->tree.objects.n; i++)
+		if (l->tree.objects.v[i]->file && l->tree.objects.v[i]->image) {
+			image = l->tree.objects.v[i]->image;
+			l->file = l->tree.objects.v[i]->file;
+		}
+	if (!image || !image->damage)
 		return false;
 	f->cause = IMP_CAUSE_CORRUPT_FILE;
+	l->search = imp_load_search(l, l->file);
+	imp_load_at_fault(l);
 	f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", f->path, image->damage);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s %s", f->path, image->damage);
 	return true;
 }
 
-static void judge(struct imp_case *c, const struct imp_elf_image *image)
+/* How it ended, in words; NULL: not known. What the kernel's log says of it may tell the signal. */
+static const char *ending(struct imp_case *c, int *signal)
 {
-	const struct imp_dlopen *load = open_load(c);
+	uint64_t begin_ns = c->extension ? c->extension->begin_ns : c->load->begin_ns;
+	struct imp_kernel_death death;
+
+	*signal = c->image->signal;
+	if (!c->image->ended && !imp_kernel_death_find(c->host, c->a, c->image, begin_ns, &death)) {
+		if (!*signal)
+			*signal = death.signal;
+		if (*signal == death.signal)
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the kernel's log says: %s", death.line);
+	}
+	if (!*signal)
+		return NULL;
+	return imp_arena_printf(c->a, "signal %d, SIG%s: %s", *signal, sigabbrev_np(*signal), strsignal(*signal));
+}
+
+/* Only Python's own handler tells more of a crash that nobody reported. */
+static void remedy_watch(struct imp_case *c)
+{
+	struct imp_run_change change = { .before = "PYTHONFAULTHANDLER=1", .without = "EI" };
+	const char *command = imp_remedy_run(c, &change);
+
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, command,
+			command ? "mends nothing, but prints which signal it was, if it was a crash, and where Python was" :
+				  "run it again with PYTHONFAULTHANDLER=1 set: that prints which signal it was, if it was a crash");
+}
+
+static void judge(struct imp_load *l)
+{
+	struct imp_case *c = l->c;
+	const struct imp_elf_image *image = imp_load_image(l, l->root);
+	const struct imp_dlopen *load = l->d;
+	const char *name = *c->module ? c->module : l->root ? l->root : l->d->name;
 	struct imp_finding *f = c->f;
+	bool exec = c->extension && c->extension->step == IMP_STEP_EXEC;
 	const char *doing = load ? "it was being loaded (within dlopen: mapping it, or a constructor)"
-				 : c->extension->step == IMP_STEP_EXEC ? "its Py_mod_exec slot ran" : "its init function ran";
+				 : exec ? "its Py_mod_exec slot ran" : "its init function ran";
+	const char *when = load ? "while it was loaded" : exec ? "in its Py_mod_exec slot" : "in its init function";
+	int signal;
+	const char *how = ending(c, &signal);
 
-	const char *how = c->image->signal
-				  ? imp_arena_printf(c->a, "signal %d, SIG%s: %s", c->image->signal,
-						     sigabbrev_np(c->image->signal), strsignal(c->image->signal))
-				  : "something that nobody saw";
-
-	if (cut_short(c, image)) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
+	if (cut_short(l)) {
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how ? how : "something", doing);
 		return;
 	}
-	f->cause = c->image->signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
+	f->cause = signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
 	if (f->cause == IMP_CAUSE_ILLEGAL_INSTRUCTION) {
 		f->summary = imp_arena_printf(c->a, load ? "Loading %s ran an instruction that this processor does not know"
 							 : "%s uses an instruction that this processor does not know",
-					      c->module);
+					      name);
 		say_processor(c);
 		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
-				c->module);
+				name);
+	} else if (how) {
+		f->summary = imp_arena_printf(c->a, "%s crashed the process %s (%s)", name, when, how);
+	} else if (c->image->ended) {
+		f->summary = imp_arena_printf(c->a, "%s ended the process %s, with exit status %d", name, when, c->image->code);
 	} else {
-		f->summary = imp_arena_printf(c->a, "The process died (%s) while %s was loaded", how, c->module);
+		f->summary = imp_arena_printf(c->a, "The record ends %s%s: a crash or a kill, and which was not recorded",
+					      load ? "while it was loading " : exec ? "in the Py_mod_exec slot of " :
+									       "in the init function of ",
+					      name);
+		remedy_watch(c);
 	}
-	if (load)
+	if (load && !c->image->ended)
 		say_new_libraries(c, image);
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
+	if (how)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
+	else if (c->image->ended)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was called while %s",
+				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit()" : "exit()", doing);
+	else
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the last thing recorded: %s", doing);
 	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
 }
 
 void imp_judge_crash(struct imp_case *c)
 {
-	struct imp_ld_replay replay;
-	const char *file;
+	struct imp_load l = { .c = c, .d = open_load(c) };
 
-	c->f->path = c->extension->path;
-	imp_ld_replay_init(&replay, c->a, c->image, c->host);
-	file = c->f->path ? imp_ld_process_absolute(&replay.process, c->f->path) : NULL;
-	judge(c, file ? imp_ld_disk_image(&replay.disk, file) : NULL);
-	imp_ld_replay_clear(&replay);
+	imp_ld_replay_init(&l.replay, c->a, c->image, c->host);
+	if (!l.d || imp_ld_replay_dlopen(&l.replay, l.d, &l.tree))
+		l.tree = (struct imp_ld_tree){ 0 };
+	if (c->extension)
+		c->f->path = c->extension->path;
+	else if (strchr(l.d->name, '/'))
+		c->f->path = imp_ld_process_absolute(&l.replay.process, l.d->name);
+	else if (l.tree.object)
+		c->f->path = l.tree.object->file;
+	l.root = c->f->path ? imp_ld_process_absolute(&l.replay.process, c->f->path) : NULL;
+	judge(&l);
+	if (!c->extension && !c->f->library)
+		imp_load_library(&l, l.d->name, NULL, l.tree.searches.n ? l.tree.searches.v[0] : NULL);
+	if (!c->extension)
+		imp_load_say_caller(&l);
+	imp_ld_replay_clear(&l.replay);
 }

@@ -21,4 +21,7 @@ void imp_elsewhere_tell(struct imp_case *c, const char *path, const char *dir, c
  */
 bool imp_judge_lost_entry(struct imp_case *c);
 
+/* imp_judge_mistaken_entry - the module lies where an entry of the search path was to lead, had it been written otherwise */
+bool imp_judge_mistaken_entry(struct imp_case *c);
+
 #endif

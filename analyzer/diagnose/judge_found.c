@@ -83,7 +83,9 @@ bool imp_judge_extension(struct imp_case *c)
 	f->path = ext->path;
 	if (imp_judge_refusal(message)) {
 		f->cause = IMP_CAUSE_REINITIALIZATION_REFUSED;
-		f->summary = imp_arena_printf(c->a, "%s may be initialized once in a process, and this was not the first time",
+		f->summary = imp_arena_printf(c->a, imp_case_has(message, "subinterpreter") || imp_case_has(message, "per-interpreter GIL")
+							    ? "%s cannot be imported in a subinterpreter"
+							    : "%s may be initialized once in a process, and this was not the first time",
 					      c->module);
 		say_earlier(c);
 		return true;
@@ -157,6 +159,7 @@ static const struct {
 	{ "extension was built for another version of Pillow", NULL, "PIL", false },
 	{ "module compiled against API version", NULL, "numpy", false },
 	{ "module compiled against ABI version", NULL, "numpy", false },
+	{ "module was compiled against NumPy C-API version", NULL, "numpy", false },
 	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy", false },
 	{ "may indicate binary incompatibility", NULL, NULL, false },
 	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic", false },
@@ -359,16 +362,28 @@ static const char *namespace_directory(const struct imp_case *c, const char *mod
 	return NULL;
 }
 
+/* "import yaml; yaml.load()", where yaml is no more than a directory that was left behind. */
+static const char *empty_package(struct imp_case *c, const char **name)
+{
+	const struct imp_exception *e = c->exception;
+	const char *module;
+
+	if (!e->type || strcmp(e->type, "AttributeError") || strncmp(imp_case_text(e->message), "module '", 8))
+		return NULL;
+	module = imp_case_quoted(c, e->message, NULL);
+	*name = imp_case_quoted(c, e->message, "has no attribute ");
+	return module && *name && namespace_directory(c, module) ? module : NULL;
+}
+
 bool imp_judge_attribute(struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 	struct imp_finding *f = c->f;
 	const char *name, *file, *dir, *module;
+	struct imp_case of_module = *c;
 
-	if (!imp_from_clause_name(c))
-		return false;
 	name = imp_from_clause_name(c);
-	module = imp_from_clause_module(c);
+	module = name ? imp_from_clause_module(c) : empty_package(c, &name);
 	if (!module)
 		return false;
 	f->module = module;
@@ -389,8 +404,13 @@ bool imp_judge_attribute(struct imp_case *c)
 					      name ? name : "such name");
 		return true;
 	}
-	f->cause = IMP_CAUSE_MISSING_ATTRIBUTE;
 	dir = file ? NULL : namespace_directory(c, f->module);
+	of_module.module = f->module;
+	if (dir && imp_judge_claims(&of_module)) {
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "so the directory %s was taken for a namespace package, which has no %s", dir, name);
+		return true;
+	}
+	f->cause = IMP_CAUSE_MISSING_ATTRIBUTE;
 	f->path = file ? file : dir;
 	f->summary = imp_arena_printf(c->a, dir ? "%s is only a directory without __init__.py here, and has no %s"
 						: "%s is there, and has no %s",

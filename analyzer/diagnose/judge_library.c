@@ -129,6 +129,9 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s is there, in a directory that no rule of the loader leads to", own->dir, name);
 		f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
 					      needing(f), name, own->dir);
+		imp_load_say_inheritance(l, own->dir);
+		if (c->image->cwd && !strcmp(c->image->cwd, own->dir))
+			imp_finding_evidence(c->a, f, IMP_DERIVED, "that is the directory in which the program was started: for a name without a slash the current directory is not searched");
 		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir), "makes the loader look there");
 		if (target)
 			imp_finding_fix(c->a, f, IMP_POSSIBLE,
@@ -305,12 +308,12 @@ bool imp_judge_missing_library(struct imp_load *l)
 	if (!strchr(name, '/')) {
 		say_recorded(l);
 		elsewhere |= say_mapped_later(l, name);
-		elsewhere |= say_places(l, &places, name);
+		elsewhere |= imp_load_say_cache(l, name, needed_by) || say_places(l, &places, name);
 		elsewhere |= say_other_soname(l, &places, name);
 		if (!elsewhere && c->host->enabled)
 			imp_finding_evidence(c->a, f, IMP_DERIVED, "no file of that name was found on this machine: not in the loader's directories, "
 					     "not beside the packages, not in the prefix");
-	} else if (imp_host_exists(c->host, name) == 0) {
+	} else if (!imp_load_say_path(l, &places, name, needed_by) && imp_host_exists(c->host, name) == 0) {
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "there is no file %s", name);
 	}
 	return true;

@@ -144,6 +144,14 @@ void imp_load_say_chain(struct imp_load *l, const char *name, const struct imp_l
 	imp_finding_evidence(l->c->a, l->c->f, IMP_DERIVED, "%s", text);
 }
 
+void imp_load_say_caller(struct imp_load *l)
+{
+	const struct imp_object *o = l->d->caller ? imp_record_object(l->c->image, l->d->caller) : NULL;
+
+	if (o && o->path)
+		imp_finding_evidence(l->c->a, l->c->f, IMP_OBSERVED, "dlopen(\"%s\") was called by %s", l->d->name, o->path);
+}
+
 /* ---- one failed dlopen ---------------------------------------------------------------------------------------- */
 
 static bool judge(struct imp_load *l)
@@ -200,9 +208,7 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	if (known && !*c->module) {
 		if (!c->f->library)
 			imp_load_library(&l, d->name, NULL, l.tree.searches.n ? l.tree.searches.v[0] : NULL);
-		if (d->caller && imp_record_object(c->image, d->caller) && imp_record_object(c->image, d->caller)->path)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "dlopen(\"%s\") was called by %s", d->name,
-					     imp_record_object(c->image, d->caller)->path);
+		imp_load_say_caller(&l);
 	}
 	imp_ld_replay_clear(&l.replay);
 	return known;

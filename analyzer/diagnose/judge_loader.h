@@ -79,6 +79,20 @@ const char *imp_load_name(const struct imp_load *l);
 /* imp_load_at_fault - fill the finding's path, library and chain: @l->file is at fault */
 void imp_load_at_fault(struct imp_load *l);
 
+/*
+ * imp_load_say_path - evidence: what a name with a slash leads to, and where such a file is
+ * imp_load_say_cache - evidence: its directory is one of ld.so.conf's, and ld.so.cache does not know it yet
+ * Both: @needed_by: NULL: the program itself. Return whether that explains the failure: a summary and fixes are there.
+ * imp_load_say_inheritance - evidence: another object's RPATH or RUNPATH leads to @dir, and does not count here
+ */
+bool imp_load_say_path(struct imp_load *l, const struct imp_load_places *places, const char *name,
+		       const char *needed_by);
+bool imp_load_say_cache(struct imp_load *l, const char *name, const char *needed_by);
+void imp_load_say_inheritance(struct imp_load *l, const char *dir);
+
+/* imp_load_say_caller - evidence: who called dlopen */
+void imp_load_say_caller(struct imp_load *l);
+
 /* imp_load_say_ids - evidence: as which user the process ran */
 void imp_load_say_ids(struct imp_case *c);
 
@@ -98,6 +112,7 @@ bool imp_load_is_python_symbol(const char *symbol);
 bool imp_judge_libpython(struct imp_load *l);
 void imp_judge_python_symbol(struct imp_load *l, const char *who);
 bool imp_judge_missing_library(struct imp_load *l);
+bool imp_judge_dangling_library(struct imp_load *l);
 bool imp_judge_wrong_libc(struct imp_load *l);
 bool imp_judge_symbol(struct imp_load *l);
 bool imp_judge_symbol_version(struct imp_load *l);

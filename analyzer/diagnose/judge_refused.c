@@ -125,7 +125,7 @@ static bool judge_denied(struct imp_load *l)
 
 bool imp_judge_open(struct imp_load *l)
 {
-	if (imp_judge_wrong_libc(l) || judge_denied(l) || judge_passed_over(l))
+	if (imp_judge_wrong_libc(l) || judge_denied(l) || judge_passed_over(l) || imp_judge_dangling_library(l))
 		return true;
 	if (!l->text.reason || !strcmp(l->text.reason, "No such file or directory") ||
 	    !strcmp(l->text.reason, "Not a directory"))

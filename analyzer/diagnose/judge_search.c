@@ -7,6 +7,7 @@
 
 #include "../python/abi_tag.h"
 #include "../python/distribution.h"
+#include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "judge.h"
 #include "path_origin.h"
@@ -45,6 +46,12 @@ static bool is_link(const struct imp_candidate *cand)
 	return cand->stat.known && S_ISLNK(cand->stat.mode);
 }
 
+/* A link into a directory that may not be entered leads to something that this process cannot see. */
+static bool is_denied(const struct imp_candidate *cand)
+{
+	return cand->err == EACCES || cand->access_err == EACCES || cand->target_err == EACCES;
+}
+
 static bool in_archive(const struct imp_entry *e, const struct imp_candidate *cand)
 {
 	return !cand->on_disk && (e->state == IMP_PATH_FILE ||
@@ -69,10 +76,10 @@ static enum near_miss classify(const struct imp_case *c, const struct imp_entry 
 		return NEAR_NONE;
 	}
 	if (!cand->name[len]) {		/* a package's directory, or a link to one */
+		if (is_denied(cand))
+			return NEAR_DENIED;
 		if (is_link(cand) && cand->target_err)
 			return NEAR_DANGLING;
-		if (cand->err == EACCES || cand->access_err == EACCES)
-			return NEAR_DENIED;
 		if (cand->inside.n && cand->in_cache_known && !cand->in_cache)
 			return NEAR_STALE;
 		return NEAR_NONE;
@@ -84,10 +91,10 @@ static enum near_miss classify(const struct imp_case *c, const struct imp_entry 
 	accepted = !extension || !c->py || imp_abi_tag_accepted(cand->name, tail, &c->py->suffixes);
 	if (!accepted)
 		return NEAR_TAG;
+	if (is_denied(cand))
+		return NEAR_DENIED;
 	if (is_link(cand) && cand->target_err)
 		return NEAR_DANGLING;
-	if (cand->err == EACCES || cand->access_err == EACCES || cand->target_err == EACCES)
-		return NEAR_DENIED;
 	if (cand->on_disk && cand->in_cache_known && !cand->in_cache)
 		return NEAR_STALE;
 	return NEAR_NONE;
@@ -208,8 +215,12 @@ static void tell(struct imp_case *c, enum near_miss kind, const struct imp_entry
 	case NEAR_DENIED:
 		f->cause = IMP_CAUSE_PERMISSION_DENIED;
 		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s may not be read: %s", f->path,
-				     owner_phrase(c, &cand->stat));
+		if (cand->target_err == EACCES)
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s is a symbolic link to %s, and the process may not go there (%s)",
+					     f->path, cand->target ? cand->target : "?", strerror(cand->target_err));
+		else
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s may not be read: %s", f->path,
+					     owner_phrase(c, &cand->stat));
 		say_ids(c);
 		break;
 	case NEAR_STALE:
@@ -351,6 +362,19 @@ static bool lists_module(const struct imp_case *c, const char *path)
 	       imp_case_has(path, imp_arena_printf(c->a, "%s/__init__.", tail));
 }
 
+/* Was the directory that the file should lie in searched for it? Another copy of its package was not. */
+static bool was_searched(const struct imp_case *c, const char *path)
+{
+	const char *dir = imp_path_parent(c->a, path);
+
+	if (!strncmp(imp_path_name(path), "__init__.", 9))
+		dir = imp_path_parent(c->a, dir);
+	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
+		if (c->snapshot->entries.v[i].of_package && !strcmp(c->snapshot->entries.v[i].entry, dir))
+			return true;
+	return !imp_case_parent(c);
+}
+
 /* What the recorder saw of distributions that claim the module. */
 static void observed_claims(struct imp_case *c, struct imp_owned_files *files)
 {
@@ -376,7 +400,9 @@ static void observed_claims(struct imp_case *c, struct imp_owned_files *files)
 			file->path = imp_arena_printf(c->a, "%.*s/%s", (int)(slash - claim->metadata),
 						      claim->metadata, path);
 			/* The search has just shown that no such file is there for it to find. */
-			file->exists = imp_host_exists(c->host, file->path) == 1;
+			file->exists = imp_host_exists(c->host, file->path);
+			if (file->exists < 0 && was_searched(c, file->path))
+				file->exists = 0;
 		}
 	}
 }
@@ -430,7 +456,8 @@ bool imp_judge_claims(struct imp_case *c)
 			     gone->line ? gone->line : "?");
 	imp_finding_evidence(c->a, f, source, "%s does not exist", gone->path);
 	if (gone->dist.wheel_tag)
-		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s", gone->dist.wheel_tag);
+		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s",
+				     imp_starts_with(gone->dist.wheel_tag, "Tag: ") ? gone->dist.wheel_tag + 5 : gone->dist.wheel_tag);
 	imp_remedy_repair(c, &gone->dist, gone->path, "puts the missing file back");
 	return true;
 }
@@ -586,6 +613,7 @@ void imp_judge_absent(struct imp_case *c)
 	if (searched)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu place%s searched, and none holds a file that could be %s",
 				     searched, searched == 1 ? " was" : "s were", imp_case_tail(c));
+	imp_judge_say_finders(c);
 	if (c->host->enabled)
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "no installed distribution there lists a file of it");
 }

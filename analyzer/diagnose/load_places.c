@@ -43,6 +43,17 @@ bool imp_load_ends_with(const char *s, const char *end)
 	return n >= m && !strcmp(s + n - m, end);
 }
 
+/* A directory that an import would load something from; without this it just lies beside a program. */
+static bool is_package(struct imp_load *l, const char *dir)
+{
+	static const char *const files[] = { "__init__.py", "__init__.pyc", "__init__.so" };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !found; i++)
+		found = imp_host_exists(l->c->host, imp_arena_printf(l->c->a, "%s/%s", dir, files[i])) == 1;
+	return found;
+}
+
 /* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
 static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
 {
@@ -62,7 +73,7 @@ static void add_packages(struct imp_load *l, struct imp_load_places *out, const 
 			package = imp_arena_strndup(a, name, strlen(name) - 5);
 		else if (strchr(name, '.') || name[0] == '_')
 			continue;
-		if (*top && !strcmp(package, top))
+		if ((*top && !strcmp(package, top)) || (!libs && !is_package(l, dir)))
 			package = NULL;
 		add_place(l, out, dir, package);
 		for (size_t k = 0; !libs && k < sizeof(below) / sizeof(below[0]); k++)
@@ -83,6 +94,11 @@ void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
 	if (l->search && l->search->requester)
 		add_above(l, out, l->search->requester->file);
 	add_above(l, out, l->root);
+	if (l->c->image->cwd)
+		add_place(l, out, l->c->image->cwd, NULL);
+	for (size_t i = 0; path && i < path->path.n; i++)
+		if (!imp_case_has(path->path.v[i], "/lib-dynload"))
+			add_place(l, out, path->path.v[i], NULL);
 	for (size_t i = 0; path && i < path->path.n; i++)
 		if (!imp_case_has(path->path.v[i], "/lib-dynload"))
 			add_packages(l, out, path->path.v[i]);

@@ -219,22 +219,6 @@ static void remedy_shadowed(struct imp_case *c)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "take %s from the search path", dir);
 }
 
-static void remedy_permission(struct imp_case *c)
-{
-	bool directory = false;
-	struct stat st;
-
-	if (!c->f->path)
-		return;
-	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
-		directory |= !strcmp(c->snapshot->entries.v[i].entry, c->f->path);
-	if (!imp_host_stat(c->host, c->f->path, &st))
-		directory = S_ISDIR(st.st_mode);
-	imp_finding_fix(c->a, c->f, IMP_LIKELY,
-			imp_arena_printf(c->a, "%schmod %s %s", sudo(c), directory ? "a+rx" : "a+r", quote(c, c->f->path)),
-			"lets every user read it");
-}
-
 static void remedy_archive(struct imp_case *c)
 {
 	const char *path = c->f->path, *end = path ? strstr(path, ".zip/") : NULL;
@@ -293,6 +277,8 @@ void imp_remedy(struct imp_case *c)
 			imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, "puts the missing file back");
 		break;
 	case IMP_CAUSE_MIXED_INSTALLATION:
+		if (f->fixes.n)
+			break;
 		imp_remedy_install(c, imp_case_top(c), true, IMP_LIKELY, NULL, "installs one whole copy in place of the mixed one");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "remove the copy that is not wanted");
 		break;
@@ -310,11 +296,13 @@ void imp_remedy(struct imp_case *c)
 		remedy_shadowed(c);
 		break;
 	case IMP_CAUSE_BLOCKED:
-		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "%s", f->path ? "change the hook, if the module is wanted"
+		if (!f->fixes.n)	/* else judge_finder.c knows what is in the way */
+			imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "%s", f->path ? "change the hook, if the module is wanted"
 								  : "find what sets that entry to None, and remove it if the module is wanted");
 		break;
 	case IMP_CAUSE_STALE_FINDER_CACHE:
-		imp_finding_fix(a, f, IMP_LIKELY, NULL, "call importlib.invalidate_caches() after the file has been written and before it is imported");
+		if (!f->fixes.n)
+			imp_finding_fix(a, f, IMP_LIKELY, NULL, "call importlib.invalidate_caches() after the file has been written and before it is imported");
 		break;
 	case IMP_CAUSE_NOT_IMPORTABLE_FROM_ARCHIVE:
 		remedy_archive(c);
@@ -323,11 +311,14 @@ void imp_remedy(struct imp_case *c)
 		imp_finding_fix(a, f, IMP_LIKELY, NULL, "write the name as the file has it, where it is imported");
 		break;
 	case IMP_CAUSE_DANGLING_SYMLINK:
-		remedy_dangling(c);
+		if (f->library)
+			imp_remedy_loader(c);
+		else
+			remedy_dangling(c);
 		break;
 	case IMP_CAUSE_PERMISSION_DENIED:
 		if (!f->fixes.n)	/* else the dynamic loader refused it: judge_loader.c */
-			remedy_permission(c);
+			imp_remedy_permission(c);
 		break;
 	case IMP_CAUSE_REINITIALIZATION_REFUSED:
 		imp_finding_fix(a, f, IMP_LIKELY, NULL, "import it once, in the main interpreter, and keep it; or use a process of its own for each use");

@@ -79,6 +79,9 @@ void imp_remedy_install_project(struct imp_case *c, const char *dir);
  */
 bool imp_remedy_is_installed(const struct imp_case *c, const char *path);
 
+/* imp_remedy_permission - what mends permission-denied, and the directories above that are closed as well */
+void imp_remedy_permission(struct imp_case *c);
+
 /* imp_remedy_tag - what mends abi-tag-mismatch (remedy_tag.c) */
 void imp_remedy_tag(struct imp_case *c);
 

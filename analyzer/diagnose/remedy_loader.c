@@ -179,6 +179,12 @@ void imp_remedy_loader(struct imp_case *c)
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "install the library %s, or put it into a directory that the loader searches",
 				f->library ? f->library->name : "that is missing");
 		break;
+	case IMP_CAUSE_DANGLING_SYMLINK:
+		install_library(c);
+		repair(c, "installs the file again to which the link leads");
+		imp_finding_fix(a, f, IMP_LIKELY, NULL, "restore what the link %s leads to, or remove the link and install the library %s again",
+				f->path ? f->path : "", f->library ? f->library->name : "");
+		break;
 	case IMP_CAUSE_UNDEFINED_SYMBOL:
 		reinstall(c, "installs a build of it that fits this interpreter and its libraries");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "build %s again with the headers and libraries that it runs with", f->path ? f->path : "it");

@@ -68,6 +68,10 @@ void imp_rule_out(struct imp_case *c)
 	case IMP_CAUSE_STALE_FINDER_CACHE:
 	case IMP_CAUSE_CASE_MISMATCH:
 	case IMP_CAUSE_NOT_IMPORTABLE_FROM_ARCHIVE:
+		if (f->library) {	/* a link of the loader's */
+			was_opened(c);
+			break;
+		}
 		imp_finding_rule_out(a, f, IMP_CAUSE_NOT_INSTALLED, "%s is there", f->path ? f->path : "a file of it");
 		not_elsewhere(c);
 		never_opened(c);

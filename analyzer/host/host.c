@@ -338,7 +338,7 @@ int imp_host_realpath(const struct imp_host *h, struct imp_arena *a, const char 
 
 /* ---- is the trace from here? ---------------------------------------------------------------- */
 
-static bool same_boot(const struct imp_image *image)
+bool imp_host_same_boot(const struct imp_image *image)
 {
 	char id[64];
 	size_t len;
@@ -401,12 +401,12 @@ bool imp_host_matches_image(const struct imp_image *image, const char **why)
 	}
 	if (stat("/", &root) < 0 || (uint64_t)root.st_dev != image->root_dev ||
 	    (uint64_t)root.st_ino != image->root_ino) {
-		*why = same_boot(image) ?
+		*why = imp_host_same_boot(image) ?
 			       "it was recorded in another root directory (a container or chroot)" :
 			       "it was recorded on another machine";
 		return false;
 	}
-	if (same_boot(image))
+	if (imp_host_same_boot(image))
 		return true;
 	/*
 	 * Another boot. Numbers of device and inode are much alike everywhere (an ext4 root is

@@ -33,6 +33,9 @@ bool imp_host_matches(const struct imp_record *record, const char **why);
  */
 bool imp_host_matches_image(const struct imp_image *image, const char **why);
 
+/* imp_host_same_boot - has this machine not been started anew since? */
+bool imp_host_same_boot(const struct imp_image *image);
+
 /*
  * All paths below are absolute: a relative one is "not known" (-ENODATA), since it would be looked
  * up from our working directory and not from the program's.
