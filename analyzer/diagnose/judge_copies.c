@@ -241,6 +241,9 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 		say_metadata(c, entry, &mine);
 		return true;
 	}
+	/* Without the disk, that no metadata was seen beside the first copy does not say that there is none. */
+	if (!mine.n && !c->host->enabled)
+		return false;
 	metadata_of(c, other_entry, top, &theirs);
 	if (!mine.n && entry && taken && !imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entry), taken, &owner) && owner.metadata) {
 		*imp_vec_push(c->a, &mine) = imp_path_name(owner.metadata);
