@@ -162,7 +162,7 @@ with_deps = $(if $(filter 0,$(DEPS)),,scripts/install-deps $(1) || echo 'imptrac
 export IMPTRACE_BUILD := $(abspath $(O))
 export IMPTRACE_PYTHON := $(PYTHON)
 
-.PHONY: demo check check-now check-unit check-symbols check-e2e check-lab check-attach check-cpython bench
+.PHONY: demo check check-now check-unit check-symbols check-e2e check-lab check-attach check-cpython check-suites bench
 demo: ## a program that dies of a failed import, and what imptrace says about it
 	+@O='$(O)' MAKE='$(MAKE)' scripts/demo
 
@@ -189,9 +189,13 @@ check-attach: ## attaching alone, with imptrace killed at 200 random moments of 
 	+@$(call with_deps,build test) $(MAKE) all
 	@scripts/run-tests attach
 
-check-cpython: ## CPython's own suite, bare and traced (CPYTHON_TESTS='test_import ...')
+check-cpython: ## CPython's whole suite, bare and traced (CPYTHON_TESTS='test_import ...')
 	+@$(call with_deps,build test) $(MAKE) all
 	@scripts/check-cpython $(CPYTHON_TESTS)
+
+check-suites: ## numpy's, lxml's, cffi's, ... own suites, bare and traced (SUITES='lxml ...')
+	+@$(call with_deps,build demo test) $(MAKE) all
+	@scripts/check-suites $(SUITES)
 
 bench: ## what recording costs, beside other tools; BENCH_ARGS='--quick'
 	+@$(call with_deps,build bench) $(MAKE) all
