@@ -16,10 +16,10 @@ enum imp_bpf_kind {
 	IMP_BPF_DLOPEN_LEAVE,	/* a: handle */
 	IMP_BPF_DLSYM,		/* a: handle, b: address, c: return address; text: symbol */
 	IMP_BPF_DLERROR,	/* text */
-	IMP_BPF_IMPORT_BEGIN,	/* text: full name */
+	IMP_BPF_IMPORT_BEGIN,	/* a: bytes of a character (0: none was read), c: how many; text: those of the full name */
 	IMP_BPF_IMPORT_END,	/* a: 1 found */
 	IMP_BPF_EXT_END,	/* _PyImport_LoadDynamicModuleWithSpec came back; a: 1 it gave a module */
-	IMP_BPF_UNCAUGHT,	/* PyErr_Display(): a: address; text: type name, NUL, message */
+	IMP_BPF_UNCAUGHT,	/* PyErr_Display(): a: address, b: bytes of a character, c: how many; text: type name, message */
 };
 
 /* IMP_BPF_FILE: which call it was, whatever its number on this machine */
@@ -32,6 +32,7 @@ enum imp_bpf_call {
 
 #define IMP_BPF_TEXT_SHORT 208	/* bytes of text in most records */
 #define IMP_BPF_TEXT_MAX   4096
+#define IMP_BPF_TYPE_MAX   128 /* in IMP_BPF_UNCAUGHT the message begins there */
 
 struct imp_bpf_event {
 	uint64_t time_ns;	/* CLOCK_MONOTONIC */

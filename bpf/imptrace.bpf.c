@@ -7,6 +7,7 @@
  * then, and the registers still hold the arguments), and only while a thread of the process is inside of an
  * import or a dlopen. No kprobe, and no tracefs: raw tracepoints and perf's uprobes need none.
  */
+#include "bpf_str.h"
 #include "bpf_syscall.h"
 #include "bpf_tell.h"
 
@@ -331,14 +332,6 @@ int leave_dlerror(struct pt_regs *ctx)
 /* ---- CPython ------------------------------------------------------------------------------------- */
 
 /*
- * Where a str object keeps its characters. Those of names are ASCII or at least compact nearly always:
- * PyASCIIObject is ob_refcnt, ob_type, length, hash, state, wstr (before 3.12), then the bytes. What is not
- * ASCII has no UTF-8 to be read from there; it is told without a name. The low bits of @state
- * are interned:2 (3.12: 16 in free-threaded builds), kind:3, compact:1, ascii:1.
- */
-enum { LAYOUT_WSTR = 48, LAYOUT_PLAIN = 40, LAYOUT_FREE = 56 };
-
-/*
  * PyImport_ImportModuleLevelObject() has not found the module in sys.modules, and calls
  *
  *   PyObject_CallMethodObjArgs(importlib, "_find_and_load", name, import_func, NULL)
@@ -362,6 +355,7 @@ static __always_inline bool is_find_and_load(__u64 text)
 static __always_inline int begin_import(struct pt_regs *ctx, __u64 method, __u64 layout)
 {
 	struct process *p = current_process();
+	struct characters name;
 	struct imp_bpf_event *e;
 	struct thread *t;
 
@@ -378,7 +372,8 @@ static __always_inline int begin_import(struct pt_regs *ctx, __u64 method, __u64
 	e = reserve(IMP_BPF_IMPORT_BEGIN);
 	if (!e)
 		return 0;
-	e = add_text(e, PT_REGS_PARM3(ctx) + layout);
+	find_characters(PT_REGS_PARM3(ctx), layout, &name);
+	e = add_characters(e, &name);
 	if (e)
 		bpf_ringbuf_submit(e, wake(false));
 	return 0;
@@ -459,18 +454,48 @@ int leave_extension(struct pt_regs *ctx)
 	return tell_extension(IMP_BPF_EXT_END, PT_REGS_RC(ctx) != 0);
 }
 
-/*
- * PyErr_Display(type, value, traceback): an exception that nobody caught is about to be printed. Read are the
- * name of its type and its first argument, where that is a str. Objects: refcnt and type, in free-threaded
- * builds 32 bytes with the type last; PyBaseExceptionObject: dict, args; PyTupleObject: size (3.14: and hash),
- * items; PyTypeObject: size, name.
- */
+/* The name of an object's type. Objects: see bpf_str.h; PyTypeObject: size, name. */
+static __always_inline __u64 type_name(__u64 object, __u64 head)
+{
+	__u64 type = 0, name = 0;
+
+	bpf_probe_read_user(&type, sizeof(type), (void *)(object + head - 8));
+	bpf_probe_read_user(&name, sizeof(name), (void *)(type + head + 8));
+	return name;
+}
+
+static __always_inline bool is_str(__u64 object, __u64 head)
+{
+	__u32 name = 0;
+
+	return !bpf_probe_read_user(&name, sizeof(name), (void *)type_name(object, head)) && name == 0x727473; /* "str" */
+}
+
+/* The first one of an exception's arguments, where that is a str. PyBaseExceptionObject: dict, args; PyTupleObject: size,
+ * hash (since 3.14), items. */
+static __always_inline __u64 first_argument(__u64 exception, __u64 head)
+{
+	__u64 args = 0, size = 0, first[2] = {};
+
+	bpf_probe_read_user(&args, sizeof(args), (void *)(exception + head + 8));
+	bpf_probe_read_user(&size, sizeof(size), (void *)(args + head));
+	if (!size)
+		return 0;
+	bpf_probe_read_user(first, sizeof(first), (void *)(args + head + 8));
+	if (is_str(first[0], head))
+		return first[0];
+	/* A hash has no type; of another object's neighbour, as in OSError(2, "..."), nothing is asked. */
+	return !type_name(first[0], head) && is_str(first[1], head) ? first[1] : 0;
+}
+
+/* PyErr_Display(type, value, traceback): an exception that nobody caught is about to be printed. */
 static __always_inline int tell_uncaught(struct pt_regs *ctx, __u64 head, __u64 layout)
 {
-	__u64 value = PT_REGS_PARM2(ctx), type = 0, name = 0, args = 0, first = 0, size = 0, state = 0;
+	__u64 value = PT_REGS_PARM2(ctx), message;
 	struct process *p = current_process();
+	struct characters c = {};
 	struct long_event *l;
-	long len, more = 0;
+	__u64 bytes = 0;
 
 	if (!p || !value)
 		return 0;
@@ -481,22 +506,21 @@ static __always_inline int tell_uncaught(struct pt_regs *ctx, __u64 head, __u64 
 	}
 	fill(&l->e, IMP_BPF_UNCAUGHT);
 	l->e.a = value;
-	bpf_probe_read_user(&type, sizeof(type), (void *)(value + head - 8));
-	bpf_probe_read_user(&name, sizeof(name), (void *)(type + head + 8));
-	bpf_probe_read_user(&args, sizeof(args), (void *)(value + head + 8));
-	bpf_probe_read_user(&size, sizeof(size), (void *)(args + head));
-	if (size)
-		bpf_probe_read_user(&first, sizeof(first), (void *)(args + head + 8));
-	len = bpf_probe_read_user_str(l->text, 128, (void *)name);
-	if (len > 0 && first && layout) {
-		/* A str, and an ASCII one? Its type is not asked: state says both. */
-		bpf_probe_read_user(&state, 4, (void *)(first + head + 16));
-		l->e.c = state;
-		if (len < 128)
-			more = bpf_probe_read_user_str(l->text + len, IMP_BPF_TEXT_MAX - 128,
-						       (void *)(first + layout));
+	if (bpf_probe_read_user_str(l->text, IMP_BPF_TYPE_MAX, (void *)type_name(value, head)) <= 0)
+		l->text[0] = '\0';
+	l->e.len = IMP_BPF_TYPE_MAX;
+	message = first_argument(value, head);
+	if (message)
+		find_characters(message, layout, &c);
+	if (c.width)
+		bytes = c.n < IMP_BPF_TEXT_MAX ? c.n * c.width : IMP_BPF_TEXT_MAX;
+	if (!BYTES_WITHIN(bytes, IMP_BPF_TEXT_MAX - IMP_BPF_TYPE_MAX))
+		bytes = IMP_BPF_TEXT_MAX - IMP_BPF_TYPE_MAX; /* a whole number of characters */
+	if (bytes && !bpf_probe_read_user(l->text + IMP_BPF_TYPE_MAX, bytes, (void *)c.at)) {
+		l->e.b = c.width;
+		l->e.c = bytes / c.width;
+		l->e.len += bytes;
 	}
-	l->e.len = (len > 0 ? len : 0) + (more > 0 ? more : 0);
 	bpf_ringbuf_submit(l, wake(true));
 	return 0;
 }

@@ -209,7 +209,7 @@ void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *i
 	free(image->stdlib);
 	imp_strbuf_clear(&image->sys_path);
 	imp_strbuf_clear(&image->sys_path_written);
-	imp_strbuf_clear(&image->imported);
+	imp_probe_modules_clear(&image->imported);
 	imp_strbuf_clear(&image->listed);
 	free(image);
 }

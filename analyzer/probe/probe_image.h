@@ -7,6 +7,8 @@
 #include <sys/types.h>
 
 #include "../../bpf/bpf_event.h"
+#include "probe_listing.h"
+#include "probe_modules.h"
 #include "probe_sink.h"
 #include "probe_target.h"
 
@@ -30,6 +32,7 @@ struct imp_probe_call {
 	uint64_t begin_ns, end_ns;
 	char *name;	 /* NULL: dlopen(NULL) */
 	/* of an import */
+	bool nameless;		  /* its name could not be read: @name is "?" */
 	unsigned int stage;	  /* the part of the dotted name that is being looked for */
 	struct imp_strbuf dirs;	  /* directories that were looked into for it, in order; a NUL behind each */
 	struct imp_strbuf spaces; /* among them the ones that have a directory of its name: namespace portions */
@@ -91,7 +94,7 @@ struct imp_probe_image {
 	char *stdlib;			  /* directory of the standard library */
 	struct imp_strbuf sys_path;	  /* as last derived; a NUL behind each entry */
 	struct imp_strbuf sys_path_written;
-	struct imp_strbuf imported; /* name and file of what came in well; a NUL behind each */
+	struct imp_probe_modules imported;
 	struct imp_strbuf listed;   /* directories whose metadata names are written */
 };
 
@@ -102,8 +105,11 @@ struct imp_probe_session {
 	bool alone;
 	pid_t self;  /* imptrace, whose child COMMAND is */
 	pid_t root;  /* COMMAND; 0: not forked yet */
+	pid_t watched; /* by attach: its end ends the recording */
+	bool ended;
 	struct imp_arena arena;
 	struct imp_probe_file *files; /* that were looked at for probes; in the arena */
+	struct imp_probe_listings listings;
 	uint64_t lost_told; /* of images that are gone */
 };
 
@@ -171,7 +177,7 @@ struct imp_probe_search {
 	const char *parent_file;       /* file of its parent package; NULL: top level, or unknown */
 	bool blocked;		       /* nothing was searched: sys.modules has None for it */
 };
-void imp_probe_snapshot(struct imp_probe_image *image, const struct imp_bpf_event *e,
-			const struct imp_probe_search *search);
+void imp_probe_snapshot(struct imp_probe_session *s, struct imp_probe_image *image,
+			const struct imp_bpf_event *e, const struct imp_probe_search *search);
 
 #endif

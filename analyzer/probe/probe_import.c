@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_import.h"
+#include "probe_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,24 +19,18 @@ void imp_probe_import_begin(struct imp_probe_image *image, uint64_t number, uint
 	imp_probe_stream_end(&image->stream);
 }
 
-/* What is not ASCII lies elsewhere in a str object: then something else was read in its place. */
-static bool is_name(const struct imp_bpf_event *e)
-{
-	for (uint32_t i = 0; i < e->len && e->text[i]; i++)
-		if (e->text[i] <= ' ' || e->text[i] > '~')
-			return false;
-	return e->len && e->text[0];
-}
-
 static void begin(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *outer = imp_probe_call_import(t), *call;
-	char *name = strdup(is_name(e) ? e->text : "?");
+	char *name = e->c ? imp_probe_text_utf8(e->text, e->len, e->c, e->a) : NULL;
+	bool nameless = !name;
 	uint64_t parent = outer ? outer->number : 0;
 	size_t len;
 
 	imp_probe_load_settle(image, t);
 	imp_probe_outcome_settle(image, t);
+	if (nameless)
+		name = strdup("?");
 	if (!name)
 		return;
 	t->last_handled = true;
@@ -51,6 +46,7 @@ static void begin(struct imp_probe_image *image, struct imp_probe_thread *t, con
 	call->number = ++image->imports;
 	call->begin_ns = e->time_ns;
 	call->name = name;
+	call->nameless = nameless;
 	while ((len = imp_probe_name_prefix(name, call->stage + 1)) < strlen(name) &&
 	       imp_probe_imported(image, t, name, len))
 		call->stage++;
@@ -74,9 +70,10 @@ static void found(struct imp_probe_image *image, struct imp_probe_thread *t, con
 	struct imp_probe_call *call = imp_probe_call_import(t), *outer = imp_probe_call_outer(t);
 	size_t len = strlen(call->name), part;
 
-	for (unsigned int i = 1; (part = imp_probe_name_prefix(call->name, i)) < len; i++)
-		imp_probe_imported_add(image, call->name, part, NULL);
-	imp_probe_imported_add(image, call->name, len, call->origin);
+	for (unsigned int i = 1; !call->nameless && (part = imp_probe_name_prefix(call->name, i)) < len; i++)
+		imp_probe_modules_add(&image->imported, call->name, part, NULL);
+	if (!call->nameless)
+		imp_probe_modules_add(&image->imported, call->name, len, call->origin);
 	learn_stdlib(image, call);
 	t->last_handled = true;
 	imp_probe_outcome_found(image, t, e->time_ns);

@@ -13,8 +13,6 @@ bool imp_probe_name_part(const char *name, unsigned int i, const char **part, si
 size_t imp_probe_name_prefix(const char *name, unsigned int n);
 /* imp_probe_name_is_parent - "a" of "a.b" */
 bool imp_probe_name_is_parent(const char *name, const char *of);
-/* imp_probe_imported_add - it came in well; @file may be NULL */
-void imp_probe_imported_add(struct imp_probe_image *image, const char *name, size_t len, const char *file);
 /* imp_probe_imported - was it imported, or is its code being run by an import around the present one? */
 bool imp_probe_imported(const struct imp_probe_image *image, const struct imp_probe_thread *t, const char *name,
 			size_t len);

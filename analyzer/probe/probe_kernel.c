@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_kernel.h"
 
+#include "probe_event.h"
 #include "probe_links.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct imp_probe_kernel {
 	struct imp_probe_links links;
 	imp_probe_handler *handle;
 	void *context;
+	uint64_t unread; /* events that were none */
 };
 
 /* libbpf's own words, when something fails: the last one that says why. */
@@ -82,8 +84,10 @@ static int handle_record(void *context, void *data, size_t size)
 	struct imp_probe_kernel *k = context;
 	const struct imp_bpf_event *e = data;
 
-	if (size >= sizeof(*e) && e->len <= size - sizeof(*e))
+	if (imp_probe_event_good(data, size))
 		k->handle(k->context, e);
+	else
+		k->unread++;
 	return 0;
 }
 
@@ -315,7 +319,7 @@ uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)
 	} value;
 
 	if (!pid)
-		return k->skel->bss->lost_events;
+		return k->skel->bss->lost_events + k->unread;
 	if (bpf_map__lookup_elem(k->skel->maps.traced, &key, sizeof(key), &value, sizeof(value), 0) < 0)
 		return 0;
 	return value.lost;

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMPORTED_MAX (4u << 20) /* bytes of names and files of one process */
-
 bool imp_probe_name_part(const char *name, unsigned int i, const char **part, size_t *len)
 {
 	for (; i; i--) {
@@ -30,30 +28,6 @@ size_t imp_probe_name_prefix(const char *name, unsigned int n)
 	return len;
 }
 
-/* File of a module that came in well; "": it has none that is known. NULL: it is not there. */
-static const char *imported_file(const struct imp_probe_image *image, const char *name, size_t len)
-{
-	const char *at = image->imported.s, *end = at + image->imported.len, *file;
-
-	for (; at && at < end; at = file + strlen(file) + 1) {
-		size_t n = strlen(at);
-
-		file = at + n + 1;
-		if (n == len && !memcmp(at, name, len))
-			return file;
-	}
-	return NULL;
-}
-
-void imp_probe_imported_add(struct imp_probe_image *image, const char *name, size_t len, const char *file)
-{
-	if (imported_file(image, name, len) || image->imported.len > IMPORTED_MAX)
-		return;
-	imp_strbuf_add(&image->imported, name, len);
-	imp_strbuf_add(&image->imported, "", 1);
-	imp_strbuf_add(&image->imported, file ? file : "", file ? strlen(file) + 1 : 1);
-}
-
 /* A parent counts from the moment when its own import runs its code. */
 bool imp_probe_imported(const struct imp_probe_image *image, const struct imp_probe_thread *t, const char *name,
 		     size_t len)
@@ -62,7 +36,7 @@ bool imp_probe_imported(const struct imp_probe_image *image, const struct imp_pr
 		if (!t->calls[i].is_dlopen && !strncmp(t->calls[i].name, name, len) && !t->calls[i].name[len] &&
 		    (t->calls[i].code_ran || t->calls[i].origin))
 			return true;
-	return imported_file(image, name, len) != NULL;
+	return imp_probe_modules_file(&image->imported, name, len) != NULL;
 }
 
 bool imp_probe_name_is_parent(const char *name, const char *of)
@@ -81,6 +55,6 @@ const char *imp_probe_parent_file(const struct imp_probe_image *image, const str
 	for (size_t i = 0; dot && i < t->n; i++)
 		if (!t->calls[i].is_dlopen && !strncmp(t->calls[i].name, name, len) && !t->calls[i].name[len])
 			return t->calls[i].origin;
-	file = dot ? imported_file(image, name, len) : NULL;
+	file = dot ? imp_probe_modules_file(&image->imported, name, len) : NULL;
 	return file && *file ? file : NULL;
 }

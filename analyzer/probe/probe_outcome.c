@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_import.h"
+#include "probe_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +135,7 @@ static void not_found(struct imp_probe_session *s, struct imp_probe_image *image
 	}
 	imp_probe_python_describe(s, image, e->time_ns, t->tid);
 	imp_probe_python_path(image, e->time_ns, t->tid, search.import);
-	imp_probe_snapshot(image, e, &search);
+	imp_probe_snapshot(s, image, e, &search);
 	if (!whole)
 		write_end(image, t->tid, call, search.import, x, e->time_ns);
 }
@@ -184,9 +185,10 @@ void imp_probe_outcome_failed(struct imp_probe_session *s, struct imp_probe_imag
 		imp_probe_exception_copy(&x, &call->error);
 	} else if (passed) {
 		imp_probe_exception_copy(&x, &t->last);
-	} else if (call->origin || call->extension || call->code_ran) {
-		/* It was found, and its code raised something. */
-		set_exception(image, &x, call->extension ? "ImportError" : "Exception", NULL, call->name);
+	} else if (call->origin || call->extension || call->code_ran || call->nameless) {
+		/* It was found, and its code raised something; or nobody knows what was looked for. */
+		set_exception(image, &x, call->extension ? "ImportError" : "Exception", NULL,
+			      call->nameless ? NULL : call->name);
 		x.path = call->extension_path ? strdup(call->extension_path) : NULL;
 		imp_probe_outcome_settle(image, t);
 		imp_probe_exception_copy(&t->last, &x);
@@ -246,7 +248,7 @@ static bool add_unseen(struct imp_probe_session *s, struct imp_probe_image *imag
 	}
 	imp_probe_import_begin(image, call.number, t->n_waiting ? t->waiting[0].number : 0, name, time_ns, t->tid);
 	imp_probe_python_describe(s, image, e->time_ns, t->tid);
-	imp_probe_snapshot(image, e, &search);
+	imp_probe_snapshot(s, image, e, &search);
 	snprintf(message, sizeof(message), "No module named '%s'", name);
 	set_exception(image, &x, "ModuleNotFoundError", message, name);
 	write_end(image, t->tid, &call, call.number, &x, time_ns);
@@ -288,14 +290,12 @@ static bool says_the_same(const struct imp_probe_thread *t, const char *message)
 void imp_probe_outcome_uncaught(struct imp_probe_session *s, struct imp_probe_image *image,
 				struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
-	const char *type = e->len ? e->text : "Exception", *message = NULL;
-	size_t used = strlen(type) + 1;
+	const char *type = e->text[0] ? e->text : "Exception";
+	char *message = imp_probe_text_utf8(e->text + IMP_BPF_TYPE_MAX, e->len - IMP_BPF_TYPE_MAX, e->c, e->b);
 	char module[1024];
 	struct imp_cbor *c;
 	bool same;
 
-	if (e->len > used)
-		message = e->text + used;
 	if (t->n_waiting && !t->last_handled) { /* that is what they raised */
 		free(t->last.type);
 		free(t->last.message);
@@ -327,4 +327,5 @@ void imp_probe_outcome_uncaught(struct imp_probe_session *s, struct imp_probe_im
 	imp_cbor_map_end(c);
 	imp_probe_put_bool(c, IMP_KEY_DERIVED, true);
 	imp_probe_stream_end(&image->stream);
+	free(message);
 }

@@ -201,13 +201,12 @@ static void put_candidate(struct imp_cbor *c, const char *dir, const char *name)
 }
 
 /* One directory of the search: @dir as the process names it, @real as we can open it (NULL: we can't). */
-static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const char *dir, const char *real,
-		      const char *tail, bool of_package)
+static void put_entry(struct imp_cbor *c, struct imp_probe_session *s, struct imp_probe_image *image,
+		      const char *dir, const char *real, const char *tail, bool of_package)
 {
 	const struct imp_host host = {.enabled = true};
+	const struct imp_strings *names;
 	char buf[CANDIDATE_BYTES];
-	struct imp_arena arena = {0};
-	struct imp_strings names = {0};
 	struct imp_near_names near;
 	struct stat st;
 	size_t n = 0;
@@ -225,7 +224,7 @@ static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const c
 		imp_cbor_map_end(c);
 		return;
 	}
-	ret = imp_host_list(&host, &arena, real, &names);
+	ret = imp_probe_listing_get(&s->listings, real, &st, &names);
 	imp_probe_put_uint(c, IMP_ENTRY_STATE, ret < 0 ? IMP_PATH_UNREADABLE : IMP_PATH_DIRECTORY);
 	if (ret < 0)
 		imp_probe_put_uint(c, IMP_ENTRY_ERRNO, (uint64_t)-ret);
@@ -233,26 +232,25 @@ static void put_entry(struct imp_cbor *c, struct imp_probe_image *image, const c
 	imp_near_names_init(&near, tail, strlen(tail), buf, sizeof(buf));
 	imp_cbor_uint(c, IMP_ENTRY_CANDIDATES);
 	imp_cbor_array_begin(c);
-	for (size_t i = 0; i < names.n && n < IMP_NEAR_NAMES_MAX; i++)
-		if (imp_near_names_match(&near, names.v[i], strlen(names.v[i])) && ++n)
-			put_candidate(c, real, names.v[i]);
+	for (size_t i = 0; i < names->n && n < IMP_NEAR_NAMES_MAX; i++)
+		if (imp_near_names_match(&near, names->v[i], strlen(names->v[i])) && ++n)
+			put_candidate(c, real, names->v[i]);
 	imp_cbor_array_end(c);
 	if (image->listed.len < (1 << 16) &&
 	    (!image->listed.len || !memmem(image->listed.s, image->listed.len, dir, strlen(dir) + 1))) {
 		imp_strbuf_add(&image->listed, dir, strlen(dir) + 1);
 		imp_cbor_uint(c, IMP_ENTRY_METADATA);
 		imp_cbor_array_begin(c);
-		for (size_t i = 0, m = 0; i < names.n && m < METADATA_MAX; i++)
-			if (imp_near_names_is_metadata(names.v[i], strlen(names.v[i])) && ++m)
-				put_value(c, names.v[i]);
+		for (size_t i = 0, m = 0; i < names->n && m < METADATA_MAX; i++)
+			if (imp_near_names_is_metadata(names->v[i], strlen(names->v[i])) && ++m)
+				put_value(c, names->v[i]);
 		imp_cbor_array_end(c);
 	}
 	imp_cbor_map_end(c);
-	imp_arena_clear(&arena);
 }
 
-void imp_probe_snapshot(struct imp_probe_image *image, const struct imp_bpf_event *e,
-			const struct imp_probe_search *search)
+void imp_probe_snapshot(struct imp_probe_session *s, struct imp_probe_image *image,
+			const struct imp_bpf_event *e, const struct imp_probe_search *search)
 {
 	const char *dot = strrchr(search->name, '.'), *tail = dot ? dot + 1 : search->name;
 	const char *at = search->dirs->s, *end = at + search->dirs->len;
@@ -269,7 +267,7 @@ void imp_probe_snapshot(struct imp_probe_image *image, const struct imp_bpf_even
 	imp_cbor_array_begin(c);
 	for (; at && at < end; at += strlen(at) + 1) {
 		mark = imp_cbor_mark(c);
-		put_entry(c, image, at, imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail,
+		put_entry(c, s, image, at, imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail,
 			  dot != NULL);
 		if (c->overflow) { /* what does not fit is left out */
 			imp_cbor_rewind(c, mark);
