@@ -82,7 +82,8 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 		break;
 	case IMP_FATE_EXIT:
 		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "it is taken for the end of the program: the process exited with "
-				     "status 1 right after it, and imported nothing more");
+				     "status %d right after it, and %s nothing more", f->root.image->code,
+				     f->root.attempt ? "imported" : "loaded");
 		break;
 	case IMP_FATE_DIED:
 	case IMP_FATE_UNCAUGHT:

@@ -340,33 +340,22 @@ static void follow_handled(struct imp_graph *s)
 	}
 }
 
-/* Is it the load of an extension module, which its import tells of? */
-static bool of_extension(const struct imp_graph *s, const struct imp_dlopen *d)
-{
-	for (size_t i = 0; i < s->image->extensions.n; i++) {
-		const struct imp_extension_call *ext = s->image->extensions.v[i];
-
-		if (ext->thread == d->thread && ext->begin_ns <= d->begin_ns &&
-		    (!ext->ended || ext->end_ns >= d->end_ns) && d->name && !strcmp(imp_case_text(ext->path), d->name))
-			return true;
-	}
-	return false;
-}
-
 /* A library that the program itself opened, or tried to (ctypes, cffi): told with --all. */
 static void follow_loads(struct imp_graph *s)
 {
+	const struct imp_dlopen *fatal = imp_graph_fatal_load(s);
+
 	for (size_t i = 0; i < s->image->dlopens.n && s->out->n < HANDLED_MAX; i++) {
 		const struct imp_dlopen *d = s->image->dlopens.v[i];
 		struct imp_exception *e;
 		struct imp_node *n;
-		bool known = !d->error || !d->ended || !d->name || of_extension(s, d);
+		bool known = !d->error || !d->ended || !d->name || imp_graph_of_extension(s, d);
 
 		for (size_t k = 0; k < s->nodes.n && !known; k++)
 			known = s->nodes.v[k]->c.load == d;
 		for (size_t k = 0; k < s->out->n && !known; k++)
 			known = s->out->v[k]->root.load &&
-				!strcmp(imp_case_text(s->out->v[k]->root.load->name), d->name);
+				!strcmp(imp_case_text(s->out->v[k]->root.load->name), d->name) && d != fatal;
 		if (known)
 			continue;
 		e = imp_arena_alloc(&s->d->arena, sizeof(*e));
@@ -377,7 +366,7 @@ static void follow_loads(struct imp_graph *s)
 		imp_node_judge(n);
 		n->c.f->optional = true;
 		n->c.f->error.type = NULL;	/* what the program made of it was not seen */
-		failure_of(s, n);
+		failure_of(s, n)->fate = d == fatal ? IMP_FATE_EXIT : IMP_FATE_HANDLED;
 	}
 }
 

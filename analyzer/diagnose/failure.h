@@ -17,7 +17,7 @@ enum imp_fate {
 	IMP_FATE_UNCAUGHT,	/* it, or what followed from it, reached the top */
 	IMP_FATE_THREAD,	/* ended a thread */
 	IMP_FATE_SYS_EXIT,	/* sys.exit() was called while it was handled */
-	IMP_FATE_EXIT,		/* the process ended with status 1 right after it */
+	IMP_FATE_EXIT,		/* the process ended with an error right after it */
 	IMP_FATE_DIED,		/* a signal ended the process within it */
 };
 

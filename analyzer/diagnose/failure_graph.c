@@ -30,8 +30,7 @@ bool imp_exception_is_exit(const struct imp_exception *e)
  * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
  * cffi puts it into its own.
  */
-static const struct imp_dlopen *own_load(const struct imp_graph *s, const struct imp_exception *e,
-					 uint64_t before)
+const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const struct imp_exception *e, uint64_t before)
 {
 	if (!e || !e->message || !e->type || strcmp(e->type, "OSError"))
 		return NULL;
@@ -62,7 +61,7 @@ struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 	n->c.attempt = at;
 	n->c.exception = e;
 	n->c.snapshot = at ? at->outcome->snapshot : NULL;
-	n->c.load = own_load(s, e, time_ns);
+	n->c.load = imp_graph_own_load(s, e, time_ns);
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
 	if (at)

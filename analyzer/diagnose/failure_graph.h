@@ -12,6 +12,8 @@ struct imp_node {
 	struct imp_node *inner;		/* the nested attempt that raised this very exception */
 	struct imp_node *outer;		/* the failed attempt around it */
 	struct imp_failure *failure;	/* where it is a root */
+	struct imp_node *opened;	/* what imp_opened_in_vain() found; NULL: nothing, or not asked yet */
+	const char *opened_how;
 	bool judged;
 	bool consequence;
 };
@@ -29,6 +31,8 @@ struct imp_graph {
 bool imp_exception_is_import_error(const struct imp_exception *e);
 /* imp_exception_is_exit - SystemExit and its like */
 bool imp_exception_is_exit(const struct imp_exception *e);
+/* imp_exception_is_accident - KeyError and its like: code of a handler may raise it on its own account */
+bool imp_exception_is_accident(const struct imp_exception *e);
 
 /*
  * imp_node_new - a node for an attempt (@at), or for an exception that no attempt is known for (@at NULL)
@@ -48,6 +52,27 @@ struct imp_node *imp_graph_node(const struct imp_graph *s, const struct imp_atte
  * outermost one; NULL: none
  */
 struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e, uint64_t before);
+
+/*
+ * imp_graph_own_load - the failed dlopen of the program's own (ctypes, cffi), ended before @before, that an exception
+ * speaks of; NULL: none
+ */
+const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const struct imp_exception *e, uint64_t before);
+
+/* imp_graph_of_extension - is it the load of an extension module, which its import tells of? */
+bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *d);
+
+/*
+ * imp_opened_in_vain - a library that the program's own code could not open, from which @n follows; NULL: none
+ * @how: why it does, for a step on the way up
+ */
+struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n, const char **how);
+
+/*
+ * imp_graph_fatal_load - the load after whose failure a program without Python left with an error; NULL: none
+ * Only of the program that was to be recorded: a host that embeds Python, a loader of plugins.
+ */
+const struct imp_dlopen *imp_graph_fatal_load(const struct imp_graph *s);
 
 /* imp_node_judge - fill n->c.f, once */
 void imp_node_judge(struct imp_node *n);

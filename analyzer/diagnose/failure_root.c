@@ -172,16 +172,25 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 	return NULL;
 }
 
+bool imp_exception_is_accident(const struct imp_exception *e)
+{
+	static const char *const accidents[] = { "KeyError", "IndexError", "AttributeError", "TypeError",
+						 "NameError", "ValueError", "ZeroDivisionError", "OSError",
+						 "FileNotFoundError", "PermissionError", "AssertionError",
+						 "UnboundLocalError", "UnicodeDecodeError" };
+
+	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
+		if (!strcmp(imp_case_text(e->type), accidents[i]))
+			return true;
+	return false;
+}
+
 /*
  * Does an exception follow from the one in its __context__? "raise ... from" says so. Without it, what
  * was raised in the handler may be unrelated: a KeyError of code that runs instead.
  */
 static bool follows(const struct imp_node *n, const struct imp_node *from)
 {
-	static const char *const accidents[] = { "KeyError", "IndexError", "AttributeError", "TypeError",
-						 "NameError", "ValueError", "ZeroDivisionError", "OSError",
-						 "FileNotFoundError", "PermissionError", "AssertionError",
-						 "UnboundLocalError", "UnicodeDecodeError" };
 	const struct imp_exception *e = n->c.exception;
 	const struct imp_attempt *outer = from->c.attempt;
 
@@ -189,10 +198,7 @@ static bool follows(const struct imp_node *n, const struct imp_node *from)
 		return true;
 	if (e->where.file && outer->frame->file && strcmp(e->where.file, outer->frame->file))
 		return false;	/* raised deeper, by what the handler called */
-	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
-		if (!strcmp(imp_case_text(e->type), accidents[i]))
-			return e->suppress_context;	/* "raise ValueError(...) from None" is meant */
-	return true;
+	return !imp_exception_is_accident(e) || e->suppress_context;	/* "raise ValueError(...) from None" is meant */
 }
 
 static void add_step(struct imp_path_up *up, const struct imp_node *n, const char *how)
@@ -246,6 +252,7 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	const struct imp_exception *e = n->c.exception;
 	bool not_found = imp_judge_not_found(&n->c);
 	struct imp_node *m;
+	const char *how;
 
 	if (depth > DEPTH_MAX || !e)
 		return n;
@@ -281,6 +288,11 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	}
 	if (not_found)
 		return n;
+	m = imp_opened_in_vain(s, n, &how);
+	if (m) {
+		add_step(up, n, how);
+		return m;
+	}
 	m = unattempted(s, n);
 	if (m)
 		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);

@@ -230,8 +230,8 @@ static bool judge_absent(struct imp_case *c)
 static bool judge_present(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked, imp_judge_extension, imp_judge_denied, imp_judge_version, imp_judge_shadowed,
-		imp_judge_circular, imp_judge_damaged, imp_judge_attribute,
+		imp_judge_blocked, imp_judge_extension, imp_judge_own_symbol, imp_judge_denied, imp_judge_version, imp_judge_shadowed,
+		imp_judge_circular, imp_judge_damaged, imp_judge_attribute, imp_judge_find_library,
 	};
 
 	for (size_t i = 0; c->exception && i < sizeof(rules) / sizeof(rules[0]); i++)

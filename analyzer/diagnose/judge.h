@@ -32,6 +32,8 @@ bool imp_judge_version(struct imp_case *c);
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
 bool imp_judge_extension(struct imp_case *c);
+bool imp_judge_own_symbol(struct imp_case *c);	/* judge_own_library.c */
+bool imp_judge_find_library(struct imp_case *c);
 
 /*
  * imp_judge_dlopen_error - why ld.so refused: @d of this image has failed

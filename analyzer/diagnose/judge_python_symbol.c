@@ -6,7 +6,7 @@
 #include "../python/installer.h"
 #include "judge_loader.h"
 
-/* Source: the "What's New in Python" of each version; Misc/stable_abi.toml. A name that ends in '_' is a prefix. */
+/* Source: the "What's New in Python" of each version; Misc/stable_abi.toml. A name that ends in '_' is a prefix, and so is PyPy. */
 static const struct {
 	const char *name, *where;
 } python_api[] = {
@@ -16,6 +16,14 @@ static const struct {
 	{ "PyUnicodeUCS4_", "Python before 3.3, in a wide build" }, { "PyBuffer_FromMemory", "Python 2" },
 	{ "PyModule_Create2TraceRefs", "a debug build (Py_TRACE_REFS) of Python" },
 	{ "_Py_RefTotal", "a debug build of Python" }, { "_Py_NegativeRefcount", "a debug build of Python" },
+	{ "_Py_AddToAllObjects", "a debug build of Python" }, { "_Py_INCREF_IncRefTotal", "a debug build of CPython 3.12 or later" },
+	{ "_Py_DECREF_DecRefTotal", "a debug build of CPython 3.12 or later" },
+	{ "_Py_IncRefTotal_DO_NOT_USE_THIS", "a debug build of CPython 3.12 or later" },
+	{ "_Py_DecRefTotal_DO_NOT_USE_THIS", "a debug build of CPython 3.12 or later" },
+	{ "_Py_MergeZeroLocalRefcount", "a free-threaded build of CPython (3.13t and later)" },
+	{ "_Py_DecRefShared", "a free-threaded build of CPython (3.13t and later)" },
+	{ "_Py_DecRefSharedDebug", "a free-threaded debug build of CPython (3.13t and later)" },
+	{ "PyPy", "PyPy" },
 	{ "_PyUnicode_Ready", "CPython 3.3 to 3.11" }, { "PyUnicode_AsUnicode", "CPython 3.0 to 3.11" },
 	{ "PyUnicode_FromUnicode", "CPython 3.0 to 3.11" }, { "PyUnicode_GetSize", "CPython 3.0 to 3.11" },
 	{ "PyUnicode_AsUnicodeAndSize", "CPython 3.3 to 3.11" }, { "PyEval_CallObjectWithKeywords", "CPython before 3.13" },
@@ -41,7 +49,7 @@ static const char *which_python(const char *symbol)
 		const char *name = python_api[i].name;
 		size_t len = strlen(name);
 
-		if (name[len - 1] == '_' ? !strncmp(symbol, name, len) : !strcmp(symbol, name))
+		if (name[len - 1] == '_' || !strcmp(name, "PyPy") ? !strncmp(symbol, name, len) : !strcmp(symbol, name))
 			return python_api[i].where;
 	}
 	return NULL;

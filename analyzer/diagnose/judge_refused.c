@@ -8,6 +8,8 @@
 #include "../python/installer.h"
 #include "judge_loader.h"
 
+#define SCRIPT_MAX 65536	/* bytes of a linker script */
+
 const char *imp_load_name(const struct imp_load *l)
 {
 	return l->file ? l->file : l->text.object ? l->text.object : l->d->name;
@@ -142,6 +144,22 @@ static const char *first_bytes(struct imp_arena *a, const struct imp_elf_image *
 	return text;
 }
 
+/* The libraries that a linker script stands for: INPUT(...) or GROUP(...). */
+static void say_script(struct imp_load *l)
+{
+	struct imp_case *c = l->c;
+	const char *from;
+	char *text;
+	size_t len;
+
+	if (!l->file || imp_host_read(c->host, c->a, l->file, SCRIPT_MAX, &text, &len))
+		return;
+	from = strstr(text, "INPUT");
+	from = from ? from : strstr(text, "GROUP");
+	if (from)
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the script stands for %.*s", (int)strcspn(from, "\r\n"), from);
+}
+
 bool imp_judge_bad_file(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -166,6 +184,8 @@ bool imp_judge_bad_file(struct imp_load *l)
 	if (img && img->promised > img->bytes.size)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its program headers promise %llu bytes",
 				     (unsigned long long)img->promised);
+	if (img && img->kind == IMP_ELF_LINKER_SCRIPT)
+		say_script(l);
 	if (img && img->kind != IMP_ELF_UNKNOWN && img->kind != IMP_ELF_OBJECT)
 		c->f->summary = imp_arena_printf(c->a, "%s is no ELF file: it is %s", imp_load_name(l), imp_elf_kind_name(img->kind));
 	else if (img && img->damage)

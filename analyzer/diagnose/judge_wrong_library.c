@@ -169,6 +169,21 @@ static const char *offered_by(struct imp_load *l, const struct imp_elf_image *im
 	return text;
 }
 
+/* Does it offer a later version of the same family (FOO_3 for FOO_2)? Then age is not what it lacks. */
+static bool has_newer(const struct imp_elf_image *img, const char *wanted)
+{
+	size_t family = strcspn(wanted, "0123456789");
+
+	for (size_t i = 0; wanted[family] && i < img->version_defs.n; i++) {
+		const char *v = img->version_defs.v[i].version;
+
+		if (!img->version_defs.v[i].base && !strncmp(v, wanted, family) && v[family] >= '0' && v[family] <= '9' &&
+		    strverscmp(v, wanted) > 0)
+			return true;
+	}
+	return false;
+}
+
 bool imp_judge_symbol_version(struct imp_load *l)
 {
 	struct imp_load_wanted w = { NULL, l->text.version };
@@ -191,7 +206,8 @@ bool imp_judge_symbol_version(struct imp_load *l)
 	f->cause = IMP_CAUSE_SYMBOL_VERSION_MISSING;
 	f->path = who;
 	imp_load_library(l, soname, who, s);
-	f->summary = imp_arena_printf(c->a, "%s needs %s of %s, and %s does not have it: that library is too old", who, w.version, soname, lib);
+	f->summary = imp_arena_printf(c->a, "%s needs %s of %s, and %s does not have it: that library is %s", who, w.version, soname, lib,
+				      img && has_newer(img, w.version) ? "another build, or a newer version that dropped it" : "too old");
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	offered = img ? offered_by(l, img, w.version) : NULL;
 	if (offered)

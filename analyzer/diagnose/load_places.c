@@ -6,6 +6,7 @@
 
 #define ANCESTORS 6		/* directories above the extension that are looked into */
 #define PACKAGES_MAX 4000	/* names of one directory of sys.path */
+#define PARTS_MAX 200		/* directories of one package */
 
 static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir, const char *package)
 {
@@ -54,6 +55,19 @@ static bool is_package(struct imp_load *l, const char *dir)
 	return found;
 }
 
+/* PACKAGE/PART/lib: nvidia/cuda_runtime/lib and its like, which hold libraries alone. Nothing loads them by an import. */
+static void add_parts(struct imp_load *l, struct imp_load_places *out, const char *dir)
+{
+	struct imp_arena *a = l->c->a;
+	struct imp_strings names = { 0 };
+
+	if (imp_host_list(l->c->host, a, dir, &names))
+		return;
+	for (size_t i = 0; i < names.n && i < PARTS_MAX; i++)
+		if (!strchr(names.v[i], '.') && names.v[i][0] != '_')
+			add_place(l, out, imp_arena_printf(a, "%s/%s/lib", dir, names.v[i]), NULL);
+}
+
 /* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
 static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
 {
@@ -78,6 +92,8 @@ static void add_packages(struct imp_load *l, struct imp_load_places *out, const 
 		add_place(l, out, dir, package);
 		for (size_t k = 0; !libs && k < sizeof(below) / sizeof(below[0]); k++)
 			add_place(l, out, imp_arena_printf(a, "%s/%s", dir, below[k]), package);
+		if (!libs)
+			add_parts(l, out, dir);
 	}
 }
 

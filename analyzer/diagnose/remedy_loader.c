@@ -79,6 +79,8 @@ static void reinstall(struct imp_case *c, const char *effect)
 {
 	if (repair(c, effect) || !c->py || !*c->module)
 		return;
+	if (!c->f->path && !c->extension)
+		return;			/* its own code looks for the library: installing that code again changes nothing */
 	if (!c->host->enabled && c->f->cause == IMP_CAUSE_MISSING_SHARED_LIBRARY)
 		return;			/* whose it is cannot be seen: the library is what is wanted */
 	/* Somebody's own module: a stranger's distribution of that name is no remedy. */
@@ -94,28 +96,15 @@ static void reinstall(struct imp_case *c, const char *effect)
 
 static void remedy_denied(struct imp_case *c)
 {
-	const char *path = c->f->path, *dir;
-	struct stat st;
+	const char *path = c->f->path;
 
-	if (imp_case_has(c->f->summary, "security policy")) {
+	if (imp_case_has(c->f->summary, "security policy"))
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "change the policy, or grant the program the permission to execute %s",
 				path ? path : "the library");
-		return;
-	}
-	if (!path) {
+	else if (!path)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "grant the program's user permission to read the library and to search its directory");
-		return;
-	}
-	dir = strrchr(path, '/') ? imp_arena_strndup(c->a, path, (size_t)(strrchr(path, '/') - path)) : NULL;
-	if (dir && *dir && !imp_host_stat(c->host, dir, &st) && (st.st_mode & 0111) != 0111)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%schmod a+rx %s && %schmod a+r %s", sudo(c), imp_shell_quote(c->a, dir),
-						 sudo(c), imp_shell_quote(c->a, path)),
-				"lets every user enter the directory and read the file");
 	else
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%schmod a+r %s", sudo(c), imp_shell_quote(c->a, path)),
-				"lets every user read it");
+		imp_remedy_permission(c);
 }
 
 /* The topmost directory on the file system of @path; NULL: not known */
@@ -163,11 +152,21 @@ static void remedy_corrupt(struct imp_case *c)
 						 imp_shell_quote(c->a, imp_arena_strndup(c->a, path, (size_t)(slash - path)))),
 				"fetches the file for which git-lfs has only left a pointer");
 	reinstall(c, "installs the file again, whole");
-	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "copy or download %s again: this copy is no good", path ? path : "the file");
+	if (imp_case_has(c->f->summary, "linker script"))
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "open the library itself, by its soname (\"libNAME.so.6\"): %s is for the link editor (ld, gcc) alone", path);
+	else
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "copy or download %s again: this copy is no good", path ? path : "the file");
+}
+
+/* glibc.rtld.optional_static_tls came with glibc 2.32. */
+static bool has_tunable(const struct imp_case *c)
+{
+	return c->image->libc && strverscmp(c->image->libc, "2.32") >= 0;
 }
 
 void imp_remedy_loader(struct imp_case *c)
 {
+	static const char bigger[] = "export GLIBC_TUNABLES=glibc.rtld.optional_static_tls=131072${GLIBC_TUNABLES:+:$GLIBC_TUNABLES}";
 	struct imp_finding *f = c->f;
 	struct imp_arena *a = c->a;
 
@@ -209,12 +208,15 @@ void imp_remedy_loader(struct imp_case *c)
 				(unsigned long long)(c->image->page_size ? c->image->page_size : 65536));
 		break;
 	case IMP_CAUSE_STATIC_TLS_EXHAUSTED:
+		/* Other libraries may need room as well, and what is preloaded goes into each child: where both help, this is better. */
+		if (has_tunable(c))
+			imp_finding_fix(a, f, IMP_LIKELY, bigger, "makes the block larger");
 		if (f->path)
 			imp_finding_fix(a, f, IMP_LIKELY,
 					imp_arena_printf(a, "export LD_PRELOAD=%s${LD_PRELOAD:+:$LD_PRELOAD}", imp_shell_quote(a, f->path)),
 					"loads it at the start, when the block is made, instead of later");
-		imp_finding_fix(a, f, IMP_POSSIBLE, "export GLIBC_TUNABLES=glibc.rtld.optional_static_tls=131072",
-				"makes the block larger");
+		if (!c->image->libc)
+			imp_finding_fix(a, f, IMP_POSSIBLE, bigger, "makes the block larger (glibc 2.32 or later)");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "import it earlier, before other libraries have used the block up");
 		break;
 	case IMP_CAUSE_EXECUTABLE_STACK:

@@ -46,6 +46,23 @@ static const char *open_way(struct imp_case *c, const char *path, bool *other_ow
 	return words;
 }
 
+/* The same by the trace alone: the recorder notes the directories that were closed. */
+static const char *open_recorded_way(struct imp_case *c, const char *path)
+{
+	const char *words = NULL;
+
+	for (size_t i = c->image->files.n; i-- > 0;) {
+		const struct imp_file_facts *facts = c->image->files.v[i];
+
+		if (strcmp(imp_case_text(facts->path), path))
+			continue;
+		for (size_t k = 0; k < facts->directories.n; k++)
+			words = imp_arena_printf(c->a, "%s %s", words ? words : "", imp_shell_quote(c->a, facts->directories.v[k].path));
+		break;
+	}
+	return words;
+}
+
 void imp_remedy_permission(struct imp_case *c)
 {
 	bool directory = false, known, other_owner = false, closed;
@@ -62,6 +79,8 @@ void imp_remedy_permission(struct imp_case *c)
 	if (known)
 		directory = S_ISDIR(st.st_mode);
 	way = open_way(c, path, &other_owner);
+	if (!way && !c->host->enabled)
+		way = open_recorded_way(c, path);
 	closed = !known || !way || surely_denied(c, &st, S_IROTH) || (directory && surely_denied(c, &st, S_IXOTH));
 	if (closed)
 		other_owner |= !known || st.st_uid != c->image->euid;
