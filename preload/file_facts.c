@@ -152,7 +152,7 @@ static int walk(struct facts *f)
 static void put_directories(struct facts *f, int walked)
 {
 	char *path = f->t->path;
-	struct stat st;
+	struct stat st = {0};
 
 	imp_put_array(f->c, IMP_KEY_DIRECTORIES);
 	if (walked == -EACCES) {

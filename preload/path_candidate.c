@@ -93,7 +93,7 @@ static void put_candidate(struct imp_look *l, const char *name, size_t len, unsi
 {
 	const char *path = imp_look_path(l, name, len);
 	struct imp_cbor *c = l->c;
-	struct stat st;
+	struct stat st = {0};
 	int ret;
 
 	if (!path)

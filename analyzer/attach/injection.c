@@ -428,7 +428,7 @@ int imp_injection_detach(struct imp_injection *in, const struct imp_injection_wi
 {
 	const struct imp_patience patience = {wait_for_call, (void *)(uintptr_t)w};
 	struct imp_call_step step = {.function = in->base + in->library.detach};
-	struct imp_tracee t;
+	struct imp_tracee t = {0};
 	int ret, before;
 
 	if (!in->attached)

@@ -209,6 +209,8 @@ static void pass_remark(struct session *s)
 {
 	char text[sizeof(s->remark)];
 
+	if (!s->in.area)
+		return;
 	memcpy(text, s->in.area->remark, sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	if (!text[0] || strcmp(text, s->remark) == 0)

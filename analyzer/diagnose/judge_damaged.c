@@ -34,7 +34,7 @@ static long long listed_size(const struct imp_case *c, const struct imp_distribu
 static bool shorter_than_listed(struct imp_case *c, const char *file, const struct stat *st)
 {
 	const struct imp_sys_path *path = imp_case_sys_path(c);
-	struct imp_distribution dist;
+	struct imp_distribution dist = { 0 };
 	long long size = -1;
 
 	for (size_t i = 0; path && i < path->path.n && size < 0; i++)

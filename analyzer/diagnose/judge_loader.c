@@ -123,7 +123,7 @@ void imp_load_library(struct imp_load *l, const char *name, const char *needed_b
 				s->skipped.v[i].path, imp_ld_origin_name(s->skipped.v[i].origin),
 				imp_ld_result_name(IMP_LD_SKIPPED) };
 	l->c->f->library = lib;
-	if (lib->source == IMP_OBSERVED)
+	if (s && lib->source == IMP_OBSERVED)
 		imp_finding_evidence(a, l->c->f, IMP_OBSERVED, "ld.so was seen (%s) to try %zu %s for %s",
 				     l->c->image->lookups_by_kernel ? "by the kernel" : "rtld-audit",
 				     s->tried.n, s->tried.n == 1 ? "path" : "paths", s->name);

@@ -89,7 +89,7 @@ bool imp_judge_dangling_library(struct imp_load *l)
 	circle = l->text.reason && !strcmp(l->text.reason, "Too many levels of symbolic links");
 	c->f->summary = circle ? imp_arena_printf(c->a, "%s is a symbolic link that leads round in a circle (%s to %s)", path, link.path, link.target)
 			       : imp_arena_printf(c->a, "%s%s%s%s is only a symbolic link, to %s, which is not there", needed_by ? needed_by : "",
-						  needed_by ? " needs " : "", needed_by ? imp_arena_printf(c->a, "%s, and ", s->name) : "",
+						  needed_by ? " needs " : "", needed_by && s ? imp_arena_printf(c->a, "%s, and ", s->name) : "",
 						  path, link.target);
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	imp_finding_evidence(c->a, c->f, imp_load_facts(l, path) ? IMP_OBSERVED : IMP_DERIVED, "%s is a symbolic link to %s, and %s",

@@ -156,7 +156,7 @@ int imp_host_read_into(const struct imp_host *h, const char *path, size_t max,
 	fd = open_regular(path, max, &size);
 	if (fd < 0)
 		return fd;
-	if (size >= b->cap) {
+	if (!b->data || size >= b->cap) {
 		data = realloc(b->data, size + size / 2 + 4096);
 		if (!data) {
 			close(fd);
@@ -173,31 +173,34 @@ int imp_host_read_into(const struct imp_host *h, const char *path, size_t max,
 int imp_host_text(const struct imp_host *h, const char *path, size_t max, struct imp_host_buffer *b,
 		  const char **text, size_t *len)
 {
-	struct imp_host_answer *answer = NULL;
+	struct imp_host_answer *answer;
+	int ret;
 
 	*text = NULL;
 	*len = 0;
 	if (!lookup_allowed(h, path))
 		return -ENODATA;
 	answer = imp_host_cache_get(h, path, IMP_HOST_TEXT);
-	if (!answer || !answer->known) {
-		int ret = imp_host_read_into(h, path, max, b);
-
-		*text = ret == 0 ? b->data : NULL;
-		*len = b->len;
-		if (!answer || (ret == 0 && (b->len > TEXT_KEEP || h->cache->bytes + b->len > TEXTS_MAX)))
-			return ret;
-		answer->known = true;
-		answer->ret = ret;
-		if (ret == 0) {
-			answer->text = imp_arena_strndup(&h->cache->arena, b->data, b->len);
-			answer->len = b->len;
-			h->cache->bytes += b->len;
-		}
+	if (answer && answer->known) {
+		*text = answer->text;
+		*len = answer->len;
+		return answer->ret;
 	}
-	*text = answer->text;
-	*len = answer->len;
-	return answer->ret;
+	ret = imp_host_read_into(h, path, max, b);
+	if (ret == 0) {
+		*text = b->data;
+		*len = b->len;
+	}
+	if (!answer || (ret == 0 && (b->len > TEXT_KEEP || h->cache->bytes + b->len > TEXTS_MAX)))
+		return ret; /* not kept */
+	if (ret == 0) {
+		*text = answer->text = imp_arena_strndup(&h->cache->arena, b->data, b->len);
+		answer->len = b->len;
+		h->cache->bytes += b->len;
+	}
+	answer->known = true;
+	answer->ret = ret;
+	return ret;
 }
 
 void imp_host_buffer_clear(struct imp_host_buffer *b)

@@ -25,6 +25,7 @@ static bool decode_fields(struct imp_event *ev, struct imp_cbor_in *in, uint64_t
 
 	for (; pairs; pairs--) {
 		/* Where it will stand, unless it turns out to be none of ours. */
+		// cppcheck-suppress uninitvar
 		value = ev->n < IMP_FIELDS_MAX ? &ev->fields[ev->n].value : &rest;
 		if (!get_key(in, &key) || !imp_cbor_get(in, value)) {
 			if (!in->bad) {

@@ -163,7 +163,8 @@ static const struct imp_frame *share_frame(struct imp_builder *b, const struct i
 		return &imp_no_frame;
 	imp_build_frame(b, ev, item, &frame);
 	known = &b->frames[shared_slot(frame.file, frame.line)];
-	if (!*known || memcmp(*known, &frame, sizeof(frame)) != 0)
+	/* imp_build_frame() has cleared what lies between the members. */
+	if (!*known || memcmp(*known, &frame, sizeof(frame)) != 0) // NOLINT(bugprone-suspicious-memory-comparison)
 		*known = (const void *)imp_intern(&b->shared, (const char *)&frame, sizeof(frame));
 	return *known;
 }
@@ -260,6 +261,7 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 {
 	struct imp_attempt *a = find_attempt(s, ev, IMP_KEY_IMPORT);
 	struct imp_outcome o, *own;
+	const struct imp_cbor_item *searched;
 
 	s->image->derived |= imp_event_get(ev, IMP_KEY_DERIVED) != NULL;
 	if (!a || a->ended)
@@ -281,8 +283,9 @@ static void take_import_end(struct imp_builder *b, struct imp_image_state *s,
 		return;
 	}
 	o.snapshot = a->outcome->snapshot;
-	if (imp_event_get(ev, IMP_KEY_SEARCHED) && imp_event_get(ev, IMP_KEY_SEARCHED)->type == IMP_CBOR_ARRAY)
-		imp_vec_room(&b->r->arena, &o.searched, imp_event_get(ev, IMP_KEY_SEARCHED)->number);
+	searched = imp_event_get(ev, IMP_KEY_SEARCHED);
+	if (searched && searched->type == IMP_CBOR_ARRAY)
+		imp_vec_room(&b->r->arena, &o.searched, searched->number);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_SUBMODULE_PATH), &o.submodule_path);
 	take_searched(b, &o, ev);
 	take_stack(b, ev, &o.stack);
