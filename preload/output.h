@@ -35,6 +35,7 @@ struct imp_output {
 	bool per_process; /* the path holds %p: each process its own file */
 	bool known;	  /* @dev and @ino are those of our file */
 	bool moved;	  /* it has become NAME.old */
+	bool foreign;	  /* it is not this process's user who owns it */
 	dev_t dev;
 	ino_t ino;
 	uint8_t head[IMP_TRACE_HEADER_SEEN]; /* the file's, once it was found to be ours */

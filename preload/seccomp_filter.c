@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "poison.h"
@@ -135,7 +136,7 @@ uint32_t imp_seccomp_run(const struct sock_filter *filter, size_t count,
 
 #define SOME_FD	     3
 #define SOME_POINTER 0x7f0000001000
-#define OPEN_OWN     (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+#define OPEN_OWN     (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | O_NOATIME)
 
 /* Directly or through libc, whose fstat() is one of two. */
 static const struct own_call {
@@ -149,6 +150,9 @@ static const struct own_call {
 	{SYS_openat, true, {(uint64_t)AT_FDCWD, SOME_POINTER, OPEN_OWN}},
 	{SYS_newfstatat, true, {SOME_FD, SOME_POINTER, SOME_POINTER, AT_EMPTY_PATH}},
 	{SYS_fstat, true, {SOME_FD, SOME_POINTER}},
+	{SYS_statx,
+	 false,
+	 {SOME_FD, SOME_POINTER, AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_SIZE, SOME_POINTER}},
 	{SYS_pread64, true, {SOME_FD, SOME_POINTER, 128, 0}},
 	{SYS_write, true, {SOME_FD, SOME_POINTER, 4096}},
 	{SYS_close, true, {SOME_FD}},

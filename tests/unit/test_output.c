@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -525,6 +526,45 @@ static void test_copy(void **state)
 	assert_int_equal(create(&out, "trace.zst"), 0);
 	shell("cp trace.zst copy && mv copy trace.zst");
 	assert_int_equal(append(&out, 1, 1), -ESTALE);
+	assert_int_equal(imp_output_overwrite(&out, 0, "no", 2), -ESTALE);
+	assert_int_equal(rename("trace.zst", "copy"), 0);
+	assert_int_equal(mkfifo("trace.zst", 0600), 0);
+	assert_int_equal(imp_output_overwrite(&out, 0, "no", 2), -ESTALE);
+	assert_int_equal(unlink("trace.zst"), 0);
+	assert_int_equal(symlink("copy", "trace.zst"), 0);
+	assert_int_equal(imp_output_overwrite(&out, 0, "no", 2), -ELOOP);
+}
+
+/* O_NOATIME is refused to who may write the file and does not own it. */
+static void test_foreign(void **state)
+{
+	const size_t len = make_frame(7, 7);
+	uint64_t at;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("only root can make a file somebody else's\n");
+		skip();
+	}
+	assert_int_equal(create(&out, "trace.zst"), 0);
+	assert_int_equal(append(&out, 1, 1), 0);
+	shell("chmod 0755 . && chmod 0666 trace.zst");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (setresuid(65534, 65534, 65534) < 0 || append(&out, 2, 2) != 0 || !out.foreign)
+			_exit(1);
+		make_frame(7, 7);
+		if (imp_output_append_at(&out, frame, len, &at) != 0)
+			_exit(2);
+		make_frame(3, 7);
+		_exit(imp_output_overwrite(&out, at, frame, len) == 0 ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_seqs("trace.zst", 3, (const unsigned int[]){1, 2, 3});
 }
 
 static void test_no_descriptor_left(void **state)
@@ -764,6 +804,7 @@ int main(void)
 		TEST(test_moved),
 		TEST(test_gone),
 		TEST(test_copy),
+		TEST(test_foreign),
 		TEST(test_no_descriptor_left),
 		TEST(test_no_free_descriptor),
 		TEST(test_size_limit),
