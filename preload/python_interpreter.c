@@ -241,20 +241,6 @@ static void write_interpreter(struct imp_thread *t, struct imp_interp *in)
 	imp_python_drop(py, implementation);
 }
 
-static void write_path(struct imp_thread *t, struct imp_interp *in, PyObject *path, uint32_t attempt)
-{
-	struct imp_cbor *c = imp_record_begin(t, IMP_EV_SYS_PATH);
-
-	imp_interpreter_put(c, in);
-	imp_python_put_strs(c, in->py, IMP_KEY_PATH, path, PATH_ITEMS_MAX);
-	imp_put_uint(c, IMP_KEY_PHASE, in->phase);
-	put_sys(c, in, IMP_KEY_PREFIX, "prefix");
-	put_sys(c, in, IMP_KEY_EXEC_PREFIX, "exec_prefix");
-	if (attempt)
-		imp_put_number(t, IMP_KEY_IMPORT, attempt);
-	imp_record_end(t);
-}
-
 /* The name of a finder or hook: a function's own, an object's type's. */
 static void value_name(struct imp_cbor *c, struct imp_thread *t, const struct imp_python_api *py,
 		       PyObject *object)
@@ -282,6 +268,42 @@ static void value_name(struct imp_cbor *c, struct imp_thread *t, const struct im
 		imp_python_type_name(&b, py, imp_python_type(py, object), true);
 	}
 	imp_value_shared(c, b.data, b.len);
+}
+
+/* A pathlib.Path, say: imports pass over such an item without a word. */
+static void put_no_strs(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in, PyObject *path)
+{
+	ssize_t i, size = imp_python_sequence_size(in->py, path);
+	bool any = false;
+	PyObject *item;
+
+	for (i = 0; i < size && i < PATH_ITEMS_MAX; i++) {
+		item = imp_python_sequence_item(in->py, path, i);
+		if (item && !imp_python_is(in->py, item, in->py->types.str)) {
+			if (!any)
+				imp_put_array(c, IMP_KEY_NO_STRS);
+			any = true;
+			value_name(c, t, in->py, item);
+		}
+		imp_python_drop(in->py, item);
+	}
+	if (any)
+		imp_cbor_array_end(c);
+}
+
+static void write_path(struct imp_thread *t, struct imp_interp *in, PyObject *path, uint32_t attempt)
+{
+	struct imp_cbor *c = imp_record_begin(t, IMP_EV_SYS_PATH);
+
+	imp_interpreter_put(c, in);
+	imp_python_put_strs(c, in->py, IMP_KEY_PATH, path, PATH_ITEMS_MAX);
+	imp_put_uint(c, IMP_KEY_PHASE, in->phase);
+	put_sys(c, in, IMP_KEY_PREFIX, "prefix");
+	put_sys(c, in, IMP_KEY_EXEC_PREFIX, "exec_prefix");
+	if (attempt)
+		imp_put_number(t, IMP_KEY_IMPORT, attempt);
+	put_no_strs(c, t, in, path);
+	imp_record_end(t);
 }
 
 static void put_names(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in,

@@ -95,7 +95,7 @@
 	/* CPython */									\
 	X(INTERPRETER,  30, "INTERP VERSION IMPLEMENTATION CACHE_TAG SUFFIXES ABIFLAGS EXECUTABLE PREFIX "	\
 			    "BASE_PREFIX EXEC_PREFIX BASE_EXEC_PREFIX STDLIB? PLATFORM FLAGS OBJECT DERIVED?")	\
-	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP? PATH PHASE PREFIX EXEC_PREFIX IMPORT? DERIVED?")	\
+	X(SYS_PATH,     31, "sys.path as an import saw it: INTERP? PATH PHASE PREFIX EXEC_PREFIX IMPORT? NO_STRS? DERIVED?")	\
 	X(META_PATH,    32, "INTERP? META_PATH PATH_HOOKS IMPORT?")			\
 	X(IMPORT_BEGIN, 33, "IMPORT TEXT(full name) PARENT? INTERP? FRAME?(who asked) "	\
 			    "STACK?(instead of FRAME)")		\
@@ -216,7 +216,8 @@ enum imp_event_kind {
 					"before it in this batch")				\
 	X(DERIVED,         90, "bool",  "put together from what the kernel saw; the program itself was not asked")	\
 	X(SYSCALL,         91, "uint",  "IMP_SYSCALL_*")					\
-	X(MODE,            92, "uint",  "st_mode of what was found")
+	X(MODE,            92, "uint",  "st_mode of what was found")				\
+	X(NO_STRS,         93, "texts", "type names of the items of sys.path that are no str, which imports pass over")
 
 enum imp_key {
 #define X(name, number, type, about) IMP_KEY_##name = (number),

@@ -23,6 +23,7 @@ bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
 void imp_judge_say_finders(struct imp_case *c);	/* evidence for it: what was passed over on the way */
+void imp_judge_say_name(struct imp_case *c);	/* the same: what the name itself tells (judge_name.c) */
 
 /* The module was found; using it failed. */
 bool imp_judge_denied(struct imp_case *c);
@@ -31,6 +32,8 @@ bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c);
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
+/* The file that was taken has no @name, and one that was passed over has (judge_passed_over.c). */
+bool imp_judge_passed_over(struct imp_case *c, const char *taken, const char *name);
 bool imp_judge_extension(struct imp_case *c);
 bool imp_judge_own_symbol(struct imp_case *c);	/* judge_own_library.c */
 bool imp_judge_find_library(struct imp_case *c);

@@ -23,6 +23,7 @@ struct editable {
 	const char *project;		/* direct_url.json's or .egg-link's: what was installed; NULL: not told */
 	const char *source;		/* the directory or file that imports were to be led to, and that is gone; or NULL */
 	const char *told_by;		/* the file that names @source */
+	bool finder_gone;		/* @source is the finder itself, not what it leads to */
 };
 
 static char *read_file(const struct imp_case *c, const char *path)
@@ -109,9 +110,16 @@ static void read_pth(const struct imp_case *c, struct editable *e, const char *p
 /* MAPPING = {'pkg': '/src/pkg'} of a finder that setuptools wrote */
 static void read_finder(const struct imp_case *c, struct editable *e, const char *path)
 {
-	const char *text = read_file(c, path), *at;
+	const char *text, *at;
 	const char *key = imp_arena_printf(c->a, "'%s': '", imp_case_top(c));
 
+	if (is_gone(c, path)) {
+		e->finder_gone = true;
+		e->source = path;
+		e->told_by = imp_path_join(c->a, e->dist->metadata, "RECORD");
+		return;
+	}
+	text = read_file(c, path);
 	at = text ? strstr(text, "MAPPING") : NULL;
 	at = at ? strstr(at, key) : NULL;
 	if (!at)
@@ -165,8 +173,9 @@ static bool tell(struct imp_case *c, const struct editable *e)
 
 	f->cause = IMP_CAUSE_BROKEN_INSTALLATION;
 	f->path = e->source;
-	f->summary = imp_arena_printf(c->a, "%s is installed as a link to its sources (%s%s%s, editable), and those are gone: %s does not exist",
-				      c->module, e->dist->name, version ? " " : "", version ? version : "", e->source);
+	f->summary = imp_arena_printf(c->a, "%s is installed as a link to its sources (%s%s%s, editable), and %s: %s does not exist",
+				      c->module, e->dist->name, version ? " " : "", version ? version : "",
+				      e->finder_gone ? "what leads to them is gone" : "those are gone", e->source);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is the metadata of an editable installation", e->dist->metadata);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s names %s, and that does not exist", e->told_by, e->source);
 	if (e->project && strcmp(e->project, e->source))

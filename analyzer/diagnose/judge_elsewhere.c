@@ -45,6 +45,20 @@ static const char *broken_interpreter(const struct imp_case *c, const struct imp
 	       S_ISLNK(st.st_mode) && imp_host_exists(c->host, link) == 0 ? link : NULL;
 }
 
+/* Is it the very interpreter that runs? Then it does not search the site, for a reason that lies in its environment. */
+static bool is_own(const struct imp_case *c, const struct imp_site *site)
+{
+	const char *own = c->py ? c->py->executable : NULL;
+
+	return site->kind == IMP_SITE_VENV && own && site->root && site->interpreter &&
+	       !strcmp(imp_path_parent(c->a, own), imp_path_parent(c->a, site->interpreter));
+}
+
+static bool lost_config(const struct imp_case *c, const struct imp_site *site)
+{
+	return is_own(c, site) && imp_host_exists(c->host, imp_path_join(c->a, site->root, "pyvenv.cfg")) == 0;
+}
+
 static const char *why_not_site(const struct imp_case *c, const struct imp_site *site)
 {
 	const char *venv = imp_record_env(c->image, "VIRTUAL_ENV");
@@ -53,6 +67,11 @@ static const char *why_not_site(const struct imp_case *c, const struct imp_site 
 
 	switch (site->kind) {
 	case IMP_SITE_VENV:
+		if (lost_config(c, site))
+			return imp_arena_printf(c->a, "%s has no pyvenv.cfg, so that it is no virtual environment any more", site->root);
+		if (is_own(c, site))
+			return imp_arena_printf(c->a, "it was made for Python %d.%d, and the interpreter of %s is %s now", site->major, site->minor,
+						site->root, imp_case_python(c));
 		if (broken)
 			return imp_arena_printf(c->a, "it belongs to the virtual environment %s, whose interpreter, %s, is a link to nothing",
 						site->root, broken);
@@ -153,6 +172,17 @@ static void mend_environment(struct imp_case *c, const struct imp_site *site)
 			"gives the environment an interpreter again, and runs the program with it");
 }
 
+/* What is installed in the environment stays; its interpreter's links do as well. */
+static void mend_config(struct imp_case *c, const struct imp_site *site)
+{
+	const char *again = imp_remedy_run_with(c, c->py->executable);
+
+	imp_finding_fix(c->a, c->f, IMP_LIKELY,
+			imp_arena_printf(c->a, "%s -m venv --without-pip %s%s%s", imp_shell_quote(c->a, c->py->executable),
+					 imp_shell_quote(c->a, site->root), again ? " && " : "", again ? again : ""),
+			"makes it a virtual environment again; what is installed in it stays");
+}
+
 /* The program with another interpreter, less the options that would keep it from its own directories. */
 static void mend_with(struct imp_case *c, const struct imp_site *site)
 {
@@ -176,8 +206,12 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 		mend_project(c, site);
 		return;
 	}
-	if (broken_interpreter(c, site))
+	if (lost_config(c, site))
+		mend_config(c, site);
+	else if (broken_interpreter(c, site))
 		mend_environment(c, site);
+	else if (is_own(c, site))
+		;	/* the same interpreter would do the same */
 	else if (site->interpreter && importable)
 		mend_with(c, site);
 	say_exec_chain(c, site);
@@ -216,7 +250,7 @@ bool imp_judge_elsewhere(struct imp_case *c)
 		return false;
 	imp_elsewhere_tell(c, best_path, best->directory, why_not_site(c, best));
 	c->f->optional = true;	/* an optional module that only another Python has is no damage */
-	if (best->interpreter && best_importable && best->kind != IMP_SITE_PROJECT)
+	if (best->interpreter && best_importable && best->kind != IMP_SITE_PROJECT && !is_own(c, best))
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s searches %s", best->interpreter, best->directory);
 	if (more)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%zu more environments of this machine hold it", more);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "../python/abi_tag.h"
@@ -73,7 +74,7 @@ static bool no_path_finder(struct imp_case *c)
 	blocked(c, imp_arena_printf(c->a, "%s is there, and no directory was searched: sys.meta_path has no PathFinder", c->module));
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.meta_path has %zu finders, and PathFinder, which searches sys.path, is none of them",
 			     c->snapshot->meta_path.n);
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that takes PathFinder from sys.meta_path");
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that removes PathFinder from sys.meta_path");
 	return true;
 }
 
@@ -91,7 +92,7 @@ static void tell_entry(struct imp_case *c, const struct imp_entry *e)
 		blocked(c, imp_arena_printf(c->a, "%s is there, and no directory can be searched: sys.path_hooks has no entry for directories",
 					    c->module));
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.path_hooks has %zu entries, and FileFinder's is none of them", hooks->n);
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that takes FileFinder's entry from sys.path_hooks");
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that removes FileFinder's entry from sys.path_hooks");
 	} else {
 		c->f->cause = IMP_CAUSE_STALE_FINDER_CACHE;
 		c->f->summary = imp_arena_printf(c->a, "%s is there now, and %s was not when the import system first looked at it",
@@ -189,7 +190,7 @@ static bool looks_like_it(const char *name, const char *tail)
 
 	if (strncmp(name, tail, len) || *rest != '.')
 		return false;
-	return !strncmp(rest, ".py", 3) || strstr(rest, ".so") || strstr(rest, ".dll");
+	return !strncasecmp(rest, ".py", 3) || !strcmp(rest, ".ipynb") || strstr(rest, ".so") || strstr(rest, ".dll");
 }
 
 static void say_library(struct imp_case *c, const char *dir)
@@ -201,12 +202,28 @@ static void say_library(struct imp_case *c, const char *dir)
 				     name, dir, name + 3);
 }
 
+/* sys.path.insert(0, Path(__file__).parent) */
+static void say_no_strs(struct imp_case *c)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+
+	for (size_t i = 0; now && i < now->no_strs.n; i++) {
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.path has an item that is no string but a %s: imports pass over it",
+				     now->no_strs.v[i]);
+		if (!i)
+			imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "put str(...) of that %s on sys.path in its place; else what lies there has to be installed",
+					now->no_strs.v[i]);
+	}
+}
+
 void imp_judge_say_finders(struct imp_case *c)
 {
 	if (!c->snapshot || c->image->derived)
 		return;
 	if (lacks_path_finder(c))
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.meta_path has no PathFinder: no directory was searched at all");
+	if (!imp_case_parent(c))
+		say_no_strs(c);
 	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
 

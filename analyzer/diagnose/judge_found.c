@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "../python/distribution.h"
+#include "../python/module_file.h"
 #include "from_clause.h"
 #include "judge.h"
 
@@ -362,6 +363,40 @@ static const char *namespace_directory(const struct imp_case *c, const char *mod
 	return NULL;
 }
 
+/* A directory whose __init__.py is a link to nothing counts as one that has none. */
+static bool lost_init(struct imp_case *c, const char *dir)
+{
+	const char *init = imp_path_join(c->a, dir, "__init__.py"), *target = NULL;
+	struct stat st;
+
+	if (imp_host_lstat(c->host, init, &st) || !S_ISLNK(st.st_mode) || imp_host_exists(c->host, init) != 0)
+		return false;
+	imp_host_readlink(c->host, c->a, init, &target);
+	c->f->cause = IMP_CAUSE_DANGLING_SYMLINK;
+	c->f->path = init;
+	c->f->summary = imp_arena_printf(c->a, "%s is a symbolic link that leads to nothing, so that the package %s is empty", init, c->f->module);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is a symbolic link to %s, and that does not exist", init, target ? target : "?");
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "so the directory %s was taken for a namespace package", dir);
+	return true;
+}
+
+/* "_init_.py", "__int__.py": what was to be the package's __init__.py. */
+static void say_misnamed_init(struct imp_case *c, const char *dir)
+{
+	struct imp_strings names = { 0 };
+
+	if (imp_host_list(c->host, c->a, dir, &names))
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i];
+
+		if (name[0] != '_' || strcspn(name, ".") > 9 || !strstr(name, "in") || !imp_case_has(name, "t_") ||
+		    !imp_case_has(name, ".py") || !strcmp(name, "__init__.py"))
+			continue;
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s lies there; a package's file has to be called __init__.py", name);
+	}
+}
+
 /* "import yaml; yaml.load()", where yaml is no more than a directory that was left behind. */
 static const char *empty_package(struct imp_case *c, const char **name)
 {
@@ -404,8 +439,12 @@ bool imp_judge_attribute(struct imp_case *c)
 					      name ? name : "such name");
 		return true;
 	}
+	if (file && imp_judge_passed_over(c, file, name))
+		return true;
 	dir = file ? NULL : namespace_directory(c, f->module);
 	of_module.module = f->module;
+	if (dir && lost_init(c, dir))
+		return true;
 	if (dir && imp_judge_claims(&of_module)) {
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "so the directory %s was taken for a namespace package, which has no %s", dir, name);
 		return true;
@@ -415,10 +454,12 @@ bool imp_judge_attribute(struct imp_case *c)
 	f->summary = imp_arena_printf(c->a, dir ? "%s is only a directory without __init__.py here, and has no %s"
 						: "%s is there, and has no %s",
 				      f->module, name ? name : "such name");
-	if (dir)
+	if (dir) {
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
 				     dir, f->module);
-	else if (file)
+		say_misnamed_init(c, dir);
+	}
+	if (file)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);
 	for (size_t i = 0; file && imp_case_sys_path(c) && i < imp_case_sys_path(c)->path.n; i++) {
 		struct imp_distribution dist;

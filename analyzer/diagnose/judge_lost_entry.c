@@ -48,7 +48,7 @@ static bool left_behind(struct imp_case *c)
 	for (size_t i = 0; i < now->path.n && c->image->cwd; i++) {
 		const char *entry = now->path.v[i], *dir, *path;
 
-		if (!*entry || *entry == '/')
+		if (*entry == '/')
 			continue;
 		dir = imp_path_normalize(c->a, imp_case_directory(c, entry));
 		path = imp_elsewhere_held(c, dir);
@@ -91,17 +91,61 @@ static bool ignored_variable(struct imp_case *c)
 	return false;
 }
 
+/* The user's site directory of this Python, as another process's variables have it; NULL: they do not tell. */
+static const char *user_site_of(const struct imp_case *c, const struct imp_image *image)
+{
+	const char *home = imp_record_env(image, "HOME"), *base = imp_record_env(image, "PYTHONUSERBASE");
+	unsigned int major, minor;
+
+	if ((!base || !*base) && home && *home)
+		base = imp_arena_printf(c->a, "%s/.local", home);
+	return base && *base && imp_case_version(c, &major, &minor)
+		       ? imp_arena_printf(c->a, "%s/lib/python%u.%u/site-packages", base, major, minor) : NULL;
+}
+
+/* Was @p the parent, or what this process ran before? */
+static bool came_before(const struct imp_case *c, const struct imp_image *p)
+{
+	return p != c->image && (p->pid == c->image->ppid || p->pid == c->image->pid) && p->image_ns <= c->image->image_ns;
+}
+
+/* sudo, su, cron and services set HOME anew: the user's site directory is another one then. */
+static bool lost_home(struct imp_case *c)
+{
+	const char *own = user_site_of(c, c->image);
+
+	for (size_t i = 0; i < c->record->images.n; i++) {
+		const struct imp_image *p = c->record->images.v[i];
+		struct imp_run_change change = { 0 };
+		const char *user, *path, *base, *command;
+
+		user = came_before(c, p) ? user_site_of(c, p) : NULL;
+		path = user && (!own || strcmp(user, own)) ? imp_elsewhere_held(c, user) : NULL;
+		if (!path)
+			continue;
+		base = imp_path_parent(c->a, imp_path_parent(c->a, imp_path_parent(c->a, user)));
+		imp_elsewhere_tell(c, path, user, imp_arena_printf(c->a, "it is the user's site directory by HOME or PYTHONUSERBASE of the process before "
+								   "it (%d), which were changed on the way to this one", p->pid));
+		change.before = imp_arena_printf(c->a, "PYTHONUSERBASE=%s", imp_shell_quote(c->a, base));
+		change.without = "sEI";
+		command = imp_remedy_run(c, &change);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, command ? command : imp_arena_printf(c->a, "export %s", change.before),
+				"makes it the user's site directory again");
+		return true;
+	}
+	return false;
+}
+
 static bool user_site(struct imp_case *c)
 {
-	const char *home = imp_record_env(c->image, "HOME"), *user, *path;
+	const char *user, *path;
 	const char *prefix = imp_installer_prefix(c->host, c->a, c->py);
 	const struct imp_sys_path *now = imp_case_sys_path(c);
-	unsigned int major, minor;
 	char option;
 
-	if (!home || !imp_case_version(c, &major, &minor))
+	user = user_site_of(c, c->image);
+	if (!user)
 		return false;
-	user = imp_arena_printf(c->a, "%s/.local/lib/python%u.%u/site-packages", home, major, minor);
 	path = imp_path_on(&now->path, user) ? NULL : imp_elsewhere_held(c, user);
 	if (!path)
 		return false;
@@ -164,8 +208,7 @@ static bool lost_variable(struct imp_case *c)
 		struct imp_case parent = *c;
 		const char *entry;
 
-		if ((p->pid != c->image->ppid && p->pid != c->image->pid) || p == c->image ||
-		    p->image_ns > c->image->image_ns)
+		if (!came_before(c, p))
 			continue;
 		parent.image = p;
 		for (size_t k = 0; (entry = imp_path_env_entry(&parent, k)); k++) {
@@ -235,5 +278,5 @@ bool imp_judge_lost_entry(struct imp_case *c)
 
 	if (known && (removed_entry(c) || left_behind(c) || ignored_variable(c) || user_site(c)))
 		return true;
-	return lost_variable(c) || (known && switched_off(c));
+	return lost_variable(c) || lost_home(c) || (known && switched_off(c));
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../python/abi_tag.h"
 #include "../python/command_line.h"
 #include "../python/distribution.h"
 #include "../python/environment.h"
@@ -103,6 +104,9 @@ static void remedy_absent(struct imp_case *c)
 	}
 	if (!imp_package_is_stdlib(c->module, NULL) && !successor) {
 		imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL, "installs it for this very interpreter");
+		if (!c->f->fixes.n)
+			imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "find out which distribution brings %s, and install that; "
+					"its name is not always the module's", c->module);
 		return;
 	}
 	if (stdlib_has(c) && home_is_set(c)) {
@@ -213,10 +217,35 @@ static void remedy_shadowed(struct imp_case *c)
 			imp_arena_printf(c->a, "mv %s %s", quote(c, what),
 					 quote(c, imp_arena_printf(c->a, "%s/my_%s", dir, slash + 1))),
 			"gives it a name of its own%s; change what imports it under the old name", then);
-	if (origin == IMP_ORIGIN_PYTHONPATH)
+	if (origin == IMP_ORIGIN_PYTHONPATH && is_behind(c, dir))
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_drop_entry(c, dir), "takes %s from the search path", dir);
 	if (!c->f->fixes.n)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "take %s from the search path", dir);
+}
+
+/* A build for another Python would not be taken from a directory either. */
+static bool is_accepted(const struct imp_case *c, const char *path)
+{
+	return !c->py || imp_abi_tag_accepted(imp_path_name(path), imp_case_tail(c), &c->py->suffixes);
+}
+
+static void unpack(struct imp_case *c, const char *archive)
+{
+	const char *dir = imp_arena_printf(c->a, "%s.d", archive), *again = NULL;
+	const char *command = imp_arena_printf(c->a, "%s -m zipfile -e %s %s", quote(c, imp_remedy_python(c)), quote(c, archive), quote(c, dir));
+	struct imp_run_change change = { 0 };
+	struct imp_command_line line;
+
+	if (imp_remedy_line(c, &line) && line.how == IMP_RUN_SCRIPT &&
+	    !strcmp(imp_path_normalize(c->a, imp_case_directory(c, line.what)), imp_path_normalize(c->a, archive)))
+		change.script = dir;
+	else if (imp_path_origin_of(c, archive) == IMP_ORIGIN_PYTHONPATH)
+		change.before = imp_arena_printf(c->a, "PYTHONPATH=%s", quote(c, imp_arena_printf(c->a, "%s:%s", dir,
+						 imp_case_text(imp_record_env(c->image, "PYTHONPATH")))));
+	if (change.script || change.before)
+		again = imp_remedy_run(c, &change);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_arena_printf(c->a, "%s%s%s", command, again ? " && " : "", imp_case_text(again)),
+			again ? "unpacks the archive, and runs the program with %s" : "unpacks the archive; then put %s on the path in its place", dir);
 }
 
 static void remedy_archive(struct imp_case *c)
@@ -233,11 +262,8 @@ static void remedy_archive(struct imp_case *c)
 	}
 	if (end)
 		archive = imp_arena_strndup(c->a, path, (size_t)(end - path) + 4);
-	if (archive)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%s -m zipfile -e %s %s", quote(c, imp_remedy_python(c)), quote(c, archive),
-						 quote(c, imp_arena_printf(c->a, "%s.d", archive))),
-				"unpacks the archive; then put %s.d on the path in its place", archive);
+	if (archive && is_accepted(c, path))
+		unpack(c, archive);
 	imp_remedy_install(c, c->module, false, IMP_POSSIBLE, NULL, "installs it as files");
 }
 

@@ -15,6 +15,7 @@ struct imp_run_change {
 	const char *interpreter;	/* NULL: the same */
 	const char *without;		/* single-letter options that are left out: "SI"; or NULL */
 	const char *module;		/* run with -m in place of the script; or NULL */
+	const char *script;		/* run in place of the script; or NULL */
 };
 
 /*

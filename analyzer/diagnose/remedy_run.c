@@ -49,7 +49,7 @@ const char *imp_remedy_run(const struct imp_case *c, const struct imp_run_change
 	if (change->module)
 		text = append(c, append(c, text, "-m"), change->module);
 	else if (line.how == IMP_RUN_SCRIPT)
-		text = append(c, text, line.what);
+		text = append(c, text, change->script ? change->script : line.what);
 	else
 		text = append(c, append(c, text, line.how == IMP_RUN_CODE ? "-c" : "-m"), line.what);
 	for (size_t i = line.args; i < argv->n; i++)
@@ -143,6 +143,8 @@ bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *
 	if (strncmp(script, root, len) || script[len] != '/')
 		return false;
 	relative = script + len + 1;
+	if (imp_host_is_directory(c->host, script))
+		relative = imp_path_join(c->a, relative, "__main__.py");
 	len = strlen(package);
 	if (strncmp(relative, package, len) || relative[len] != '/' || uses_siblings(c, script))
 		return false;
@@ -170,7 +172,10 @@ bool imp_remedy_run_script_as_module(struct imp_case *c)
 	if (!imp_remedy_line(c, &line) || line.how != IMP_RUN_SCRIPT || !c->image->cwd)
 		return false;
 	dir = imp_path_normalize(c->a, imp_path_join(c->a, c->image->cwd, line.what));
-	for (dir = imp_path_parent(c->a, dir); imp_host_exists(c->host, imp_path_join(c->a, dir, "__init__.py")) == 1;
+	/* "python pkg/" runs pkg/__main__.py. */
+	if (!imp_host_is_directory(c->host, dir))
+		dir = imp_path_parent(c->a, dir);
+	for (; imp_host_exists(c->host, imp_path_join(c->a, dir, "__init__.py")) == 1;
 	     dir = imp_path_parent(c->a, dir))
 		package = imp_path_name(dir);
 	return package && imp_remedy_run_as_module(c, dir, package);

@@ -82,8 +82,9 @@ void imp_remedy_tag(struct imp_case *c)
 	const char *entry = entry_of(c, c->f->path), *python;
 	bool from_env = imp_path_env_has(c, entry);
 	char *effect = imp_arena_printf(c->a, "installs a build of it for %s", imp_case_python(c));
+	bool own = c->host->enabled && !imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path);
 
-	if (c->host->enabled && !imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path))
+	if (own)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build it again from its sources, for %s", imp_case_python(c));
 	else if (from_env && imp_case_parent(c))
 		remedy_tag_in_package(c, entry, effect);
@@ -93,7 +94,8 @@ void imp_remedy_tag(struct imp_case *c)
 	if (python)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run_with(c, python),
 				"runs the program with %s, the Python that %s belongs to", python, entry);
-	if (from_env)
+	/* A module of somebody's own is nowhere else, unless another copy was seen. */
+	if (from_env && (!own || good_copy(c, entry)))
 		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, imp_remedy_drop_entry(c, entry),
 				"keeps this Python from searching %s, which holds files for another one", entry);
 }

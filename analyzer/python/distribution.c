@@ -324,6 +324,14 @@ static bool is_top_level(const struct wanted *w, const char *metadata, struct im
 	return false;
 }
 
+/* Half uninstalled: RECORD is gone, and top_level.txt still names the module, be it a package or a file. */
+static void take_top_level(const struct wanted *w, const struct imp_distribution *dist, const char *site)
+{
+	const char *path = imp_path_join(w->a, site, w->base), *file = imp_arena_printf(w->a, "%s.py", path);
+
+	take_line(w, dist, imp_host_exists(w->h, file) == 1 ? file : path, w->base);
+}
+
 static void search_distribution(const struct wanted *w, const char *entry, const char *file,
 				struct imp_host_buffer *b)
 {
@@ -339,6 +347,8 @@ static void search_distribution(const struct wanted *w, const char *entry, const
 		path = imp_path_join(w->a, dist.metadata, "RECORD");
 		if (imp_host_text(w->h, path, RECORD_MAX, b, &text, &len) == 0)
 			search_record(w, &dist, site, text, len);
+		else if (imp_host_exists(w->h, path) == 0 && is_top_level(w, dist.metadata, b) && !strchr(w->base, '/'))
+			take_top_level(w, &dist, site);
 		return;
 	}
 	path = imp_path_join(w->a, dist.metadata, "installed-files.txt");

@@ -90,7 +90,8 @@ static bool is_shared(struct imp_site_search *s, const char *dir)
 
 static void add_near(struct imp_site_search *s, const char *dir)
 {
-	static const char *const below[] = {"src", "lib", "python"};
+	static const char *const below[] = {"src", "lib", "python", "vendor", "third_party",
+					    "deps", "libs", "packages", "site-packages"};
 	const char *child = NULL;
 	int level;
 	size_t i;
@@ -110,6 +111,10 @@ static void add_near(struct imp_site_search *s, const char *dir)
 			add_project(s, dir);
 			for (i = 0; !shared && i < sizeof(below) / sizeof(below[0]); i++)
 				add_project(s, imp_path_join(s->a, dir, below[i]));
+			if (!shared)
+				add_project(s, imp_path_join(s->a, dir,
+							     imp_arena_printf(s->a, "lib/python%d.%d/site-packages",
+									      s->version.major, s->version.minor)));
 		}
 		add_project(s, imp_path_join(s->a, dir,
 					     imp_arena_printf(s->a, "__pypackages__/%d.%d/lib",
@@ -285,6 +290,16 @@ static void add_managers(struct imp_site_search *s)
 	imp_site_add_children(s, "/opt/venvs", IMP_SITE_VENV, IMP_RANK_OTHER);
 }
 
+/* An environment that has lost its pyvenv.cfg is none any more to the interpreter in it. */
+static void add_own_prefix(struct imp_site_search *s)
+{
+	const char *bin = s->py->executable && s->py->executable[0] == '/'
+				  ? imp_path_parent(s->a, s->py->executable) : NULL;
+
+	if (bin && !strcmp(imp_path_name(bin), "bin"))
+		imp_site_add_environment(s, imp_path_parent(s->a, bin), IMP_SITE_VENV, IMP_RANK_ACTIVE);
+}
+
 static int compare(const void *one, const void *two, void *data)
 {
 	const struct imp_site_found *f = one, *g = two;
@@ -327,6 +342,7 @@ int imp_environment_find(const struct imp_host *h, struct imp_arena *a,
 				 IMP_RANK_ACTIVE);
 	imp_site_add_environment(&s, imp_record_env(image, "CONDA_PREFIX"), IMP_SITE_CONDA,
 				 IMP_RANK_ACTIVE);
+	add_own_prefix(&s);
 	add_near(&s, script_directory(&s));
 	add_near(&s, image->cwd);
 	/* Before PATH: what is pyenv's or conda's is called so. */

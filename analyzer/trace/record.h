@@ -195,6 +195,7 @@ struct imp_kernel_file {	/* a system call with a path, as the kernel saw it (eBP
 struct imp_sys_path {
 	enum imp_phase phase;
 	struct imp_strings path;
+	struct imp_strings no_strs;	/* type names of its items that are no str: imports pass over those */
 	const char *prefix, *exec_prefix;
 	uint64_t time_ns;
 	struct imp_attempt *attempt;	/* the first that saw it; NULL: unknown */

@@ -96,6 +96,7 @@ static void take_sys_path(struct imp_builder *b, struct imp_image_state *s,
 	p->time_ns = ev->time_ns;
 	p->attempt = find_attempt(s, ev, IMP_KEY_IMPORT);
 	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_PATH), &p->path);
+	imp_build_texts(b, ev, imp_event_get(ev, IMP_KEY_NO_STRS), &p->no_strs);
 }
 
 static void take_meta_path(struct imp_builder *b, struct imp_image *image,
