@@ -76,6 +76,20 @@ static void take_fork(struct imp_probe_session *s, const struct imp_bpf_event *e
 	}
 }
 
+/* What was told of it so far has come to its end, though the process has not. */
+static void say_exec(struct imp_probe_session *s, struct imp_probe_image *old, const struct imp_bpf_event *e)
+{
+	struct imp_cbor *c;
+
+	if (!s->alone || !old->described)
+		return;
+	c = imp_probe_stream_begin(&old->stream, IMP_EV_EXEC, e->time_ns, (pid_t)e->pid);
+	imp_probe_image_put_exe(c, old);
+	imp_cbor_uint(c, IMP_KEY_ARGV);
+	imp_probe_image_put_argv(c, e->text, e->len);
+	imp_probe_stream_end(&old->stream);
+}
+
 static void take_exec(struct imp_probe_session *s, const struct imp_bpf_event *e)
 {
 	struct imp_probe_image *old = imp_probe_image_get(s, (pid_t)e->pid), *image;
@@ -85,8 +99,10 @@ static void take_exec(struct imp_probe_session *s, const struct imp_bpf_event *e
 	const char *name;
 	ssize_t len;
 
-	if (old)
+	if (old) {
+		say_exec(s, old, e);
 		imp_probe_image_free(s, old);
+	}
 	image = imp_probe_image_new(s, (pid_t)e->pid, e->time_ns,
 				    (pid_t)e->pid == s->root && !old ? IMP_START_FIRST : IMP_START_EXEC);
 	if (!image)

@@ -275,6 +275,16 @@ static void put_words(struct imp_cbor *c, const char *data, size_t len, size_t m
 	imp_cbor_array_end(c);
 }
 
+void imp_probe_image_put_exe(struct imp_cbor *c, const struct imp_probe_image *image)
+{
+	put_link(c, IMP_KEY_EXE, image->pid, "exe");
+}
+
+void imp_probe_image_put_argv(struct imp_cbor *c, const char *data, size_t len)
+{
+	put_words(c, data, len, ARGV_BYTES_MAX, NULL);
+}
+
 /* The same as the recorder keeps: preload/process_event.c */
 static bool env_wanted(const char *variable)
 {
@@ -349,10 +359,9 @@ void imp_probe_image_describe(struct imp_probe_session *s, struct imp_probe_imag
 	imp_probe_put_uint(c, IMP_KEY_PPID, (uint64_t)image->ppid);
 	if (image->parent_image_ns)
 		imp_probe_put_uint(c, IMP_KEY_PARENT_IMAGE_NS, image->parent_image_ns);
-	put_link(c, IMP_KEY_EXE, image->pid, "exe");
+	imp_probe_image_put_exe(c, image);
 	imp_cbor_uint(c, IMP_KEY_ARGV);
-	put_words(c, image->argv ? image->argv : words.s, image->argv ? image->argv_len : words.len,
-		  ARGV_BYTES_MAX, NULL);
+	imp_probe_image_put_argv(c, image->argv ? image->argv : words.s, image->argv ? image->argv_len : words.len);
 	put_link(c, IMP_KEY_CWD, image->pid, "cwd");
 	if (status_numbers(&status, "\nUid:", &uid, &euid) && status_numbers(&status, "\nGid:", &gid, &egid)) {
 		imp_cbor_uint(c, IMP_KEY_IDS);

@@ -127,6 +127,10 @@ size_t imp_probe_call_imports(const struct imp_probe_thread *t); /* how many are
 struct imp_probe_call *imp_probe_call_outer(struct imp_probe_thread *t);  /* the import around that one; NULL */
 /* imp_probe_image_describe - write IMP_EV_PROCESS and the objects, where that was not done yet */
 void imp_probe_image_describe(struct imp_probe_session *s, struct imp_probe_image *image);
+/* imp_probe_image_put_exe - IMP_KEY_EXE: the program that its process runs now */
+void imp_probe_image_put_exe(struct imp_cbor *c, const struct imp_probe_image *image);
+/* imp_probe_image_put_argv - the value of IMP_KEY_ARGV; @data: words, a NUL behind each, the last may be cut */
+void imp_probe_image_put_argv(struct imp_cbor *c, const char *data, size_t len);
 /* imp_probe_image_path - @path as we can open it: through /proc/PID/root; false: the process's root is gone */
 bool imp_probe_image_path(const struct imp_probe_image *image, const char *path, char *out, size_t size);
 
