@@ -8,7 +8,7 @@ UNIT_PROGRAMS := $(patsubst tests/%.c,$(O)/tests/%,$(UNIT_SRC))
 # libcbor, where present, decodes what cbor_put wrote: a reader that is not ours.
 UNIT_CBOR = $(call pkg,libs,libcbor)
 UNIT_CFLAGS = -Ianalyzer -Ipreload -DIMP_UNIT_TEST=1 \
-	-DIMP_HAVE_LIBCBOR=$(if $(strip $(UNIT_CBOR)),1,0) $(call pkg,cflags,cmocka) $(call pkg,cflags,libelf)
+	-DIMP_HAVE_LIBCBOR=$(if $(strip $(UNIT_CBOR)),1,0) -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1) $(call pkg,cflags,cmocka) $(call pkg,cflags,libelf)
 # The static libzstd: what is compressed in a test is what libimptrace.so compresses.
 UNIT_LIBS = $(call pkg,libs,cmocka) $(UNIT_CBOR) $(call pkg,libs,libelf) $(call pkg,libs,libunwind-generic) -l:libzstd.a $(BPF_LIBS) -ldl -lpthread
 

@@ -3,12 +3,14 @@
 
 #include "probe_event.h"
 #include "probe_links.h"
+#include "probe_types.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -103,14 +105,19 @@ static int attach_tracepoints(struct imp_probe_kernel *k)
 	return ret;
 }
 
-static int load(struct imp_probe_kernel *k, const struct imp_probe_wishes *wishes)
+/* @types: a file that gets the kernel's types that are asked for; negative: libbpf looks through all of them. */
+static int load_with(struct imp_probe_kernel *k, const struct imp_probe_wishes *wishes, int types)
 {
+	char path[64];
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types < 0 ? NULL : path);
 	struct bpf_program *program;
 	size_t size = 4096;
+	int ret;
 
 	while (size < (wishes->ring_size ? wishes->ring_size : RING_SIZE))
 		size *= 2;
-	k->skel = imptrace_bpf__open();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", types);
+	k->skel = imptrace_bpf__open_opts(&opts);
 	if (!k->skel)
 		return -errno;
 	k->skel->rodata->all_opens = wishes->all_opens;
@@ -121,7 +128,23 @@ static int load(struct imp_probe_kernel *k, const struct imp_probe_wishes *wishe
 			bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)48);
 	}
 	bpf_map__set_max_entries(k->skel->maps.ring, (uint32_t)size);
-	return imptrace_bpf__load(k->skel);
+	ret = types < 0 ? 0 : imp_probe_types_write(bpf_object__btf(k->skel->obj), types);
+	return ret < 0 ? ret : imptrace_bpf__load(k->skel);
+}
+
+static int load(struct imp_probe_kernel *k, const struct imp_probe_wishes *wishes)
+{
+	int types = memfd_create("types", MFD_CLOEXEC), ret = -1;
+
+	if (types >= 0) {
+		ret = load_with(k, wishes, types);
+		close(types);
+	}
+	if (ret == 0)
+		return 0;
+	imptrace_bpf__destroy(k->skel);
+	k->skel = NULL;
+	return load_with(k, wishes, -1); /* the long way */
 }
 
 int imp_probe_kernel_open(struct imp_probe_kernel **out, const struct imp_probe_wishes *wishes,
