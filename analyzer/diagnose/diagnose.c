@@ -85,6 +85,12 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 				     "status %d right after it, and %s nothing more", f->root.image->code,
 				     f->root.attempt ? "imported" : "loaded");
 		break;
+	case IMP_FATE_COLLECTED:
+		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "the runner of tests that imported %s keeps such an error for its report, "
+				     "and the process ended with status %d",
+				     f->steps.n && f->steps.v[f->steps.n - 1].attempt ? f->steps.v[f->steps.n - 1].attempt->name : "it",
+				     f->root.image->code);
+		break;
 	case IMP_FATE_DIED:
 	case IMP_FATE_UNCAUGHT:
 	case IMP_FATE_HANDLED:

@@ -213,8 +213,9 @@ static bool asked_from_c(const struct imp_node *n)
 static bool in_worker(const struct imp_node *n)
 {
 	for (size_t i = 0; i < n->c.attempt->outcome->stack.n; i++)
-		if (imp_case_has(n->c.attempt->outcome->stack.v[i].file, "/multiprocessing/process.py"))
-			return true;
+		if (imp_case_has(n->c.attempt->outcome->stack.v[i].file, "/multiprocessing/process.py") &&
+		    !strcmp(imp_case_text(n->c.attempt->outcome->stack.v[i].function), "_bootstrap"))
+			return true;	/* not start(), which is the parent's */
 	return false;
 }
 
@@ -256,6 +257,32 @@ static void follow_exit_status(struct imp_graph *s)
 		follow(s, last, IMP_FATE_EXIT, NULL);
 }
 
+/* The functions with which pytest and unittest import what they run the tests of. */
+static bool is_runner(const struct imp_frame *frame)
+{
+	const char *function = imp_case_text(frame->function);
+
+	return (imp_case_has(frame->file, "/_pytest/pathlib.py") && !strcmp(function, "import_path")) ||
+	       (imp_case_has(frame->file, "/unittest/loader.py") &&
+		(!strcmp(function, "loadTestsFromName") || !strcmp(function, "_get_module_from_name")));
+}
+
+/* They catch whatever the import of a test raises, report it in the end, and leave with a status. */
+static void follow_collected(struct imp_graph *s)
+{
+	if (!s->image->code_known || !s->image->code)
+		return;
+	for (size_t i = 0; i < s->nodes.n; i++) {
+		struct imp_node *n = s->nodes.v[i];
+
+		/* unittest asks for "test_a.Case.test" as a module first; Skipped is no failure. */
+		if (!is_runner(n->c.attempt->frame) || (!n->inner && imp_judge_not_found(&n->c)) || imp_exception_is_exit(n->c.exception) ||
+		    !strncmp(imp_case_text(n->c.exception->type), "Skip", 4) || imp_case_has(n->c.exception->type, ".Skip"))
+			continue;
+		follow(s, n, IMP_FATE_COLLECTED, n->c.exception);
+	}
+}
+
 /*
  * Did the process end of itself within native code: by a signal of its own making, or by exit() with a status? A signal
  * from outside (SIGKILL, SIGTERM) proves nothing.
@@ -286,9 +313,10 @@ static void follow_death(struct imp_graph *s)
 	const struct imp_image *image = s->image;
 	bool known = ended_itself(s);
 
-	/* What it printed before it left (PyErr_Print) is the reason. */
+	/* What it printed before it left (PyErr_Print) is the reason; and code that says sys.exit() means it. */
 	for (size_t i = 0; i < s->out->n && image->ended; i++)
 		known &= s->out->v[i]->fate == IMP_FATE_HANDLED;
+	known &= !image->ended || !image->sys_exits.n;
 	for (size_t i = known ? image->extensions.n : 0; i-- > 0;) {
 		const struct imp_extension_call *ext = image->extensions.v[i];
 		struct imp_node *n;
@@ -387,6 +415,7 @@ void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 	follow_uncaught(&s);
 	follow_exits(&s);
 	follow_exit_status(&s);
+	follow_collected(&s);
 	follow_death(&s);
 	follow_handled(&s);
 	follow_loads(&s);

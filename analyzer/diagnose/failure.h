@@ -18,6 +18,7 @@ enum imp_fate {
 	IMP_FATE_THREAD,	/* ended a thread */
 	IMP_FATE_SYS_EXIT,	/* sys.exit() was called while it was handled */
 	IMP_FATE_EXIT,		/* the process ended with an error right after it */
+	IMP_FATE_COLLECTED,	/* a runner of tests kept it, and ended with a status of its own */
 	IMP_FATE_DIED,		/* a signal ended the process within it */
 };
 

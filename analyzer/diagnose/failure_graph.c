@@ -44,6 +44,27 @@ const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const str
 	return NULL;
 }
 
+/* Did it end with this? What C code raised may be no object yet: then nothing numbers it. */
+static bool raised(const struct imp_extension_call *ext, const struct imp_exception *e)
+{
+	const struct imp_exception *own = ext->exception;
+
+	return own && (!own->id || own->id == e->id) && !strcmp(imp_case_text(own->type), imp_case_text(e->type)) &&
+	       !strcmp(imp_case_text(own->message), imp_case_text(e->message));
+}
+
+/*
+ * An extension that a program loads by itself (spec_from_file_location() and module_from_spec(), as loaders of plugins
+ * and torch's cpp_extension do): no import asks for it.
+ */
+const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s, const struct imp_exception *e)
+{
+	for (size_t i = s->image->extensions.n; e && i-- > 0;)
+		if (!s->image->extensions.v[i]->attempt && raised(s->image->extensions.v[i], e))
+			return s->image->extensions.v[i];
+	return NULL;
+}
+
 struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 			     const struct imp_exception *e, uint64_t thread, uint64_t interp,
 			     uint64_t time_ns)
@@ -64,8 +85,11 @@ struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 	n->c.load = imp_graph_own_load(s, e, time_ns);
 	n->c.time_ns = time_ns;
 	n->c.thread = thread;
+	n->c.extension = at ? NULL : imp_graph_own_extension(s, e);
 	if (at)
 		n->c.module = at->name;
+	else if (n->c.extension && n->c.extension->name)
+		n->c.module = n->c.extension->name;
 	else if (e)
 		n->c.module = e->name && *e->name ? e->name : imp_from_clause_module(&n->c);
 	if (!n->c.module && e)
@@ -134,8 +158,12 @@ void imp_graph_collect(struct imp_graph *s)
 		struct imp_extension_call *ext = s->image->extensions.v[i];
 		struct imp_node *n = ext->exception ? imp_graph_node(s, ext->attempt) : NULL;
 
-		if (n)
-			n->c.extension = ext;
+		/* Another name than that of the import: the code of the module loads it by itself, and may catch this. */
+		if (!n || (ext->name && strcmp(ext->name, n->c.attempt->name) && !raised(ext, n->c.exception)))
+			continue;
+		n->c.extension = ext;
+		if (ext->name)
+			n->c.module = ext->name;
 	}
 }
 

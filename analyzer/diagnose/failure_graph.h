@@ -41,6 +41,9 @@ bool imp_exception_is_accident(const struct imp_exception *e);
 struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at, const struct imp_exception *e,
 			      uint64_t thread, uint64_t interp, uint64_t time_ns);
 
+/* imp_graph_own_extension - the failed load of an extension, outside of any import, that raised this; NULL: none */
+const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s, const struct imp_exception *e);
+
 /* imp_graph_collect - nodes for all failed attempts of the image, joined with each other */
 void imp_graph_collect(struct imp_graph *s);
 

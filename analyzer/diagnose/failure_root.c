@@ -104,11 +104,38 @@ static struct imp_node *submodule_asked(struct imp_graph *s, const struct imp_no
 	return NULL;
 }
 
+/* An init function that gives no reason of its own: PyErr_Clear() and NULL, or a Rust panic that the API's failure set off. */
+static bool says_nothing(const struct imp_node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	return n->c.extension && (imp_case_has(e->type, "PanicException") ||
+				  imp_case_has(e->message, "failed without raising an exception") ||
+				  imp_case_has(e->message, "failed without setting an exception") ||
+				  imp_case_has(e->message, "raised unreported exception"));
+}
+
+/* Was it the last thing that the import of @n did? */
+static bool last_within(const struct imp_graph *s, const struct imp_node *m, const struct imp_node *n)
+{
+	for (size_t i = s->image->attempts.n; i-- > 0;) {
+		const struct imp_attempt *at = s->image->attempts.v[i];
+
+		if (at->begin_ns < m->c.time_ns)
+			return true;
+		if (at->thread == n->c.thread && at->begin_ns < n->c.time_ns)
+			return false;
+	}
+	return true;
+}
+
 /* An error that a package raised of its own, after imports within it had failed and were caught. */
 static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
 {
 	bool family = imp_exception_is_import_error(n->c.exception) || n->c.extension;
+	bool silent = says_nothing(n);
 
+	imp_node_judge(n);
 	for (size_t i = s->nodes.n; i-- > 0;) {
 		struct imp_node *m = s->nodes.v[i];
 
@@ -117,7 +144,11 @@ static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
 			continue;
 		if (n->c.attempt && !inside(m, n))
 			continue;
-		if (mentions(n->c.a, n->c.exception, m) || (n->c.attempt && family && broken(m)))
+		/* "numpy.core.multiarray failed to import" of a numpy that is there: what it lacks is no more than another version's. */
+		if (n->c.f->cause == IMP_CAUSE_VERSION_MISMATCH && !broken(m))
+			continue;
+		if (mentions(n->c.a, n->c.exception, m) || (n->c.attempt && family && broken(m)) ||
+		    (silent && last_within(s, m, n)))
 			return m;
 	}
 	return NULL;
@@ -219,7 +250,7 @@ static struct imp_node *down(struct imp_graph *s, struct imp_node *from, struct 
 
 /*
  * An ImportError below this exception that no attempt raised: "from json import nosuch" fails in the
- * statement itself, after the import.
+ * statement itself, after the import; or the program loaded an extension by itself.
  */
 static struct imp_node *unattempted(struct imp_graph *s, const struct imp_node *n)
 {
@@ -227,7 +258,7 @@ static struct imp_node *unattempted(struct imp_graph *s, const struct imp_node *
 
 	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
 	     x = x->cause ? x->cause : x->context)
-		if (imp_case_has(x->message, "cannot import name"))
+		if (imp_case_has(x->message, "cannot import name") || imp_graph_own_extension(s, x))
 			return imp_node_new(s, NULL, x, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
 	return NULL;
 }

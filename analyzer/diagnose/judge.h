@@ -29,7 +29,7 @@ void imp_judge_say_name(struct imp_case *c);	/* the same: what the name itself t
 bool imp_judge_denied(struct imp_case *c);
 bool imp_judge_shadowed(struct imp_case *c);
 bool imp_judge_circular(struct imp_case *c);
-bool imp_judge_version(struct imp_case *c);
+bool imp_judge_version(struct imp_case *c);	/* judge_version.c */
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
 /* The file that was taken has no @name, and one that was passed over has (judge_passed_over.c). */

@@ -94,7 +94,7 @@ static const char *ending(struct imp_case *c, int *signal)
 	struct imp_kernel_death death;
 
 	*signal = c->image->signal;
-	if (!c->image->ended && !imp_kernel_death_find(c->host, c->a, c->image, begin_ns, &death)) {
+	if (!c->image->ended && !imp_kernel_death_find(c->host, c->a, c->image, (pid_t)c->thread, begin_ns, &death)) {
 		if (!*signal)
 			*signal = death.signal;
 		if (*signal == death.signal)

@@ -71,6 +71,22 @@ static void say_earlier(struct imp_case *c)
 	}
 }
 
+/* What its code asked for and did not get: it may have replaced that error by one of its own. */
+static void say_imports_within(struct imp_case *c)
+{
+	int told = 0;
+
+	for (size_t i = 0; c->attempt && i < c->image->attempts.n && told < 3; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+
+		if (at->parent != c->attempt || !at->ended || !at->exception || at->begin_ns < c->extension->begin_ns)
+			continue;
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "before that, its import of %s had failed, and it went on: %s", at->name,
+				     imp_case_text(at->exception->message));
+		told++;
+	}
+}
+
 bool imp_judge_extension(struct imp_case *c)
 {
 	const struct imp_extension_call *ext = c->extension;
@@ -119,6 +135,7 @@ bool imp_judge_extension(struct imp_case *c)
 	     e = e->cause ? e->cause : e->context)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "below it: %s: %s", e->type ? e->type : "an exception",
 				     e->message ? e->message : "");
+	say_imports_within(c);
 	return true;
 }
 
@@ -144,72 +161,6 @@ bool imp_judge_denied(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u",
 				     c->image->euid, c->image->egid);
 	return true;
-}
-
-/*
- * Texts with which packages say that two of their parts disagree. @part: the module at fault, where
- * the text itself does not name it.
- */
-static const struct {
-	const char *text, *part, *other;
-	bool loaded;	/* only where the other one was imported well: else it is what failed */
-} disagreements[] = {
-	{ "numpy.core.multiarray failed to import", NULL, "numpy", true },
-	{ "numpy._core.multiarray failed to import", NULL, "numpy", true },
-	{ "Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi", false },
-	{ "extension was built for another version of Pillow", NULL, "PIL", false },
-	{ "module compiled against API version", NULL, "numpy", false },
-	{ "module compiled against ABI version", NULL, "numpy", false },
-	{ "module was compiled against NumPy C-API version", NULL, "numpy", false },
-	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy", false },
-	{ "may indicate binary incompatibility", NULL, NULL, false },
-	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic", false },
-	{ "Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf", false },
-	{ "Descriptors cannot be created directly", NULL, "google.protobuf", false },
-	{ "Descriptors cannot not be created directly", NULL, "google.protobuf", false },
-};
-
-static const char *origin_of(const struct imp_case *c, const char *module)
-{
-	const struct imp_attempt *at = module ? imp_case_loaded(c, module) : NULL;
-
-	return at ? at->outcome->origin : NULL;
-}
-
-bool imp_judge_version(struct imp_case *c)
-{
-	const char *message = c->exception->message;
-	struct imp_finding *f = c->f;
-
-	for (size_t i = 0; i < sizeof(disagreements) / sizeof(disagreements[0]); i++) {
-		const char *part = disagreements[i].part, *other = disagreements[i].other;
-		const char *file;
-
-		if (!imp_case_has(message, disagreements[i].text) ||
-		    (disagreements[i].loaded && !imp_case_loaded(c, other)))
-			continue;
-		f->cause = IMP_CAUSE_VERSION_MISMATCH;
-		if (part)
-			f->module = part;
-		else if (!c->attempt && c->exception->where.module)
-			f->module = c->exception->where.module;
-		if (!f->module)
-			f->module = other ? other : "an extension";
-		file = origin_of(c, f->module);
-		if (!f->path)
-			f->path = file ? file : c->exception->where.file;
-		f->summary = other ? imp_arena_printf(c->a, "%s and %s do not belong together: their versions disagree",
-						      f->module, other)
-				   : imp_arena_printf(c->a, "%s was built against another version of what it uses", f->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the package itself says: %s", message);
-		if (file)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);
-		file = origin_of(c, other);
-		if (file)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", other, file);
-		return true;
-	}
-	return false;
 }
 
 /* The frames of a cycle: from the module's own import down to where it was asked for something. */
@@ -408,6 +359,13 @@ static const char *empty_package(struct imp_case *c, const char **name)
 	module = imp_case_quoted(c, e->message, NULL);
 	*name = imp_case_quoted(c, e->message, "has no attribute ");
 	return module && *name && namespace_directory(c, module) ? module : NULL;
+}
+
+static const char *origin_of(const struct imp_case *c, const char *module)
+{
+	const struct imp_attempt *at = module ? imp_case_loaded(c, module) : NULL;
+
+	return at ? at->outcome->origin : NULL;
 }
 
 bool imp_judge_attribute(struct imp_case *c)

@@ -218,8 +218,9 @@ void imp_judge_init_functions(struct imp_case *c, const char *path)
 {
 	struct imp_elf_symbol_list all = { 0 };
 	struct imp_ld_replay replay;
-	const char *text = NULL, *file;
+	const char *text = NULL, *file, *name = NULL;
 	struct imp_elf_image *img;
+	struct imp_elf_symbol_list mangled = { 0 };
 	bool known = false;
 
 	imp_ld_replay_init(&replay, c->a, c->image, c->host);
@@ -229,12 +230,20 @@ void imp_judge_init_functions(struct imp_case *c, const char *path)
 		known = !imp_elf_symbol_exported(img, "PyInit", INIT_FUNCTIONS_MAX, &all);
 		if (!all.n)	/* Python 2's */
 			known &= !imp_elf_symbol_exported(img, "init", INIT_FUNCTIONS_MAX, &all);
+		name = imp_arena_printf(c->a, "PyInit_%s", imp_case_tail(c));
+		if (imp_elf_symbol_exported(img, imp_arena_printf(c->a, "_Z%zu%s", strlen(name), name), 1, &mangled))
+			mangled.n = 0;
 	}
 	for (size_t i = 0; i < all.n; i++)
 		text = text ? imp_arena_printf(c->a, "%s, %s", text, all.v[i].name) : all.v[i].name;
-	if (text)
+	if (mangled.n) {
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it exports %s, which is C++'s name for %s(): it was compiled without extern \"C\"",
+				     mangled.v[0].name, name);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "declare %s as PyMODINIT_FUNC, or in an extern \"C\" block, and build it again", name);
+	} else if (text)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the init functions that it does export: %s", text);
 	else if (known)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it exports no init function at all: it is no extension module");
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "it exports no init function at all: it is no extension module, or was built with that function hidden");
 	imp_ld_replay_clear(&replay);
 }

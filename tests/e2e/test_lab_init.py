@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a module was found, and its init function or its own code failed: who is to blame.
+
+Programs of a few lines, as in the other test_lab_*.py.  What the trace holds is told without a
+look at this machine, too.
+"""
+import platform
+import signal
+
+import pytest
+
+from interpreters import extension
+from lab_cases import both, ended, fatal, listed, told
+from verdict import ANY
+
+WAYS = "init-failed/ways.c"
+
+
+def blamed(lab, argv, module, cause, path=ANY, says=(), **kw):
+    """fatal(), the file at fault, and the same answer from the trace alone."""
+    run = ended(lab, argv, kw.pop("returncode", 1), says=kw.pop("bare_says", None))
+    return answered(lab, run, module, cause, path, says, **kw)
+
+
+def answered(lab, run, module, cause, path=ANY, says=(), error=None):
+    for more in ((), ("--no-host",)):
+        status, report = lab.analyze(run.trace, *more)
+        assert report["findings"], "nothing found: " + run.text
+        finding = report["findings"][0]
+        got = finding["module"], finding["cause"], finding["outcome"]
+        assert got == (module, cause, "fatal"), listed(report)
+        assert status == 1
+        if path is not ANY:
+            assert finding["path"] == (path and str(path))
+        for text in says:
+            assert text in told(finding), told(finding)
+        if error:
+            assert finding["error"]["type"] == error
+        if not more:
+            here = finding
+    assert here["ruled_out"]
+    return here
+
+
+# -- the init function ----------------------------------------------------------------------
+@both
+def test_compiled_as_cplusplus(lab, cpython):
+    """Without extern "C" the compiler gives the function another name."""
+    path = extension(cpython, WAYS, "plug_17", lab.site, HOW="RAISE", SYMBOL="_Z14PyInit_plug_17v")
+    run = ended(lab, [cpython.path, lab.write("main.py", "import plug_17\n")], 1)
+    status, report = lab.analyze(run.trace)
+    finding = report["findings"][0]
+    assert (finding["module"], finding["cause"], finding["outcome"], finding["path"]) == \
+        ("plug_17", "missing-init-function", "fatal", str(path)), listed(report)
+    assert status == 1
+    assert 'extern "C"' in finding["fixes"][0]["effect"]
+    assert any("_Z14PyInit_plug_17v" in e["fact"] for e in finding["evidence"])
+
+
+@both
+def test_panic_hides_an_import(lab, cpython):
+    """PyO3 panics where Python's API fails, and the panic has a text of its own."""
+    extension(cpython, WAYS, "rusty_17", lab.site, HOW="PANIC", NEEDS="absent_17")
+    finding = blamed(lab, [cpython.path, lab.write("main.py", "import rusty_17\n")], "absent_17",
+                     "not-installed", None, ["rusty_17"], bare_says="PanicException",
+                     error="ModuleNotFoundError")
+    assert finding["surfaced"]["type"].endswith("PanicException")
+
+
+@both
+def test_error_in_an_imports_stead(lab, cpython):
+    """It may have failed for another reason: the import is told beside it."""
+    path = extension(cpython, WAYS, "engine_17", lab.site, HOW="REPLACE", NEEDS="absent_17")
+    blamed(lab, [cpython.path, lab.write("main.py", "import engine_17\n")], "engine_17",
+           "init-failed", path, ["its import of absent_17 had failed"])
+
+
+@both
+@pytest.mark.parametrize("shape", ["top", "chained", "module"])
+def test_extension_that_the_program_loads_itself(lab, cpython, shape):
+    """spec_from_file_location(): no import statement asks for it."""
+    path = extension(cpython, WAYS, "own_17", lab.dir, HOW="RAISE")
+    load = "import importlib.util as u\nspec = u.spec_from_file_location('own_17', %r)\n" \
+           "def load():\n    u.module_from_spec(spec)\n" % str(path)
+    if shape == "chained":
+        load += "try:\n    load()\nexcept ValueError as err:\n" \
+                "    raise RuntimeError('no plugin') from err\n"
+    else:
+        load += "load()\n"
+    if shape == "module":
+        lab.module("loader_17", load)
+        load = "import loader_17\n"
+    blamed(lab, [cpython.path, lab.write("main.py", load)], "own_17", "init-failed", path,
+           ["the table is damaged"], error="ValueError")
+
+
+@both
+def test_wrong_name_for_the_init_function(lab, cpython):
+    path = extension(cpython, WAYS, "own_17", lab.dir, HOW="RAISE")
+    code = "import importlib.util as u\nspec = u.spec_from_file_location('other_17', %r)\n" \
+           "u.module_from_spec(spec)\n" % str(path)
+    blamed(lab, [cpython.path, lab.write("main.py", code)], "other_17", "missing-init-function",
+           path, ["PyInit_other_17"])
+
+
+# -- versions -------------------------------------------------------------------------------
+@both
+def test_numpy_of_another_generation(lab, cpython):
+    """import_array() asks for numpy 2's layout first: that this is missing is no failure."""
+    for name in ("numpy/__init__", "numpy/core/__init__", "numpy/core/_multiarray_umath"):
+        lab.module(name, "")
+    lab.write(lab.site / "numpy-1.24.2.dist-info/METADATA", "Name: numpy\nVersion: 1.24.2\n")
+    path = extension(cpython, WAYS, "user_17", lab.site, HOW="NUMPY")
+    finding = blamed(lab, [cpython.path, lab.write("main.py", "import user_17\n")], "user_17",
+                     "version-mismatch", path, ["0x12", str(lab.site / "numpy/__init__.py")],
+                     error="ImportError")
+    assert "1.24.2" in told(finding)
+
+
+DEMANDS = {
+    "numba": "Numba needs NumPy 1.24 or less. Got NumPy 1.26.",
+    "pandas": "Pandas requires version '1.3.2' or newer of 'bottleneck' (version '1.2.0' "
+              "currently installed).",
+    "transformers": "tokenizers>=0.14,<0.15 is required for a normal functioning of this module, "
+                    "but found tokenizers==0.19.1.",
+    "urllib3": "urllib3 v2.0 only supports OpenSSL 1.1.1+, currently the 'ssl' module is compiled "
+               "with 'OpenSSL 1.0.2k'",
+    "sqlite": "Your system has an unsupported version of sqlite3. It needs sqlite3 >= 3.35.0.",
+    "python": "This package needs Python >= 3.99",
+    "cython": "base_17 does not export expected C function run_17",
+}
+OTHERS = ["no device answered at 10.1.2.3", "config.toml: the key 'version' is required",
+          "1.5 seconds needed, 2.5 seconds passed"]
+
+
+@both
+def test_package_that_refuses_a_version(lab, cpython):
+    """Its own words are all that there is; each says it differently.  Other errors have numbers, too."""
+    names = {}
+    for i, text in enumerate([*DEMANDS.values(), *OTHERS]):
+        names["core_%d" % i] = "version-mismatch" if i < len(DEMANDS) else "unknown"
+        lab.module("pkg_17/core_%d" % i, "raise RuntimeError(%r)\n" % text)
+    lab.module("pkg_17/__init__", "")
+    code = "import importlib\nfor i in range(%d):\n    try:\n" \
+           "        importlib.import_module('pkg_17.core_%%d' %% i)\n" \
+           "    except RuntimeError:\n        pass\n" % len(names)
+    run = ended(lab, [cpython.path, lab.write("main.py", code)], 0)
+    for more in ((), ("--no-host",)):
+        status, report = lab.analyze(run.trace, "--all", *more)
+        got = {f["module"].rpartition(".")[2]: f["cause"] for f in report["findings"]
+               if (f["module"] or "").startswith("pkg_17.")}
+        assert got == names
+        assert status == 0
+    fatal(lab, [cpython.path, lab.write("one.py", "import pkg_17.core_0\n")], "pkg_17.core_0",
+          "version-mismatch", error=("RuntimeError", "Numba needs NumPy"))
+
+
+# -- the end of the process -----------------------------------------------------------------
+def test_exit_in_the_init_function(lab, debian):
+    """Nothing is printed, nothing is raised: the program is just gone."""
+    path = extension(debian, WAYS, "quits_17", lab.site, HOW="EXIT")
+    blamed(lab, [debian.path, lab.write("main.py", "import quits_17\n")], "quits_17", "unknown",
+           path, ["exit status 3"], returncode=3)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="a trap is SIGILL on x86-64")
+@both
+def test_illegal_instruction_in_a_child(lab, cpython):
+    """Its parent was told the signal."""
+    path = extension(cpython, WAYS, "fast_17", lab.site, HOW="ILLEGAL")
+    code = "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, '-c', 'import fast_17']) != %d)\n"
+    finding = blamed(lab, [cpython.path, lab.write("main.py", code % -signal.SIGILL)], "fast_17",
+                     "illegal-instruction", path, ["SIGILL"], returncode=0)
+    assert finding["fixes"][0]["command"] is None
+
+
+# -- runners of tests -----------------------------------------------------------------------
+@both
+def test_unittest_that_cannot_import_a_test(lab, cpython):
+    """It catches the error, and tells it among the results (with times: no two runs print the same)."""
+    lab.write("test_17.py", "import absent_17\n")
+    run = lab.recorded([cpython.path, "-m", "unittest", "discover"])
+    assert run.returncode == 1, run.text
+    finding = answered(lab, run, "absent_17", "not-installed", None, ["test_17"],
+                       error="ModuleNotFoundError")
+    assert finding["importers"][-1]["file"] == str(lab.dir / "test_17.py")
+
+
+def test_pytest_that_cannot_import_a_test(lab, debian):
+    if lab.bare([debian.path, "-c", "import pytest"]).returncode:
+        pytest.skip("no pytest for " + debian.id)
+    lab.write("test_19.py", "def test_19():\n    pass\n")
+    where = lab.write("test_17.py", "import absent_17\n")
+    run = lab.recorded([debian.path, "-m", "pytest", "-q", "-p", "no:cacheprovider"])
+    assert run.returncode in (1, 2), run.text
+    finding = answered(lab, run, "absent_17", "not-installed", None, error="ModuleNotFoundError")
+    assert finding["importers"][-1]["file"] == str(where)
