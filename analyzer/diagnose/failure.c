@@ -227,6 +227,7 @@ static bool in_worker(const struct imp_node *n)
 static void follow_exit_status(struct imp_graph *s)
 {
 	const struct imp_image *image = s->image;
+	enum imp_handler handler;
 	struct imp_node *last;
 
 	if (image->derived)
@@ -253,7 +254,9 @@ static void follow_exit_status(struct imp_graph *s)
 		if (at->outcome->origin && !imp_case_stdlib(&last->c, at->outcome->origin))
 			return;
 	}
-	if (asked_from_c(last) || in_worker(last) || imp_handler_leaves(&last->c))
+	handler = imp_handler_look(&last->c);
+	if (asked_from_c(last) || handler == IMP_HANDLER_LEAVES ||
+	    (image->code == 1 && in_worker(last) && handler != IMP_HANDLER_SWALLOWS))
 		follow(s, last, IMP_FATE_EXIT, NULL);
 }
 
@@ -267,6 +270,19 @@ static bool is_runner(const struct imp_frame *frame)
 		(!strcmp(function, "loadTestsFromName") || !strcmp(function, "_get_module_from_name")));
 }
 
+/* unittest asks for "test_17.Case.test_it" as a module, and takes the parts after the last one that is as names in it. */
+static bool is_only_a_name(const struct imp_node *n)
+{
+	const struct imp_node *root = n;
+	size_t len;
+
+	while (root->inner)
+		root = root->inner;
+	len = strlen(root->c.module);
+	return imp_judge_not_found(&root->c) && !strncmp(n->c.module, root->c.module, len) &&
+	       (!n->c.module[len] || n->c.module[len] == '.');
+}
+
 /* They catch whatever the import of a test raises, report it in the end, and leave with a status. */
 static void follow_collected(struct imp_graph *s)
 {
@@ -275,8 +291,8 @@ static void follow_collected(struct imp_graph *s)
 	for (size_t i = 0; i < s->nodes.n; i++) {
 		struct imp_node *n = s->nodes.v[i];
 
-		/* unittest asks for "test_a.Case.test" as a module first; Skipped is no failure. */
-		if (!is_runner(n->c.attempt->frame) || (!n->inner && imp_judge_not_found(&n->c)) || imp_exception_is_exit(n->c.exception) ||
+		/* Skipped and SkipTest are no failures. */
+		if (!is_runner(n->c.attempt->frame) || is_only_a_name(n) || imp_exception_is_exit(n->c.exception) ||
 		    !strncmp(imp_case_text(n->c.exception->type), "Skip", 4) || imp_case_has(n->c.exception->type, ".Skip"))
 			continue;
 		follow(s, n, IMP_FATE_COLLECTED, n->c.exception);

@@ -41,19 +41,28 @@ static const char *line_at(char *p, unsigned int number)
 	return p;
 }
 
-bool imp_handler_leaves(const struct imp_case *c)
+static void note(enum imp_handler *seen, const char *statement)
+{
+	if (leaves(statement))
+		*seen = IMP_HANDLER_LEAVES;
+	else if (!strncmp(statement + strspn(statement, " \t"), "raise", 5) && *seen != IMP_HANDLER_LEAVES)
+		*seen = IMP_HANDLER_RAISES;
+}
+
+enum imp_handler imp_handler_look(const struct imp_case *c)
 {
 	const struct imp_frame *asker = c->attempt->frame;
 	size_t import_indent, except_indent = 0, body_indent = 0, len;
+	enum imp_handler seen = IMP_HANDLER_SWALLOWS;
 	bool in_handler = false;
 	const char *p;
 	char *data;
 
 	if (!asker->file || !asker->line || imp_host_read(c->host, c->a, asker->file, SOURCE_MAX, &data, &len))
-		return false;
+		return IMP_HANDLER_NONE;
 	p = line_at(data, asker->line);
 	if (!p)
-		return false;
+		return IMP_HANDLER_NONE;
 	import_indent = strspn(p, " \t");
 	for (int n = 0; n < BLOCK_MAX; n++) {
 		size_t indent;
@@ -61,16 +70,16 @@ bool imp_handler_leaves(const struct imp_case *c)
 
 		p = strchr(p, '\n');
 		if (!p)
-			return false;
+			break;
 		if (blank(++p))
 			continue;
 		indent = strspn(p, " \t");
 		clause = !strncmp(p + indent, "except", 6);
 		if (in_handler ? indent <= except_indent : indent < import_indent) {
 			if (!clause || (in_handler && indent < except_indent))
-				return false;
-			if (behind_colon(p) && leaves(behind_colon(p)))
-				return true;
+				break;
+			if (behind_colon(p))
+				note(&seen, behind_colon(p));
 			in_handler = true;
 			except_indent = indent;
 			body_indent = 0;
@@ -78,9 +87,9 @@ bool imp_handler_leaves(const struct imp_case *c)
 			/* Only what stands in the handler itself: in a branch of it, it may not have run. */
 			if (!body_indent)
 				body_indent = indent;
-			if (indent == body_indent && leaves(p))
-				return true;
+			if (indent == body_indent)
+				note(&seen, p);
 		}
 	}
-	return false;
+	return in_handler ? seen : IMP_HANDLER_NONE;
 }

@@ -4,11 +4,18 @@
 
 #include "case.h"
 
+enum imp_handler {
+	IMP_HANDLER_NONE,	/* no except clause around the import is known */
+	IMP_HANDLER_SWALLOWS,	/* the program goes on */
+	IMP_HANDLER_RAISES,	/* something else is raised, or the same again */
+	IMP_HANDLER_LEAVES,	/* "raise SystemExit", exit(), quit() and their like */
+};
+
 /*
- * imp_handler_leaves - does the except clause around the import, as the source has it, leave the program?
- * Reads the file of the frame that asked, if the host may be looked at. "raise SystemExit", exit() and
- * quit() count. A textual look, not a parse: only good beside other evidence.
+ * imp_handler_look - what does the except clause around the import do, as the source has it?
+ * Reads the file of the frame that asked, if the host may be looked at. A textual look, not a parse: only good
+ * beside other evidence.
  */
-bool imp_handler_leaves(const struct imp_case *c);
+enum imp_handler imp_handler_look(const struct imp_case *c);
 
 #endif

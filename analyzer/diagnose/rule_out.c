@@ -47,6 +47,8 @@ static void was_opened(struct imp_case *c)
 {
 	if (!c->extension || !c->extension->path)
 		return;
+	if (c->f->library && !strcmp(c->f->library->name, c->extension->path))
+		return;		/* a path that the program made up: it is what the loader did not find */
 	imp_finding_rule_out(c->a, c->f, IMP_CAUSE_NOT_INSTALLED, "%s was found, and the dynamic loader was asked to load it",
 			     c->extension->path);
 	imp_finding_rule_out(c->a, c->f, IMP_CAUSE_ABI_TAG_MISMATCH, "its name's tag was accepted");

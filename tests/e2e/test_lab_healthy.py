@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from interpreters import extension
 from lab_cases import blameless, both, ended, handled, listed
 
 PROBE = "try:\n    import absent_17\nexcept ImportError:\n    absent_17 = None\n"
@@ -280,3 +281,64 @@ def test_child_fails_for_its_own_reasons(lab, cpython):
     script = lab.write("main.py", PROBE.replace("absent", "lacking") + "import subprocess, sys\n"
                        "sys.exit(subprocess.call([sys.executable, %r]))\n" % str(child))
     handled(lab, [cpython.path, script], "absent_17", returncode=1, says="ValueError")
+
+
+# -- workers, runners of tests, native code -------------------------------------------------
+@both
+@pytest.mark.parametrize("end,returncode", [("int('x')", 1), ("raise SystemExit(3)", 3)],
+                         ids=["ValueError", "SystemExit"])
+def test_worker_that_fails_after_a_probe(lab, cpython, end, returncode):
+    """multiprocessing prints its error, and gives its status; the import before it was caught."""
+    script = lab.write("main.py", "import multiprocessing\n\ndef work():\n    try:\n        import absent_17\n"
+                       "    except ImportError:\n        pass\n    %s\n\nif __name__ == '__main__':\n"
+                       "    worker = multiprocessing.get_context('fork').Process(target=work)\n"
+                       "    worker.start()\n    worker.join()\n    raise SystemExit(worker.exitcode)\n" % end)
+    blameless(lab, [cpython.path, script], returncode)
+
+
+@both
+def test_parent_of_a_worker(lab, cpython):
+    """Starting it, multiprocessing looks for modules of other systems."""
+    script = lab.write("main.py", "import multiprocessing, time\nif __name__ == '__main__':\n"
+                       "    worker = multiprocessing.get_context('spawn').Process(target=time.sleep, args=(17,))\n"
+                       "    worker.start()\n    worker.kill()\n    raise SystemExit(1)\n")
+    run = lab.recorded([cpython.path, script])
+    assert run.returncode == 1, run.text
+    assert lab.analyze(run.trace)[1]["findings"] == []
+
+
+@both
+def test_unittest_of_one_test(lab, cpython):
+    """It asks for the class and the function as modules first."""
+    lab.write("test_17.py", "import unittest\nclass Case(unittest.TestCase):\n    def test_it(self):\n"
+              "        self.assertRaises(ImportError, __import__, 'absent_17')\n        self.fail()\n")
+    run = lab.recorded([cpython.path, "-m", "unittest", "test_17.Case.test_it"])
+    assert run.returncode == 1, run.text
+    status, report = lab.analyze(run.trace)
+    assert (status, report["findings"]) == (0, []), listed(report)
+
+
+def test_pytest_that_skips(lab, debian):
+    if lab.bare([debian.path, "-c", "import pytest"]).returncode:
+        pytest.skip("no pytest for " + debian.id)
+    lab.write("test_13.py", "import pytest\npytest.importorskip('absent_13')\n")
+    lab.write("test_17.py", "import pytest\ntry:\n    import absent_17\nexcept ImportError:\n    absent_17 = None\n\n"
+              "def test_raises():\n    with pytest.raises(ImportError):\n        import absent_19\n\n"
+              "def test_fails():\n    assert absent_17\n")
+    run = lab.recorded([debian.path, "-m", "pytest", "-q", "-p", "no:cacheprovider"])
+    assert run.returncode == 1 and "1 skipped" in run.text + run.stdout.decode(), run.text
+    status, report = lab.analyze(run.trace)
+    assert (status, report["findings"]) == (0, []), listed(report)
+
+
+@both
+def test_program_that_runs_within_an_init_function(lab, cpython):
+    """All of a compiled program may be the init function of its main module."""
+    extension(cpython, "init-failed/ways.c", "app_17", lab.site, HOW="RUN")
+    blameless(lab, [cpython.path, lab.write("main.py", "import app_17\n")], 3)
+
+
+@both
+def test_init_function_that_probes_the_processor(lab, cpython):
+    extension(cpython, "init-failed/ways.c", "fast_17", lab.site, HOW="PROBE")
+    blameless(lab, [cpython.path, lab.write("main.py", "import fast_17\n")], 0)
