@@ -9,6 +9,7 @@
 #include "judge.h"
 
 #define DEPTH_MAX 32		/* of exceptions and attempts followed to a root */
+#define SOURCE_MAX (4 * 1024 * 1024)	/* bytes of a package's source that is looked into */
 
 static bool word_in(const char *haystack, const char *word)
 {
@@ -104,6 +105,28 @@ static struct imp_node *submodule_asked(struct imp_graph *s, const struct imp_no
 	return NULL;
 }
 
+/*
+ * "from . import _native", in a package that has no such part: CPython says "most likely due to a circular import",
+ * since the package is still being imported. It is none if the package asks itself, or never mentions the name.
+ */
+static bool part_is_missing(struct imp_node *n)
+{
+	const char *package = imp_from_clause_module(&n->c), *name = imp_from_clause_name(&n->c);
+	const struct imp_exception *e = n->c.exception;
+	char *text;
+	size_t len;
+
+	imp_node_judge(n);
+	if (!package || !name || (n->c.f->cause != IMP_CAUSE_CIRCULAR_IMPORT &&
+	    (n->c.f->cause != IMP_CAUSE_MISSING_ATTRIBUTE || !imp_case_has(e->message, "partially initialized module"))))
+		return false;
+	if (e->where.module && !strcmp(e->where.module, package))
+		return true;
+	if (!e->path || imp_host_read(n->c.host, n->c.a, e->path, SOURCE_MAX, &text, &len))
+		return name[0] == '_' && name[1] != '_';	/* what modules in C are called, and seldom anything else */
+	return !strstr(text, name) && !strstr(text, "import *");
+}
+
 /* An init function that gives no reason of its own: PyErr_Clear() and NULL, or a Rust panic that the API's failure set off. */
 static bool says_nothing(const struct imp_node *n)
 {
@@ -182,7 +205,7 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 {
 	const struct imp_exception *e = n->c.exception;
 
-	const struct imp_images *children = imp_exception_is_import_error(e) ? s->image->children : NULL;
+	const struct imp_images *children = e->message && *e->message ? s->image->children : NULL;
 
 	for (size_t i = 0; children && i < children->n; i++) {
 		const struct imp_image *child = children->v[i];
@@ -196,6 +219,9 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 				continue;
 			m = imp_node_new(s, at, at->exception, at->thread, at->interp, at->end_ns);
 			m->c.image = child;
+			for (size_t x = 0; x < child->extensions.n; x++)
+				if (child->extensions.v[x]->attempt == at && child->extensions.v[x]->exception)
+					m->c.extension = child->extensions.v[x];
 			m->c.py = imp_record_interpreter(child, at->interp);
 			return m;
 		}
@@ -328,7 +354,8 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	if (m)
 		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);
 	m = submodule_asked(s, n);
-	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.')))
+	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.') ||
+				part_is_missing(n)))
 		return down(s, n, m, "the name asked for is a submodule, and importing it had failed",
 			    up, depth);
 	if (imp_exception_is_exit(e))

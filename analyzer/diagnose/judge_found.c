@@ -11,23 +11,44 @@
 
 /*
  * Texts with which extensions refuse to be initialized again. Sources: PyO3 (impl_/pymodule.rs),
- * CPython (Objects/moduleobject.c, Python/import.c), Cython (ModuleSetupCode.c), numpy.
+ * CPython (Objects/moduleobject.c, Python/import.c), Cython (ModuleSetupCode.c), numpy, pybind11 (detail/class.h).
  */
-static const char *const refusals[] = {
-	"may only be initialized once per interpreter process",
-	"do not yet support subinterpreters",
-	"does not support loading in subinterpreters",
-	"Interpreter change detected - this module can only be loaded into one interpreter per process",
-	"cannot load module more than once per process",
-	"does not support per-interpreter GIL",
+static const struct {
+	const char *text;
+	bool again;	/* it only tells of the same extension if an earlier attempt is known */
+} refusals[] = {
+	{ "may only be initialized once per interpreter process", false },
+	{ "do not yet support subinterpreters", false },
+	{ "does not support loading in subinterpreters", false },
+	{ "Interpreter change detected - this module can only be loaded into one interpreter per process", false },
+	{ "cannot load module more than once per process", false },
+	{ "does not support per-interpreter GIL", false },
+	{ "is already registered!", true },
 };
 
 bool imp_judge_refusal(const char *message)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		if (imp_case_has(message, refusals[i]))
+		if (imp_case_has(message, refusals[i].text))
 			return true;
 	return false;
+}
+
+/* Is it the failing extension itself that was initialized before, or another one that has the same types? */
+static bool refused(const struct imp_case *c)
+{
+	const char *message = c->exception->message;
+	bool sure = false;
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		sure |= imp_case_has(message, refusals[i].text) && !refusals[i].again;
+	for (size_t i = 0; i < c->image->extensions.n && !sure && imp_judge_refusal(message); i++) {
+		const struct imp_extension_call *e = c->image->extensions.v[i];
+
+		sure = e != c->extension && e->begin_ns < c->extension->begin_ns && e->step == IMP_STEP_CREATE &&
+		       !strcmp(imp_case_text(e->path), imp_case_text(c->extension->path));
+	}
+	return sure;
 }
 
 /* The load itself failed: the text is dlerror()'s. */
@@ -98,7 +119,7 @@ bool imp_judge_extension(struct imp_case *c)
 	if (!ext)
 		return false;
 	f->path = ext->path;
-	if (imp_judge_refusal(message)) {
+	if (refused(c)) {
 		f->cause = IMP_CAUSE_REINITIALIZATION_REFUSED;
 		f->summary = imp_arena_printf(c->a, imp_case_has(message, "subinterpreter") || imp_case_has(message, "per-interpreter GIL")
 							    ? "%s cannot be imported in a subinterpreter"

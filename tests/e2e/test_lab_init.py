@@ -103,6 +103,41 @@ def test_wrong_name_for_the_init_function(lab, cpython):
            path, ["PyInit_other_17"])
 
 
+@both
+def test_second_attempt_finds_its_own_types(lab, cpython):
+    """pybind11 keeps what the first attempt registered, though that one failed."""
+    extension(cpython, WAYS, "bound_17", lab.site, HOW="REGISTER", NEEDS="absent_17")
+    code = "try:\n    import bound_17\nexcept ImportError:\n    pass\nimport bound_17\n"
+    blamed(lab, [cpython.path, lab.write("main.py", code)], "absent_17", "not-installed", None,
+           ["bound_17"], bare_says="is already registered", error="ModuleNotFoundError")
+
+
+@both
+def test_package_without_its_native_part(lab, cpython):
+    """CPython says "most likely due to a circular import"."""
+    lab.module("pkg_17/__init__", "from . import core\nVALUE = 17\n")
+    core = lab.module("pkg_17/core", "try:\n    from . import _native\nexcept ImportError as err:\n"
+                      "    raise ImportError('do not import pkg_17 from its source directory') from err\n")
+    finding = blamed(lab, [cpython.path, lab.write("main.py", "import pkg_17\n")], "pkg_17._native",
+                     "not-installed", None, error="ModuleNotFoundError")
+    assert finding["importers"][-1]["file"] == str(core)
+    core.write_text("from . import VALUE\n")
+    run = ended(lab, [cpython.path, lab.write("circle.py", "import pkg_17\n")], 1)
+    answered(lab, run, "pkg_17", "circular-import", str(lab.site / "pkg_17/__init__.py"))
+
+
+@both
+def test_init_that_failed_in_a_worker(lab, cpython):
+    """The exception is sent to the parent, which ends by it."""
+    path = extension(cpython, WAYS, "gpu_17", lab.site, HOW="RAISE")
+    script = lab.write("main.py", "import multiprocessing\n\ndef work(_):\n    import gpu_17\n\n"
+                       "if __name__ == '__main__':\n"
+                       "    with multiprocessing.get_context('fork').Pool(1) as pool:\n        pool.map(work, [17])\n")
+    run = lab.recorded([cpython.path, script])
+    assert run.returncode == 1, run.text
+    answered(lab, run, "gpu_17", "init-failed", path, error="ValueError")
+
+
 # -- versions -------------------------------------------------------------------------------
 @both
 def test_numpy_of_another_generation(lab, cpython):
