@@ -20,16 +20,18 @@ import xml.etree.ElementTree as ET
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("IMPTRACE_BUILD", TOP / "build")).resolve()
 PYTHON = os.environ.get("IMPTRACE_PYTHON", "/usr/bin/python3")
+PASSED_ON = ("IMPTRACE_STACKS", "IMPTRACE_DLSYM", "IMPTRACE_LEVEL")
 AGAIN = 2				# more runs of each kind where the first two differ
 WHOLE = "(the run itself)"		# a case of every part: how its command ended
 ADDRESS = re.compile(r"0x[0-9a-f]{5,}")
 
 
 class Part:
-    """@argv: the command, in which {xml} is where the results go; @python_path: for its environment."""
+    """@argv: the command, in which {xml} is where the results go; @python_path: for its environment; @here: what
+    it is to find in its working directory."""
 
-    def __init__(self, name, argv, limit, python_path=None, whole=None):
-        self.name, self.argv, self.limit, self.python_path = name, argv, limit, python_path
+    def __init__(self, name, argv, limit, python_path=None, whole=None, here=()):
+        self.name, self.argv, self.limit, self.python_path, self.here = name, argv, limit, python_path, here
         self.whole = whole or (lambda status, log: "status %d" % status)
 
 
@@ -62,12 +64,15 @@ def run(part, work, traced):
     shutil.rmtree(work, ignore_errors=True)
     for place in ("home", "tmp", "cwd"):
         (work / place).mkdir(parents=True)
+    for path in part.here:
+        (work / "cwd" / path.name).symlink_to(path)
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "HOME": str(work / "home"),
            "TMPDIR": str(work / "tmp"), "OPENBLAS_NUM_THREADS": "1"}
     if part.python_path:
         env["PYTHONPATH"] = str(part.python_path)
     if traced:
         env.update(LD_PRELOAD=str(BUILD / "libimptrace.so"), IMPTRACE_OUTPUT=str(work / "trace.zst"))
+        env.update((name, os.environ[name]) for name in PASSED_ON if name in os.environ)
     xml, log = work / "results.xml", work / "log"
     argv = [str(arg).replace("{xml}", str(xml)) for arg in part.argv]
     with open(log, "wb") as out:
