@@ -35,15 +35,24 @@ static const char *stem(struct imp_arena *a, const char *name)
 
 static bool mentions(struct imp_arena *a, const struct imp_exception *e, const struct imp_dlopen *d)
 {
-	const char *name = stem(a, d->name);
+	const char *name = stem(a, d->name), *p = e->message;
+	size_t len = strlen(name);
 
-	return e->message && strlen(name) >= 3 && strcasestr(e->message, name);
+	/* "libvips", "vips" and "vips42", but no part of another word. */
+	for (; len >= 3 && p && (p = strcasestr(p, name)); p++) {
+		bool begins = p == e->message || !isalnum((unsigned char)p[-1]) ||
+			      (p - e->message >= 3 && !strncasecmp(p - 3, "lib", 3));
+
+		if (begins && !isalpha((unsigned char)p[len]) && p[len] != '_')
+			return true;
+	}
+	return false;
 }
 
 /* What is raised because a library is not there. Code of a handler may well fail on its own account. */
 static bool is_consequence(const struct imp_exception *e)
 {
-	static const char *const words[] = { "librar", ".so", "load", "find", "found", "install", "open" };
+	static const char *const words[] = { "lib", ".so", "load", "find", "found", "install", "open" };
 
 	/* "lib = None", and then lib.function */
 	if (imp_case_has(e->message, "'NoneType' object"))

@@ -98,12 +98,14 @@ bool imp_judge_own_symbol(struct imp_case *c)
 	struct imp_loader_text text;
 	const char *name = NULL;
 	const struct imp_image *ld;
+	struct imp_load l = { .c = c };
 	bool program;
 
 	if (strcmp(imp_case_text(e->type), "AttributeError") || !imp_case_has(e->where.file, "ctypes/__init__.py") ||
 	    !imp_loader_text_parse(&text, c->a, e->message) || text.complaint != IMP_LOADER_SYMBOL || !text.object)
 		return false;
-	program = c->image->exe && !strcmp(imp_load_base_name(c->image->exe), imp_load_base_name(text.object));
+	program = (c->image->exe && !strcmp(c->image->exe, text.object)) ||
+		  (c->image->argv.n && !strcmp(c->image->argv.v[0], text.object));	/* the loader calls it so */
 	ld = program ? looked_for(c, &name) : NULL;
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlsym says: %s", e->message);
 	if (program)
@@ -115,6 +117,7 @@ bool imp_judge_own_symbol(struct imp_case *c)
 	}
 	f->cause = IMP_CAUSE_UNDEFINED_SYMBOL;
 	f->path = strchr(text.object, '/') ? text.object : NULL;
+	imp_load_library(&l, text.object, NULL, NULL);
 	if (program) {
 		f->summary = imp_arena_printf(c->a, "%s was asked of the program itself, and not of a library: no library was opened for it", text.symbol);
 		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install the library that has %s, so that find_library() finds it", text.symbol);

@@ -185,6 +185,8 @@ void imp_remedy_loader(struct imp_case *c)
 				f->path ? f->path : "", f->library ? f->library->name : "");
 		break;
 	case IMP_CAUSE_UNDEFINED_SYMBOL:
+		if (!c->extension && !c->load)
+			break;		/* a function that Python code asked for: judge_own_library.c */
 		reinstall(c, "installs a build of it that fits this interpreter and its libraries");
 		imp_finding_fix(a, f, IMP_POSSIBLE, NULL, "build %s again with the headers and libraries that it runs with", f->path ? f->path : "it");
 		break;

@@ -36,7 +36,7 @@ FIRST_REMEDY = {
     "libpython-not-global": r"RTLD_GLOBAL|LD_PRELOAD",
     "wrong-elf-machine": r"install|build",
     "wrong-libc": r"install|build|musl|glibc",
-    "corrupt-file": r"install|fetch|copy|download|lfs|restore",
+    "corrupt-file": r"install|fetch|copy|download|lfs|restore|soname",
     "static-tls-exhausted": r"LD_PRELOAD|GLIBC_TUNABLES|first|earlier",
     "executable-stack": r"stack|build|install",
     "page-size-mismatch": r"build|install|page",

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Libraries that a program's own code opens, and searches that a rule of ld.so leads astray.
+
+What is to be typed is typed: after the first remedy the same program must come to its end.
+"""
+import pathlib
+import shlex
+
+import pytest
+
+import harness
+import interpreters
+import shapes
+from elf_edit import Elf
+from harness import need
+from lab_cases import blameless, commands, ended, fatal, listed
+from loader_cases import built_library, cdll, explain, extension, library, place, rpath, runpath
+from verdict import ANY, facts
+
+GONE = "libvip17.so.42"
+NOT_FOUND = GONE + ": cannot open shared object file: No such file or directory"
+MISSING = "missing-shared-library"
+OPEN = "import ctypes\ntry:\n    lib = ctypes.CDLL('%s')\nexcept OSError%s:\n    %s\n"
+
+
+def typed(lab, argv, finding, env=None, prefix=()):
+    """Type the first remedy as printed, and run the program again in the same shell."""
+    command = finding["fixes"][0]["command"]
+    assert command, "nothing to type: %r" % finding["fixes"]
+    again = " ".join(shlex.quote(str(a)) for a in argv)
+    after = lab.execute([*prefix, "/bin/sh", "-c", command + "\n" + again], env or lab.env())
+    assert after.returncode == 0, "%s\ndid not mend it: %s" % (command, after.text)
+
+
+def lost(finding, name, needed_by=None):
+    assert finding["library"]["name"] == name, finding["library"]
+    assert finding["library"]["needed_by"] == (needed_by and str(needed_by))
+
+
+# -- what Python code makes of a library that it cannot open ----------------------------------
+@pytest.mark.parametrize("handler", ["from", "during", "none"])
+def test_error_of_the_programs_own(lab, debian, handler):
+    """ctypes' OSError is caught, and another exception ends the program."""
+    tail = {"from": " from err", "during": "", "none": " from None"}[handler]
+    path = lab.write("main.py", OPEN % (GONE, " as err",
+                                        "raise RuntimeError('backend unavailable')" + tail))
+    finding, _ = fatal(lab, [debian.path, path], None, MISSING, says="RuntimeError",
+                       error=("OSError", "^" + NOT_FOUND),
+                       surfaced=("^RuntimeError$", "^backend unavailable$"))
+    lost(finding, GONE)
+
+
+CODE = {
+    "ImportError": OPEN % (GONE, " as err", "raise ImportError('see the manual') from err"),
+    "OSError": "import ctypes\nlib = ctypes.CDLL('%s')\n" % GONE,
+    "None": OPEN % (GONE, "", "lib = None") + "lib.start.restype = None\n",
+    "loop": "import ctypes\nlib = None\nfor name in ('%s', 'libvip17.so.41'):\n"
+            "    try:\n        lib = ctypes.CDLL(name)\n    except OSError:\n        pass\n"
+            "if lib is None:\n    raise ImportError('libvips is not installed')\n" % GONE,
+}
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_error_of_a_modules_own(lab, debian, code):
+    """The module is fine: installing it, or a stranger's of that name, would change nothing."""
+    lab.module("vipsy_17", CODE[code])
+    finding, _ = fatal(lab, [debian.path, "-c", "import vipsy_17"], "vipsy_17", MISSING,
+                       error=("OSError", "^" + NOT_FOUND),
+                       surfaced=None if code == "OSError" else ANY)
+    lost(finding, GONE)
+    assert (finding["surfaced"] is None) == (code == "OSError")
+    assert not any("pip" in c for c in commands(finding)), finding["fixes"]
+
+
+@pytest.mark.parametrize("after", [
+    "raise KeyError('settings')", "raise ImportError('vipsy_17 needs Python 4')",
+    "lib = ctypes.CDLL('libvip17.so')\nraise ImportError('libvip17 was not found to be new')"],
+    ids=["accident", "import-error", "opened-at-last"])
+def test_error_for_a_reason_of_its_own(lab, debian, after):
+    """The library that could not be opened was not needed."""
+    library(lab.dir, "libvip17.so")
+    lab.module("vipsy_17", OPEN % (GONE, "", "lib = None") + after + "\n")
+    run = ended(lab, [debian.path, "-c", "import vipsy_17"], 1,
+                env=lab.env(LD_LIBRARY_PATH=str(lab.dir)))
+    report = lab.analyze(run.trace)[1]
+    assert all(f["cause"] != MISSING for f in report["findings"]), listed(report)
+
+
+def test_probing_is_no_failure(lab, debian):
+    """A linker script, a name that is not there, another soname: all were caught."""
+    lab.write("libscript_17.so", "/* GNU ld script */\nINPUT(libm.so.6)\n" * 9)
+    path = lab.write("main.py", "import ctypes\n"
+                     "for name in ('./libscript_17.so', 'libvip17.so', 'libm.so.6'):\n"
+                     "    try:\n        lib = ctypes.CDLL(name)\n    except OSError:\n"
+                     "        pass\nlib.cos\n")
+    blameless(lab, [debian.path, path])
+
+
+# -- find_library() opens nothing -------------------------------------------------------------
+@pytest.mark.parametrize("use", ["raise ImportError('Unable to find zbar_17')",
+                                 "ctypes.CDLL(path).zbar_new_17()"], ids=["said", "CDLL-None"])
+def test_find_library(lab, debian, use):
+    """It gives None, which ctypes.CDLL() takes for the program itself."""
+    need("ld")
+    path = lab.write("main.py", "import ctypes, ctypes.util\n"
+                     "path = ctypes.util.find_library('zbar_17')\n" + use + "\n")
+    kind = "ImportError" if use.startswith("raise") else "AttributeError"
+    finding, _ = fatal(lab, [debian.path, path], None, MISSING, error=(kind, "zbar_"))
+    lost(finding, "libzbar_17.so")
+    assert "find_library" in finding["summary"]
+
+
+def test_function_that_the_library_has_not(lab, debian):
+    """Another version of it was opened: no load failed at all."""
+    path = library(lab.dir, "libvip17.so")
+    finding, _ = fatal(lab, [debian.path, "-c", "import ctypes\nctypes.CDLL(%r).vip_new_17()"
+                             % str(path)], None, "undefined-symbol",
+                       error=("AttributeError", "undefined symbol: vip_new_17$"))
+    assert finding["path"] == str(path)
+    assert finding["library"]["name"] == str(path)
+    assert "vip_new_17" in finding["summary"]
+
+
+# -- a host in C ------------------------------------------------------------------------------
+def test_host_without_its_libpython(lab):
+    """As the bootloader of a frozen program ends; there is no Python to tell of it."""
+    host = interpreters.compile_c("embedding/host_dlopen.c", "-ldl")
+    run = ended(lab, [host, "libpython3.3m.so.1.0", "local", "pass"], 65, says="^libpython3.3m")
+    for more in (), ("--no-host",):
+        status, report = lab.analyze(run.trace, *more)
+        finding, = report["findings"]
+        assert (finding["cause"], finding["outcome"], status) == (MISSING, "fatal", 1)
+        assert (finding["module"], finding["path"]) == (None, None)
+        lost(finding, "libpython3.3m.so.1.0")
+
+
+# -- rules that lead astray ------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["not-inherited", "cancelled"])
+def test_path_of_another_object(lab, debian, kind):
+    """A RUNPATH serves its own object alone; an RPATH serves none that has a RUNPATH."""
+    last = pathlib.Path(built_library("libdep17.so.1"))
+    middle = built_library("libmid17.so.1", last, gives="mid_17", CALLS="dep_17",
+                           flags=[runpath("/nonexistent-17")] if kind == "cancelled" else [])
+    path = extension(debian, "native_17", lab.site, middle, CALLS="mid_17",
+                     flags=[(rpath if kind == "cancelled" else runpath)("$ORIGIN/lib"),
+                            "-Wl,-rpath-link," + str(last.parent), "-Wl,--allow-shlib-undefined"])
+    own = place(middle, lab.site / "lib", "libmid17.so.1")
+    there = place(last, lab.site / "lib", "libdep17.so.1")
+    finding = explain(lab, debian, shapes.script(lab, "import native_17"), cause=MISSING,
+                      module="native_17", library="libdep17.so.1", needed_by=own,
+                      path=(None, path), says=["RPATH" if kind == "cancelled" else "RUNPATH",
+                                               str(there), str(path)])
+    typed(lab, [debian.path, "-c", "import native_17"], finding)
+
+
+def test_two_levels_of_a_package(lab, debian):
+    """nvidia/cuda_runtime/lib: libraries alone, in packages that no import loads."""
+    soname = "libcudart17.so.12"
+    path = extension(debian, "_C", lab.site / "torchy_17", built_library(soname),
+                     flags=[runpath("$ORIGIN/lib")])
+    lab.module("torchy_17/__init__", "from torchy_17 import _C\n")
+    lab.module("nvidia/__init__", "")
+    lab.module("nvidia/cuda_runtime/__init__", "")
+    there = library(lab.site / "nvidia/cuda_runtime/lib", soname)
+    argv = [debian.path, "-c", "import torchy_17"]
+    finding, _ = fatal(lab, argv, "torchy_17._C", MISSING, error=("ImportError", soname))
+    lost(finding, soname, path)
+    assert str(there) in facts(finding)
+    typed(lab, argv, finding)
+
+
+def test_relative_path_from_elsewhere(lab, debian):
+    there = library(lab.dir / "app/build", "libvip17.so")
+    path = lab.write("app/main.py", "import ctypes\nctypes.CDLL('./build/libvip17.so')\n")
+    argv = [debian.path, path]
+    finding, _ = fatal(lab, argv, None, MISSING, error=("OSError", "^./build/libvip17.so"))
+    assert str(there) in facts(finding)
+    typed(lab, argv, finding)
+
+
+def test_path_in_DT_NEEDED(lab, debian):
+    """Linked by its path, and without a soname: that path alone is tried."""
+    built = built_library(str(lab.root / "builder/libvip17.so"))
+    there = place(built, lab.dir, "libvip17.so")
+    user = place(built_library("libuser17.so", built, gives="user_17", CALLS="dep_17"), lab.dir,
+                 "libuser17.so")
+    finding = explain(lab, debian, cdll(user)(lab, ""), cause=MISSING, module=None,
+                      library=str(lab.root / "builder/libvip17.so"), needed_by=user, path=user,
+                      says=[str(there)])
+    typed(lab, [debian.path, "-c", "import ctypes; ctypes.CDLL(%r)" % str(user)], finding)
+
+
+def test_cache_that_is_older(lab, debian):
+    """A directory of ld.so.conf's has the library, and ldconfig was not run since."""
+    path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1"))
+    there = library(lab.dir / "opt", "libdep17.so.1")
+    lab.write("conf/dep17.conf", "%s\n" % there.parent)
+    inside = [need("unshare"), "-m", "--propagation", "private", "/bin/sh", "-c",
+              "mount -t tmpfs none /etc/ld.so.conf.d && cp %s/conf/* /etc/ld.so.conf.d && "
+              "exec \"$@\"" % lab.dir, "sh"]
+    if lab.bare([*inside, "true"]).returncode:
+        pytest.skip("cannot mount here")
+    argv = [debian.path, "-c", "import native_17"]
+    run = ended(lab, argv, 1, says="libdep17.so.1: cannot open")
+    shown = lab.command("analyze", "--format=json", run.trace, prefix=inside)
+    finding = harness.finding_of(harness.json.loads(shown.stdout), "native_17")
+    assert finding["cause"] == MISSING
+    lost(finding, "libdep17.so.1", path)
+    assert str(there) in facts(finding) and "ldconfig" in finding["summary"]
+    assert finding["fixes"][0]["command"].endswith("ldconfig"), finding["fixes"]
+
+
+# -- links ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("there", [True, False], ids=["upgraded", "gone"])
+def test_link_of_a_library_to_nothing(lab, debian, there):
+    """The soname's link leads to a version that is not there any more."""
+    built = built_library("libdep17.so.1")
+    path = extension(debian, "native_17", lab.site, built, flags=[runpath("$ORIGIN/lib")])
+    (lab.site / "lib").mkdir()
+    link = lab.site / "lib/libdep17.so.1"
+    link.symlink_to("libdep17.so.1.2.3")
+    if there:
+        place(built, lab.site / "lib", "libdep17.so.1.2.4")
+    finding = explain(lab, debian, shapes.script(lab, "import native_17"),
+                      cause="dangling-symlink", module="native_17", library="libdep17.so.1",
+                      needed_by=path, path=link, says=[r"libdep17\.so\.1\.2\.3"],
+                      tried=[(link, "runpath", "absent")])
+    if there:
+        typed(lab, [debian.path, "-c", "import native_17"], finding)
+    else:
+        place(built, lab.site / "lib", "libdep17.so.1.2.3")
+        assert lab.bare([debian.path, "-c", "import native_17"]).returncode == 0
+
+
+# -- versions, builds, room -------------------------------------------------------------------
+def test_version_that_a_newer_library_dropped(lab, debian):
+    """It has FOO_1 and FOO_3: whatever it is, it is not too old for FOO_2."""
+    def built(*versions):
+        text = "".join("%s { %s; };\n" % v for v in versions)
+        path = lab.write("%s.map" % versions[0][0], text)
+        return built_library("libdep17.so.1", flags=["-Wl,--version-script=" + str(path)],
+                             ALSO="other_17")
+    path = extension(debian, "native_17", lab.site, built(("FOO_2", "dep_17")),
+                     flags=[runpath("$ORIGIN/lib")])
+    dep = place(built(("FOO_1", "dep_17"), ("FOO_3", "other_17")), lab.site / "lib",
+                "libdep17.so.1")
+    finding = explain(lab, debian, shapes.script(lab, "import native_17"),
+                      cause="symbol-version-missing", module="native_17", path=path,
+                      library="libdep17.so.1", needed_by=path, says=["FOO_3", str(dep)])
+    assert "too old" not in finding["summary"]
+
+
+@pytest.mark.parametrize("symbol, which", [("_Py_MergeZeroLocalRefcount", "free-threaded"),
+                                           ("_Py_DECREF_DecRefTotal", "debug"),
+                                           ("PyPyModule_Create", "PyPy")])
+def test_symbol_of_another_build_of_Python(lab, debian, symbol, which):
+    path = extension(debian, "native_17", lab.site, CALLS=symbol)
+    explain(lab, debian, shapes.script(lab, "import native_17"), cause="undefined-symbol",
+            module="native_17", path=path, says=[symbol, "C API of .*" + which])
+
+
+def test_room_for_several(lab, debian):
+    """Each takes a part of the static TLS block: room for one of them is not enough."""
+    libs = [place(built_library("libtls17.so.%d" % i, source="static-tls-exhausted/tls.c",
+                                BYTES=1200, gives="tls_%d" % i), lab.dir, "libtls17.so.%d" % i)
+            for i in range(4)]
+    argv = [debian.path, "-c", "import ctypes\nfor path in %r:\n    ctypes.CDLL(path)"
+            % [str(path) for path in libs]]
+    finding, _ = fatal(lab, argv, None, "static-tls-exhausted", error=("OSError", "static TLS"))
+    assert finding["path"] in [str(path) for path in libs]
+    typed(lab, argv, finding)
+
+
+def test_linker_script(lab, debian):
+    """Nothing is damaged: it was made for the link editor."""
+    path = lab.write("libvip17.so", "/* GNU ld script */\nINPUT(libvip17.so.6 -ltinfo)\n" * 3)
+    finding = explain(lab, debian, cdll(path)(lab, ""), cause="corrupt-file", module=None,
+                      path=path, says=["linker script", r"INPUT\(libvip17\.so\.6"])
+    assert "soname" in finding["fixes"][0]["effect"], finding["fixes"]
+
+
+# -- handled ---------------------------------------------------------------------------------
+def test_broken_and_handled(lab, debian):
+    """Nobody is told that the slower code runs: that is listed, and nothing fatal."""
+    path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1"))
+    text = lab.write("main.py", "try:\n    import native_17\nexcept ImportError:\n    pass\n")
+    run = ended(lab, [debian.path, text], 0)
+    status, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["cause"], finding["outcome"], status) == (
+        "native_17", MISSING, "handled", 0)
+    lost(finding, "libdep17.so.1", path)
