@@ -21,7 +21,7 @@ static const struct imp_dlopen *open_load(const struct imp_case *c)
 }
 
 /* Instruction sets that builds for newer processors use, by their names in /proc/cpuinfo. */
-static void say_processor(struct imp_case *c)
+bool imp_load_say_processor(struct imp_case *c)
 {
 	static const char *const sets[] = { "sse4_2", "avx", "avx2", "fma", "bmi2", "avx512f" };
 	const char *flags, *has = NULL, *lacks = NULL;
@@ -29,10 +29,10 @@ static void say_processor(struct imp_case *c)
 	size_t len;
 
 	if (imp_host_read(c->host, c->a, "/proc/cpuinfo", 1 << 20, &data, &len))
-		return;
+		return true;
 	flags = strstr(data, "\nflags");
 	if (!flags)
-		return;
+		return true;
 	flags = imp_arena_printf(c->a, "%.*s ", (int)strcspn(flags + 1, "\n"), flags + 1);
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		bool there = imp_case_has(flags, imp_arena_printf(c->a, " %s ", sets[i]));
@@ -42,8 +42,7 @@ static void say_processor(struct imp_case *c)
 	}
 	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this machine's processor has %s, and lacks %s (its flags in /proc/cpuinfo)", has ? has : "none of them",
 			     lacks ? lacks : "none of the usual ones");
-	if (!lacks)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it may also be a stop on purpose: compilers put an invalid instruction (ud2) where a program must not come");
+	return lacks;
 }
 
 /* Constructors of the libraries that it brings in run as well: which one it was, nobody saw. */
@@ -139,7 +138,8 @@ static void judge(struct imp_load *l)
 		f->summary = imp_arena_printf(c->a, load ? "Loading %s ran an instruction that this processor does not know"
 							 : "%s uses an instruction that this processor does not know",
 					      name);
-		say_processor(c);
+		if (!imp_load_say_processor(c))
+			imp_finding_evidence(c->a, f, IMP_DERIVED, "it may also be a stop on purpose: compilers put an invalid instruction (ud2) where a program must not come");
 		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
 				name);
 	} else if (how) {

@@ -303,6 +303,7 @@ bool imp_judge_missing_library(struct imp_load *l)
 		f->summary = imp_arena_printf(c->a, "The library %s is not found", name);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	imp_load_say_chain(l, name, l->search);
+	imp_load_say_eaten_origin(l);
 	imp_load_places_find(l, &places);
 	elsewhere = say_dropped(l, name);
 	if (!strchr(name, '/')) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../python/module_file.h"
 #include "judge_loader.h"
 
 #define CHAIN_MAX 32
@@ -167,6 +168,7 @@ static bool judge(struct imp_load *l)
 		[IMP_LOADER_STACK] = imp_judge_stack,
 		[IMP_LOADER_MAP] = imp_judge_mapping,
 		[IMP_LOADER_PROTECT] = imp_judge_protection,
+		[IMP_LOADER_PROCESSOR] = imp_judge_processor,
 		[IMP_LOADER_MEMORY] = imp_judge_memory,
 	};
 
@@ -190,6 +192,25 @@ static const char *named_file(struct imp_load *l)
 	return NULL;
 }
 
+/*
+ * "site/pkg/../pkg.libs/libx.so", as $ORIGIN/../pkg.libs makes it, is site/pkg.libs/libx.so: but where links are on
+ * the way it need not be.
+ */
+static const char *tidy(struct imp_load *l, const char *path)
+{
+	const char *normal = path && *path == '/' ? imp_path_normalize(l->c->a, path) : path;
+	const struct imp_file_facts *facts;
+	struct stat x, y;
+
+	if (!path || !strcmp(normal, path))
+		return path;
+	if (l->c->host->enabled)
+		return !imp_host_stat(l->c->host, path, &x) && !imp_host_stat(l->c->host, normal, &y) &&
+		       x.st_dev == y.st_dev && x.st_ino == y.st_ino ? normal : path;
+	facts = imp_load_facts(l, path);
+	return facts && facts->realpath && !strcmp(facts->realpath, normal) ? normal : path;
+}
+
 bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 {
 	struct imp_load l = { .c = c, .d = d };
@@ -205,6 +226,11 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	l.search = imp_load_search(&l, l.text.object);
 	l.file = named_file(&l);
 	known = judge(&l);
+	if (known) {
+		c->f->path = tidy(&l, c->f->path);
+		if (c->f->library)
+			c->f->library->needed_by = tidy(&l, c->f->library->needed_by);
+	}
 	if (known && !*c->module) {
 		if (!c->f->library)
 			imp_load_library(&l, d->name, NULL, l.tree.searches.n ? l.tree.searches.v[0] : NULL);

@@ -90,8 +90,14 @@ bool imp_load_say_path(struct imp_load *l, const struct imp_load_places *places,
 bool imp_load_say_cache(struct imp_load *l, const char *name, const char *needed_by);
 void imp_load_say_inheritance(struct imp_load *l, const char *dir);
 
+/* imp_load_say_eaten_origin - evidence: an element of the RPATH or RUNPATH was meant to be $ORIGIN */
+void imp_load_say_eaten_origin(struct imp_load *l);
+
 /* imp_load_say_caller - evidence: who called dlopen */
 void imp_load_say_caller(struct imp_load *l);
+
+/* imp_load_say_processor - evidence: which of the usual instruction sets this machine has; false: all of them */
+bool imp_load_say_processor(struct imp_case *c);
 
 /* imp_load_say_ids - evidence: as which user the process ran */
 void imp_load_say_ids(struct imp_case *c);
@@ -111,6 +117,7 @@ bool imp_judge_wrong_library(struct imp_load *l, const struct imp_load_wanted *w
 bool imp_load_is_python_symbol(const char *symbol);
 bool imp_judge_libpython(struct imp_load *l);
 void imp_judge_python_symbol(struct imp_load *l, const char *who);
+bool imp_judge_processor(struct imp_load *l);
 bool imp_judge_missing_library(struct imp_load *l);
 bool imp_judge_dangling_library(struct imp_load *l);
 bool imp_judge_wrong_libc(struct imp_load *l);

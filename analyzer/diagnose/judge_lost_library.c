@@ -196,6 +196,26 @@ static bool same_directory(struct imp_load *l, const char *path, const char *dir
 	return !strcmp(real_x, real_dir);
 }
 
+/* "$ORIGIN" in double quotes, or in a Makefile: the shell or make put the value of their own variable in its place. */
+void imp_load_say_eaten_origin(struct imp_load *l)
+{
+	const struct imp_ld_object *who = l->search ? l->search->requester : NULL;
+	const char *list = !who || !who->image ? NULL : who->image->runpath ? who->image->runpath : who->image->rpath;
+
+	for (; list; list = strchr(list, ':') ? strchr(list, ':') + 1 : NULL) {
+		static const char *const words[] = { "RIGIN", "ORIGIN/", "{ORIGIN}", "$(ORIGIN)" };
+		bool eaten = false;
+
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			eaten |= !strncmp(list, words[i], strlen(words[i]));
+		if (!eaten)
+			continue;
+		imp_finding_evidence(l->c->a, l->c->f, IMP_DERIVED, "the %s of %s has %.*s: that was meant to be $ORIGIN, and the shell or make that ran the link editor took a part of it away",
+				     who->image->runpath ? "RUNPATH" : "RPATH", who->file ? who->file : "it", (int)strcspn(list, ":"), list);
+		return;
+	}
+}
+
 void imp_load_say_inheritance(struct imp_load *l, const char *dir)
 {
 	const struct imp_ld_object *who = l->search ? l->search->requester : NULL;

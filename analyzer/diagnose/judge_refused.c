@@ -195,6 +195,22 @@ bool imp_judge_bad_file(struct imp_load *l)
 	return true;
 }
 
+bool imp_judge_processor(struct imp_load *l)
+{
+	struct imp_case *c = l->c;
+
+	c->f->cause = IMP_CAUSE_ILLEGAL_INSTRUCTION;
+	imp_load_at_fault(l);
+	c->f->summary = imp_arena_printf(c->a, "%s was built for newer processors than this one: it is marked as in need of instructions that this one lacks",
+					 imp_load_name(l));
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the mark is the property GNU_PROPERTY_X86_ISA_1_NEEDED of the file (x86-64-v2, -v3 or -v4): none of its code was run");
+	imp_load_say_processor(c);
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "install a build of %s for older processors (plain x86-64), or build it on this machine",
+			imp_load_name(l));
+	return true;
+}
+
 bool imp_judge_page_size(struct imp_load *l)
 {
 	struct imp_case *c = l->c;

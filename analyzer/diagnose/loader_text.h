@@ -19,6 +19,7 @@ enum imp_loader_complaint {
 	IMP_LOADER_STACK,	/* "cannot enable executable stack as shared object requires" */
 	IMP_LOADER_MAP,		/* "failed to map segment from shared object" */
 	IMP_LOADER_PROTECT,	/* "cannot change memory protections" */
+	IMP_LOADER_PROCESSOR,	/* "CPU ISA level is lower than required" */
 	IMP_LOADER_MEMORY,	/* "cannot allocate memory", "cannot create shared object descriptor" */
 };
 
@@ -36,7 +37,7 @@ struct imp_loader_text {
  * imp_loader_text_parse - take one text of dlerror() apart
  * Returns false (and IMP_LOADER_OTHER) where it is none that is known. A path may hold anything, also
  * what looks like a message: the last one in the text counts.
- * Source: glibc elf/dl-load.c, dl-lookup.c, dl-version.c, dl-reloc.c, dl-tls.c, dl-exception.c.
+ * Source: glibc elf/dl-load.c, dl-lookup.c, dl-version.c, dl-reloc.c, dl-tls.c, sysdeps/x86/dl-prop.h, dl-exception.c.
  */
 bool imp_loader_text_parse(struct imp_loader_text *t, struct imp_arena *a, const char *text);
 

@@ -5,13 +5,14 @@ What is to be typed is typed: after the first remedy the same program must come 
 """
 import pathlib
 import shlex
+import struct
 
 import pytest
 
 import harness
 import interpreters
 import shapes
-from elf_edit import Elf
+from elf_edit import EM_AARCH64, Elf
 from harness import need
 from lab_cases import blameless, commands, ended, fatal, listed
 from loader_cases import built_library, cdll, explain, extension, library, place, rpath, runpath
@@ -210,6 +211,36 @@ def test_cache_that_is_older(lab, debian):
     assert finding["fixes"][0]["command"].endswith("ldconfig"), finding["fixes"]
 
 
+def test_origin_that_make_has_eaten(lab, debian):
+    """$O of "$ORIGIN" is a variable of make's, and empty."""
+    path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1"),
+                     flags=[runpath("RIGIN/lib")])
+    there = library(lab.site / "lib", "libdep17.so.1")
+    finding = explain(lab, debian, shapes.script(lab, "import native_17"), cause=MISSING,
+                      module="native_17", library="libdep17.so.1", needed_by=path,
+                      path=(None, path), says=[r"RIGIN/lib: that was meant", str(there)])
+    typed(lab, [debian.path, "-c", "import native_17"], finding)
+
+
+def test_libraries_beside_the_package(lab, debian):
+    """auditwheel's pkg.libs: the file at fault by its plain path, not by way of "pkg/..".
+
+    The library there is of another machine; the one that it needs is gone."""
+    lab.module("wheel_17/__init__", "from wheel_17 import _core\n")
+    gone = built_library("libgfort-17ab.so.5")
+    built = built_library("libblas-17cd.so.0", gone, gives="blas_17", CALLS="dep_17")
+    extension(debian, "_core", lab.site / "wheel_17", built, CALLS="blas_17",
+              flags=[runpath("$ORIGIN/../wheel_17.libs"), "-Wl,--allow-shlib-undefined"])
+    blas = place(built, lab.site / "wheel_17.libs", "libblas-17cd.so.0")
+    argv = [debian.path, "-c", "import wheel_17"]
+    finding, _ = fatal(lab, argv, "wheel_17._core", MISSING, error=("ImportError", "libgfort"))
+    lost(finding, "libgfort-17ab.so.5", blas)
+    Elf(blas).machine(EM_AARCH64).save()
+    finding, _ = fatal(lab, argv, "wheel_17._core", "wrong-elf-machine",
+                       error=("ImportError", "libblas"))
+    assert finding["path"] == str(blas)
+
+
 # -- links ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("there", [True, False], ids=["upgraded", "gone"])
 def test_link_of_a_library_to_nothing(lab, debian, there):
@@ -269,6 +300,22 @@ def test_room_for_several(lab, debian):
     finding, _ = fatal(lab, argv, None, "static-tls-exhausted", error=("OSError", "static TLS"))
     assert finding["path"] in [str(path) for path in libs]
     typed(lab, argv, finding)
+
+
+def test_newer_processor_by_the_mark(lab, debian):
+    """ld.so refuses it before any of its code has run."""
+    path = library(lab.dir, "libvip17.so", flags=["-Wl,-z,x86-64-v4"])
+    elf = Elf(path)
+    at = elf.data.find(struct.pack("<II", 0xc0008002, 4))    # GNU_PROPERTY_X86_ISA_1_NEEDED
+    if at < 0:
+        pytest.skip("this link editor writes no such mark")
+    elf.put("I", at + 8, 0xff).save()    # what no processor has yet
+    argv = [debian.path, "-c", "import ctypes; ctypes.CDLL(%r)" % str(path)]
+    if "CPU ISA level" not in lab.bare(argv).text:
+        pytest.skip("this glibc does not look at the mark")
+    finding = explain(lab, debian, cdll(path)(lab, ""), cause="illegal-instruction", module=None,
+                      path=path, says=["x86-64-v"])
+    assert "newer processors" in finding["summary"]
 
 
 def test_linker_script(lab, debian):
