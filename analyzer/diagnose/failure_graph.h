@@ -12,7 +12,7 @@ struct imp_node {
 	struct imp_node *inner;		/* the nested attempt that raised this very exception */
 	struct imp_node *outer;		/* the failed attempt around it */
 	struct imp_failure *failure;	/* where it is a root */
-	struct imp_node *opened;	/* what imp_opened_in_vain() found; NULL: nothing, or not asked yet */
+	struct imp_node *opened;	/* what the two imp_opened_*() found; NULL: nothing, or not asked yet */
 	const char *opened_how;
 	bool judged;
 	bool consequence;
@@ -66,10 +66,12 @@ const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const str
 bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *d);
 
 /*
- * imp_opened_in_vain - a library that the program's own code could not open, from which @n follows; NULL: none
- * @how: why it does, for a step on the way up
+ * imp_opened_in_vain - a library that the program's own code could not open, in the chain of @n's exception
+ * imp_opened_and_swallowed - the same, where that error was caught before, and @n's speaks of it
+ * Both: NULL: none. n->opened_how says how @n follows from it.
  */
-struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n, const char **how);
+struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n);
+struct imp_node *imp_opened_and_swallowed(struct imp_graph *s, struct imp_node *n);
 
 /*
  * imp_graph_fatal_load - the load after whose failure a program without Python left with an error; NULL: none

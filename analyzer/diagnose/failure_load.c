@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "failure_graph.h"
+#include "from_clause.h"
 
 #define EXIT_WINDOW_NS (250 * 1000000ULL)	/* "right after it": an exit that follows a failure */
 
@@ -52,7 +53,7 @@ static bool mentions(struct imp_arena *a, const struct imp_exception *e, const s
 /* What is raised because a library is not there. Code of a handler may well fail on its own account. */
 static bool is_consequence(const struct imp_exception *e)
 {
-	static const char *const words[] = { "lib", ".so", "load", "find", "found", "install", "open" };
+	static const char *const words[] = { "librar", " lib", ".so", "load", "find", "found", "install" };
 
 	/* "lib = None", and then lib.function */
 	if (imp_case_has(e->message, "'NoneType' object"))
@@ -110,37 +111,45 @@ static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struc
 	return found;
 }
 
-struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n, const char **how)
+/* Asked again, it must be the same node: what was said of it stands there. */
+static struct imp_node *opened(struct imp_graph *s, struct imp_node *n, const struct imp_dlopen *d, const struct imp_exception *e,
+			       const char *how)
 {
-	const struct imp_exception *e = n->c.exception, *x = NULL;
-	const struct imp_dlopen *d = NULL;
-	struct imp_exception *own;
-
-	if (n->opened || n->c.load || n->c.extension || !e) {
-		*how = n->opened ? n->opened_how : NULL;
-		return n->opened;
-	}
-	for (const struct imp_exception *next = e->cause ? e->cause : e->context; next && !d; next = next->cause ? next->cause : next->context) {
-		x = next;
-		d = imp_graph_own_load(s, x, n->c.time_ns);
-	}
-	if (d && (e->cause || e->suppress_context || !imp_exception_is_accident(e) || is_consequence(e) || mentions(n->c.a, e, d))) {
-		n->opened_how = e->cause ? "raised from it" : "raised while it was being handled";
-	} else {
-		d = swallowed(s, n);
-		if (!d)
-			return NULL;
-		own = imp_arena_alloc(n->c.a, sizeof(*own));
-		own->type = "OSError";
-		own->message = d->error;
-		x = own;
-		n->opened_how = "raised by its own code after that failure had been caught";
-	}
-	n->opened = imp_node_new(s, n->c.attempt, x, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
+	n->opened = imp_node_new(s, n->c.attempt, e, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
 	n->opened->c.load = d;
 	n->opened->c.traceback = n->c.traceback;
-	*how = n->opened_how;
+	n->opened_how = how;
 	return n->opened;
+}
+
+struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n)
+{
+	const struct imp_exception *e = n->c.exception;
+
+	if (n->opened || n->c.load || n->c.extension || !e)
+		return n->opened;
+	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x; x = x->cause ? x->cause : x->context) {
+		const struct imp_dlopen *d = imp_graph_own_load(s, x, n->c.time_ns);
+
+		if (d && (e->cause || e->suppress_context || !imp_exception_is_accident(e) || is_consequence(e) || mentions(n->c.a, e, d)))
+			return opened(s, n, d, x, e->cause ? "raised from it" : "raised while it was being handled");
+		if (d)
+			break;
+	}
+	return NULL;
+}
+
+struct imp_node *imp_opened_and_swallowed(struct imp_graph *s, struct imp_node *n)
+{
+	const struct imp_dlopen *d;
+	struct imp_exception *own;
+
+	if (n->opened || n->c.load || n->c.extension || !n->c.exception || imp_from_clause_name(&n->c) || !(d = swallowed(s, n)))
+		return n->opened;
+	own = imp_arena_alloc(n->c.a, sizeof(*own));
+	own->type = "OSError";
+	own->message = d->error;
+	return opened(s, n, d, own, "raised by its own code after that failure had been caught");
 }
 
 const struct imp_dlopen *imp_graph_fatal_load(const struct imp_graph *s)

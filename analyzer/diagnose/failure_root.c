@@ -309,7 +309,6 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	const struct imp_exception *e = n->c.exception;
 	bool not_found = imp_judge_not_found(&n->c);
 	struct imp_node *m;
-	const char *how;
 
 	if (depth > DEPTH_MAX || !e)
 		return n;
@@ -345,9 +344,9 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	}
 	if (not_found)
 		return n;
-	m = imp_opened_in_vain(s, n, &how);
+	m = imp_opened_in_vain(s, n);
 	if (m) {
-		add_step(up, n, how);
+		add_step(up, n, n->opened_how);
 		return m;
 	}
 	m = unattempted(s, n);
@@ -364,5 +363,9 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	if (m)
 		return down(s, n, m, "raised by the package's own code after that failure had been caught",
 			    up, depth);
-	return n;
+	m = imp_opened_and_swallowed(s, n);
+	if (!m)
+		return n;
+	add_step(up, n, n->opened_how);
+	return m;
 }
