@@ -52,7 +52,16 @@ const struct imp_ld_object *imp_load_object_at(const struct imp_load *l, const c
 	return NULL;
 }
 
-static const char *exporter_in(struct imp_load *l, const char *dir, const struct imp_load_wanted *w, unsigned int *left)
+/* Extensions may hold a library, statically linked, and export its symbols: nobody is meant to link with them. */
+static bool is_extension(struct imp_elf_image *img)
+{
+	struct imp_elf_symbol_list init = { 0 };
+
+	return !imp_elf_symbol_exported(img, "PyInit_", 1, &init) && init.n;
+}
+
+static const char *exporter_in(struct imp_load *l, const char *dir, const struct imp_load_wanted *w, unsigned int *left,
+			       const char **extension)
 {
 	struct imp_strings names = { 0 };
 
@@ -64,8 +73,11 @@ static const char *exporter_in(struct imp_load *l, const char *dir, const struct
 		if (!so || (so[3] && so[3] != '.') || (l->file && !strcmp(path, l->file)))
 			continue;
 		--*left;
-		if (imp_load_fits(l, path) && imp_load_offers(imp_load_image(l, path), w) == 1)
+		if (!imp_load_fits(l, path) || imp_load_offers(imp_load_image(l, path), w) != 1)
+			continue;
+		if (!is_extension(imp_load_image(l, path)))
 			return path;
+		*extension = *extension ? *extension : path;
 	}
 	return NULL;
 }
@@ -76,7 +88,7 @@ const char *imp_load_exporter(struct imp_load *l, const struct imp_load_wanted *
 	const struct imp_ld_cache *cache = &l->replay.system.cache;
 	unsigned int left = LIBRARIES_MAX;
 	struct imp_load_places places;
-	const char *found = NULL;
+	const char *found = NULL, *extension = NULL;
 
 	if (!l->c->host->enabled)
 		return NULL;
@@ -84,11 +96,11 @@ const char *imp_load_exporter(struct imp_load *l, const struct imp_load_wanted *
 	for (size_t i = 0; i < places.n && !found && left; i++) {
 		/* Below /usr/lib and the like the cache knows better. */
 		if (strncmp(places.v[i].dir, "/usr/lib", 8) || imp_case_has(places.v[i].dir, "-packages"))
-			found = exporter_in(l, places.v[i].dir, w, &left);
+			found = exporter_in(l, places.v[i].dir, w, &left, &extension);
 	}
 	for (size_t i = 0; cache->known && i < cache->entries.n && !found && left; i++, left--)
 		if (cache->entries.v[i].flags == l->replay.system.filter.flags &&
 		    imp_load_offers(imp_load_image(l, cache->entries.v[i].path), w) == 1)
 			found = cache->entries.v[i].path;
-	return found;
+	return found ? found : extension;
 }

@@ -291,6 +291,17 @@ def test_symbol_of_another_build_of_Python(lab, debian, symbol, which):
             module="native_17", path=path, says=[symbol, "C API of .*" + which])
 
 
+def test_symbol_that_an_extension_holds_too(lab, debian):
+    """A library that another extension has linked statically: that is not what to link with."""
+    if not pathlib.Path("/usr/lib/x86_64-linux-gnu/liblzma.so.5").exists():
+        pytest.skip("needs liblzma.so.5")
+    place(built_library("", gives="PyInit_other_17", ALSO="lzma_version_number"), lab.site,
+          "other_17.so")
+    path = extension(debian, "native_17", lab.site, CALLS="lzma_version_number")
+    explain(lab, debian, shapes.script(lab, "import native_17"), cause="undefined-symbol",
+            module="native_17", path=path, says=[r"liblzma\.so\.5 has it"])
+
+
 def test_room_for_several(lab, debian):
     """Each takes a part of the static TLS block: room for one of them is not enough."""
     libs = [place(built_library("libtls17.so.%d" % i, source="static-tls-exhausted/tls.c",
