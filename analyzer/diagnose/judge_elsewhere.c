@@ -247,7 +247,7 @@ bool imp_judge_elsewhere(struct imp_case *c)
 		}
 	}
 	if (!best)
-		return false;
+		return imp_judge_below(c);
 	imp_elsewhere_tell(c, best_path, best->directory, why_not_site(c, best));
 	c->f->optional = true;	/* an optional module that only another Python has is no damage */
 	if (best->interpreter && best_importable && best->kind != IMP_SITE_PROJECT && !is_own(c, best))

@@ -24,4 +24,10 @@ bool imp_judge_lost_entry(struct imp_case *c);
 /* imp_judge_mistaken_entry - the module lies where an entry of the search path was to lead, had it been written otherwise */
 bool imp_judge_mistaken_entry(struct imp_case *c);
 
+/*
+ * imp_judge_below - the module lies one directory below one that is searched: an archive was unpacked there, a repository
+ * cloned; or it lies beside the link that the script was started by
+ */
+bool imp_judge_below(struct imp_case *c);
+
 #endif

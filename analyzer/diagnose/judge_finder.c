@@ -182,6 +182,29 @@ bool imp_judge_finders(struct imp_case *c)
 	return false;
 }
 
+/* "_speed.pyx", "_speed.c": what an extension is built from, and it was not */
+static bool is_source_of_extension(const char *name, const char *tail)
+{
+	static const char *const endings[] = { ".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f90" };
+	size_t len = strlen(tail);
+
+	for (size_t i = 0; !strncmp(name, tail, len) && i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (!strcmp(name + len, endings[i]))
+			return true;
+	return false;
+}
+
+static void say_not_built(struct imp_case *c, const char *dir, const char *name)
+{
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s lies in %s: that is what an extension module is built from, and no build of it is there",
+			     name, dir);
+	if (c->f->fixes.n)
+		return;
+	imp_remedy_install_project(c, dir);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build the extension from %s, or install the package from a build of it",
+			imp_path_join(c->a, dir, name));
+}
+
 /* "mod.so.bak", "mod.pyx", "libmod.so": what people take for the module, and Python does not. */
 static bool looks_like_it(const char *name, const char *tail)
 {
@@ -235,7 +258,9 @@ void imp_judge_say_finders(struct imp_case *c)
 		for (size_t k = 0; k < e->candidates.n; k++) {
 			const struct imp_candidate *cand = &e->candidates.v[k];
 
-			if (looks_like_it(cand->name, imp_case_tail(c)))
+			if (is_source_of_extension(cand->name, imp_case_tail(c)))
+				say_not_built(c, e->entry, cand->name);
+			else if (looks_like_it(cand->name, imp_case_tail(c)))
 				imp_finding_evidence(c->a, c->f, IMP_OBSERVED, S_ISDIR(cand->stat.mode) ?
 						     "%s lies in %s, and is a directory: Python takes only a file of that name" :
 						     "%s lies in %s: that is no name which Python takes for a module", cand->name, e->entry);

@@ -369,6 +369,18 @@ static void say_misnamed_init(struct imp_case *c, const char *dir)
 	}
 }
 
+/* A repository that was cloned beside the script: pkg/pkg/__init__.py */
+static void say_further_down(struct imp_case *c, const char *dir)
+{
+	const char *init = imp_path_join(c->a, imp_path_join(c->a, dir, imp_path_name(dir)), "__init__.py");
+
+	if (imp_host_exists(c->host, init) != 1)
+		return;
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s exists: the package lies one directory further down", init);
+	imp_remedy_run_path(c, dir, imp_arena_printf(c->a, "puts %s, which holds the package, on the search path", dir));
+	imp_remedy_install_project(c, dir);
+}
+
 /* "import yaml; yaml.load()", where yaml is no more than a directory that was left behind. */
 static const char *empty_package(struct imp_case *c, const char **name)
 {
@@ -437,6 +449,7 @@ bool imp_judge_attribute(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
 				     dir, f->module);
 		say_misnamed_init(c, dir);
+		say_further_down(c, dir);
 	}
 	if (file)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);

@@ -7,6 +7,7 @@
 #include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "judge.h"
+#include "requirement.h"
 
 #define NAME_MAX_LENGTH 60
 
@@ -99,7 +100,7 @@ static bool is_alike(const char *asked, const char *name, size_t len)
 {
 	size_t n = strlen(asked);
 
-	if (n < 4 || n > NAME_MAX_LENGTH || len < 4 || len > NAME_MAX_LENGTH)
+	if (n < 4 || n > NAME_MAX_LENGTH || len < 4 || len > NAME_MAX_LENGTH || n > len + 2 || len > n + 2)
 		return false;
 	if (n == len && (!strncasecmp(asked, name, n) || (n < 6 && strspn(asked, name) != n)))
 		return false;
@@ -161,14 +162,27 @@ static bool say_alike_in(struct imp_case *c, const char *dir)
 	return false;
 }
 
+static void say_required(struct imp_case *c)
+{
+	const char *who, *line = imp_requirement_of(c, imp_package_pypi_name(c->a, c->module), &who);
+
+	if (!line)
+		return;
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s, whose code asked for it, says that it requires \"%s\"", who, line);
+	if (imp_case_has(line, "extra =="))
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "that is an extra: it is installed only with the distribution's name and [EXTRA]");
+}
+
 void imp_judge_say_name(struct imp_case *c)
 {
 	struct imp_strings dirs = { 0 };
 
 	if (say_oddity(c))
 		return;
-	if (!imp_case_parent(c))
+	if (!imp_case_parent(c)) {
 		say_stdlib(c);
+		say_required(c);
+	}
 	imp_case_path(c, &dirs);
 	if (strchr(c->module, '/') || !c->host->enabled)
 		return;

@@ -6,10 +6,14 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "../python/command_line.h"
 #include "../python/module_file.h"
+#include "../python/package_name.h"
 #include "judge.h"
 #include "judge_elsewhere.h"
 #include "path_origin.h"
+
+#define BELOW_MAX 256	/* names of a directory that are looked at */
 
 /* "$HOME/lib", "${HOME}/lib" */
 static const char *expand_variable(const struct imp_case *c, const char *entry)
@@ -150,4 +154,84 @@ bool imp_judge_mistaken_entry(struct imp_case *c)
 		if (mistaken(c, "sys.path", now->path.v[i]) || through_pth(c, now->path.v[i]))
 			return true;
 	return false;
+}
+
+/* "mod-1.0", "mod-main", "mod" itself; any directory of a project, if no distribution has the name */
+static bool may_hold(const struct imp_case *c, const char *name, bool shared)
+{
+	static const char *const others[] = { "build", "dist", "doc", "docs", "node_modules", "test", "tests", "__pycache__" };
+	const char *top = imp_case_top(c);
+	size_t len = strlen(top);
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(name, others[i]))
+			return false;
+	if (imp_starts_with(name, top) && (!name[len] || name[len] == '-'))
+		return true;
+	return name[0] != '.' && !shared && !imp_package_is_translated(c->module) && !imp_package_is_stdlib(c->module, NULL);
+}
+
+static bool tell_below(struct imp_case *c, const char *path, const char *dir, const char *why)
+{
+	imp_elsewhere_tell(c, path, dir, why);
+	c->f->optional = true;	/* nobody said that it was to be found there */
+	imp_remedy_run_path(c, dir, imp_arena_printf(c->a, "puts %s on the search path", dir));
+	imp_remedy_install_project(c, dir);
+	return true;
+}
+
+static bool below(struct imp_case *c, const char *entry)
+{
+	const char *home = imp_record_env(c->image, "HOME"), *dir = imp_path_normalize(c->a, imp_case_directory(c, entry));
+	bool shared = !strcmp(dir, "/") || !strcmp(dir, "/tmp") || (home && !strcmp(dir, home)) || imp_starts_with(dir, "/usr/");
+	struct imp_strings names = { 0 };
+
+	if (imp_host_list(c->host, c->a, dir, &names))
+		return false;
+	for (size_t i = 0; i < names.n && i < BELOW_MAX; i++) {
+		const char *child = imp_path_join(c->a, dir, names.v[i]), *path;
+
+		if (!may_hold(c, names.v[i], shared) || !imp_host_is_directory(c->host, child))
+			continue;
+		path = imp_elsewhere_held(c, child);
+		if (!path) {
+			child = imp_path_join(c->a, child, "src");
+			path = imp_elsewhere_held(c, child);
+		}
+		if (path)
+			return tell_below(c, path, child, imp_arena_printf(c->a, "%s is, and not what lies in a directory below it", dir));
+	}
+	return false;
+}
+
+/* The directory that is searched is the one that the link leads to. */
+static bool beside_link(struct imp_case *c)
+{
+	struct imp_command_line line;
+	const char *script, *real, *dir, *path;
+
+	if (!imp_remedy_line(c, &line) || line.how != IMP_RUN_SCRIPT)
+		return false;
+	script = imp_path_normalize(c->a, imp_case_directory(c, line.what));
+	dir = imp_path_parent(c->a, script);
+	if (imp_host_realpath(c->host, c->a, script, &real) || !strcmp(imp_path_parent(c->a, real), dir) ||
+	    imp_path_on(&imp_case_sys_path(c)->path, dir))
+		return false;
+	path = imp_elsewhere_held(c, dir);
+	return path && tell_below(c, path, dir, imp_arena_printf(c->a, "%s is a link, and what is searched is the directory of %s", script, real));
+}
+
+bool imp_judge_below(struct imp_case *c)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+
+	if (!c->py || !now || !c->host->enabled)
+		return false;
+	for (size_t i = 0; i < now->path.n; i++) {
+		enum imp_path_origin origin = imp_path_origin_of(c, now->path.v[i]);
+
+		if ((origin == IMP_ORIGIN_SCRIPT || origin == IMP_ORIGIN_PYTHONPATH) && below(c, now->path.v[i]))
+			return true;
+	}
+	return beside_link(c);
 }

@@ -45,6 +45,19 @@ static bool parent_is_installed(const struct imp_case *c)
 	return false;
 }
 
+/* tkinter, distutils, ensurepip and more are packages of their own in Debian; a part of them may be there all the same. */
+static bool remedy_debian_stdlib(struct imp_case *c)
+{
+	const char *debian = c->py && imp_installer_is_debian(c->host, c->py) && imp_package_is_stdlib(imp_case_top(c), NULL)
+				     ? imp_package_debian_name(c->host, c->a, imp_case_top(c)) : NULL;
+
+	if (!debian || (imp_case_parent(c) && imp_package_debian_installed(c->host, c->a, debian)))
+		return false;
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_arena_printf(c->a, "%sapt install %s", sudo(c), quote(c, debian)),
+			"installs the part of the standard library that Debian ships separately");
+	return true;
+}
+
 /* The parent is there, and lacks a part. What pip would bring has to do with it only if pip brought the parent. */
 static void remedy_absent_part(struct imp_case *c)
 {
@@ -52,6 +65,8 @@ static void remedy_absent_part(struct imp_case *c)
 	struct imp_run_change change = { .module = parent };
 	struct imp_command_line line;
 
+	if (file && imp_case_stdlib(c, file) && remedy_debian_stdlib(c))
+		return;
 	/* "plug.py" is the file's name, not the module's */
 	if (!strcmp(imp_case_tail(c), "py") && file && imp_ends_with(file, imp_arena_printf(c->a, "/%s.py", imp_path_name(imp_module_path(c->a, parent))))) {
 		bool named = imp_remedy_line(c, &line) && line.how == IMP_RUN_MODULE && !strcmp(line.what, c->module);
@@ -68,6 +83,9 @@ static void remedy_absent_part(struct imp_case *c)
 				top, c->module);
 		return;
 	}
+	/* "_native": the part of a project that has to be built first */
+	if (imp_case_tail(c)[0] == '_' && file)
+		imp_remedy_install_project(c, imp_path_parent(c->a, file));
 	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "%s%s has no %s: add it, or change what is imported", parent,
 			 file ? imp_arena_printf(c->a, " (%s)", file) : "", imp_case_tail(c));
 }
@@ -122,18 +140,12 @@ static void remedy_absent(struct imp_case *c)
 
 static void remedy_stdlib(struct imp_case *c)
 {
-	const char *debian = c->py && imp_installer_is_debian(c->host, c->py)
-				     ? imp_package_debian_name(c->host, c->a, c->module) : NULL;
 	const char *needs = imp_package_build_dependency(c->module);
 	const char *version = c->py ? imp_case_has(c->py->base_prefix, "/.pyenv/versions/")
 					      ? strstr(c->py->base_prefix, "/versions/") + 10 : NULL : NULL;
 
-	if (debian) {
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "%sapt install %s", sudo(c), quote(c, debian)),
-				"installs the part of the standard library that Debian ships separately");
+	if (remedy_debian_stdlib(c))
 		return;
-	}
 	if (version && needs)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY,
 				imp_arena_printf(c->a, "%sapt install %s && pyenv install --force %s", sudo(c), needs,

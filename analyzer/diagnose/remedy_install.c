@@ -8,6 +8,7 @@
 #include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "path_origin.h"
+#include "requirement.h"
 
 #define PROJECT_MAX (1U << 20)	/* bytes of a pyproject.toml */
 
@@ -73,6 +74,7 @@ void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
 {
 	struct imp_install_command commands[4];
 	struct imp_image bare = *c->image;
+	const char *who;
 	int n;
 
 	if (!c->py)
@@ -86,7 +88,8 @@ void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
 	n = imp_installer_install(c->host, c->a, &bare, c->py, module, reinstall, commands, 4);
 	for (int i = 0; i < n; i++) {
 		bool sure = commands[i].certain && !i &&
-			    (!commands[i].guessed || is_known(c, commands[i].package));
+			    (!commands[i].guessed || is_known(c, commands[i].package) ||
+			     imp_requirement_of(c, commands[i].package, &who));
 
 		add(c, &commands[i], sure ? confidence : IMP_POSSIBLE, before, effect);
 	}

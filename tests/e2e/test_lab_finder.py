@@ -135,6 +135,34 @@ def current_directory_was_left(case):
     case.argv = [case.debian.path, "-c", "import os; os.chdir('/'); import mod_17; print('mended 17')"]
 
 
+@case(ELSEWHERE, path="work/mod_17-main/src/mod_17/__init__.py", alone=ABSENT)
+def unpacked_beside_the_script(case):
+    case.module("mod_17-main/src/mod_17/__init__.py")
+    case.main()
+
+
+@case(ELSEWHERE, module="mod_17.part", path="work/mod_17/mod_17/part.py", alone=ABSENT)
+def cloned_beside_the_script(case):
+    """The repository's directory is taken for a namespace package of that name."""
+    case.module("mod_17/mod_17/__init__.py")
+    case.module("mod_17/mod_17/part.py")
+    case.main("import mod_17.part")
+
+
+@case("missing-attribute", path="work/mod_17", says=["one directory further down"])
+def name_of_a_clone(case):
+    case.module("mod_17/mod_17/__init__.py")
+    case.main("from mod_17 import name")
+
+
+@case(ELSEWHERE, path="bin/mod_17.py", alone=ABSENT, says=["is a link"])
+def script_is_a_link(case):
+    case.module("bin/mod_17.py")
+    case.main(where="src/tool.py")
+    (case.lab.dir / "bin/tool.py").symlink_to("../src/tool.py")
+    case.argv[-1] = case.lab.dir / "bin/tool.py"
+
+
 # -- entries that Python reads otherwise than they were meant -----------------------------------
 @case(ELSEWHERE, path="home/lib/mod_17.py", alone=ABSENT, says=["~"])
 def tilde(case):
@@ -263,6 +291,24 @@ def source_is_cut_short(case):
     case.main("from mod_17 import name")
 
 
+@case(ABSENT, module="mod_17._speed", says=[r"_speed\.pyx"], typed=False)
+def extension_is_not_built(case):
+    """Python calls it a circular import, and it is none."""
+    case.module("mod_17/__init__.py", "from . import _speed\n")
+    case.module("mod_17/_speed.pyx")
+    case.module("setup.py", "from setuptools import setup\n")
+    case.main()
+
+
+@case(ABSENT, module="dep_17", says=["requires .dep.17>=2"], typed=False)
+def requirement_of_a_distribution(case):
+    python, site = case.venv("v")
+    info = install(site, "mod_17", "1.7", {"mod_17/__init__.py": "import dep_17\n"})
+    with open(info / "METADATA", "a") as file:
+        file.write("Requires-Dist: dep-17>=2 ; python_version > '3'\n")
+    case.main(python=python)
+
+
 # -- names --------------------------------------------------------------------------------------
 @case(ABSENT, module="pkg_17.utlis", says=[r"pkg_17\.utils"], typed=False)
 def misspelt(case):
@@ -388,6 +434,9 @@ def test_optional_modules_on_an_odd_path(lab, debian):
     """Entries that name nothing, names much like others: a program that copes with it is healthy."""
     lab.module("yaml_17/__init__")
     env = lab.env(PYTHONPATH="%s:~/lib:$HOME/x:/nowhere;/x:%s" % (lab.site, lab.site / "gone"))
-    names = ["simplejson_17", "Queue", "yaml_71", "mod_17", "pkg_17.x", "msvcrt", "audioop_17", "yaml_17.fast"]
+    lab.module("pkg_17/__init__", "try:\n    from . import _speed\nexcept ImportError:\n    _speed = None\n")
+    lab.write(lab.site / "pkg_17/_speed.pyx")
+    names = ["pkg_17", "simplejson_17", "Queue", "yaml_71", "mod_17", "pkg_17.x", "msvcrt",
+             "audioop_17", "yaml_17.fast"]
     blameless(lab, [debian.path, "-c", "import pathlib, sys\nsys.path.append(pathlib.Path('/'))\n" + "".join(
         "try:\n    import %s\nexcept ImportError:\n    pass\n" % n for n in names)], env=env)
