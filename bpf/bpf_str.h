@@ -12,7 +12,11 @@
  * characters; PyUnicodeObject, of which nothing is compact, a pointer to them. The head is refcnt and type, in
  * free-threaded builds 32 bytes. They are told as they lie there: of 1, 2 or 4 bytes each.
  */
-enum { LAYOUT_WSTR = 48, LAYOUT_PLAIN = 40, LAYOUT_FREE = 56 }; /* where those of an ASCII one begin */
+enum {
+	LAYOUT_WSTR = 48,
+	LAYOUT_PLAIN = 40,
+	LAYOUT_FREE = 56
+}; /* where those of an ASCII one begin */
 
 struct characters {
 	__u64 at, n;
@@ -49,10 +53,15 @@ static __always_inline void find_characters(__u64 str, __u64 layout, struct char
 }
 
 /* Compared in the register that is used next: clang likes to compare a copy, and the verifier then knows too little. */
-#define BYTES_WITHIN(bytes, max) ({ asm volatile("" : "+r"(bytes)); (bytes) <= (max); })
+#define BYTES_WITHIN(bytes, max)                \
+	({                                      \
+		asm volatile("" : "+r"(bytes)); \
+		(bytes) <= (max);               \
+	})
 
 /* Into @e, or a larger record; too many of them are not told at all. NULL: the event was lost. */
-static __always_inline struct imp_bpf_event *add_characters(struct imp_bpf_event *e, const struct characters *c)
+static __always_inline struct imp_bpf_event *add_characters(struct imp_bpf_event *e,
+							    const struct characters *c)
 {
 	struct long_event *l;
 	__u64 bytes;
@@ -75,7 +84,8 @@ static __always_inline struct imp_bpf_event *add_characters(struct imp_bpf_event
 	}
 	__builtin_memcpy(&l->e, e, sizeof(*e));
 	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-	if (BYTES_WITHIN(bytes, IMP_BPF_TEXT_MAX) && !bpf_probe_read_user(l->text, bytes, (void *)c->at))
+	if (BYTES_WITHIN(bytes, IMP_BPF_TEXT_MAX) &&
+	    !bpf_probe_read_user(l->text, bytes, (void *)c->at))
 		l->e.len = bytes;
 	return &l->e;
 }

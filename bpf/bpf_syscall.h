@@ -8,11 +8,21 @@
 
 #if defined(__TARGET_ARCH_x86)
 enum {
-	NR_open = 2, NR_stat = 4, NR_lstat = 6, NR_mmap = 9, NR_access = 21, NR_readlink = 89,
-	NR_openat = 257, NR_newfstatat = 262, NR_readlinkat = 267, NR_faccessat = 269, NR_statx = 332,
-	NR_openat2 = 437, NR_faccessat2 = 439,
+	NR_open = 2,
+	NR_stat = 4,
+	NR_lstat = 6,
+	NR_mmap = 9,
+	NR_access = 21,
+	NR_readlink = 89,
+	NR_openat = 257,
+	NR_newfstatat = 262,
+	NR_readlinkat = 267,
+	NR_faccessat = 269,
+	NR_statx = 332,
+	NR_openat2 = 437,
+	NR_faccessat2 = 439,
 };
-#define ST_MODE 24 /* of st_mode in struct stat */
+#define ST_MODE		24 /* of st_mode in struct stat */
 #define SYSCALL_NR(r)	((long)(r).orig_ax)
 #define SYSCALL_ARG1(r) ((r).di)
 #define SYSCALL_ARG2(r) ((r).si)
@@ -22,11 +32,21 @@ enum {
 #define SYSCALL_ARG6(r) ((r).r9)
 #else
 enum {
-	NR_mmap = 222, NR_openat = 56, NR_newfstatat = 79, NR_readlinkat = 78, NR_faccessat = 48,
-	NR_statx = 291, NR_openat2 = 437, NR_faccessat2 = 439,
-	NR_open = -2, NR_stat = -3, NR_lstat = -4, NR_access = -5, NR_readlink = -6, /* there are none */
+	NR_mmap = 222,
+	NR_openat = 56,
+	NR_newfstatat = 79,
+	NR_readlinkat = 78,
+	NR_faccessat = 48,
+	NR_statx = 291,
+	NR_openat2 = 437,
+	NR_faccessat2 = 439,
+	NR_open = -2,
+	NR_stat = -3,
+	NR_lstat = -4,
+	NR_access = -5,
+	NR_readlink = -6, /* there are none */
 };
-#define ST_MODE 16
+#define ST_MODE		16
 #define SYSCALL_NR(r)	((long)(r).syscallno)
 #define SYSCALL_ARG1(r) ((r).orig_x0)
 #define SYSCALL_ARG2(r) ((r).user_regs.regs[1])

@@ -13,11 +13,11 @@
 /* What all programs share: the maps, and how an event comes into the ring buffer. */
 
 #define NEST_MAX  128 /* imports within imports; a power of two */
-#define END_LOOK  8 /* so many of them may end with the one around them, unseen */
+#define END_LOOK  8   /* so many of them may end with the one around them, unseen */
 #define WAKE_SIZE (256 << 10)
 
-#define PROT_EXEC	4
-#define AT_EMPTY_PATH	0x1000
+#define PROT_EXEC     4
+#define AT_EMPTY_PATH 0x1000
 
 const volatile bool all_opens = false;
 const volatile bool files_only = false; /* a preloaded recorder tells the rest */
@@ -32,12 +32,12 @@ struct process {
 
 /* A thread of it that has been inside of something. */
 struct thread {
-	__u32 imports;	 /* open now */
-	__u32 dlopens;	 /* open now */
-	__u32 inside;	 /* what it has added to its process */
-	__u32 failed;	 /* the last dlopen failed, and dlerror was not asked yet */
+	__u32 imports;		      /* open now */
+	__u32 dlopens;		      /* open now */
+	__u32 inside;		      /* what it has added to its process */
+	__u32 failed;		      /* the last dlopen failed, and dlerror was not asked yet */
 	__u64 handle, symbol, caller; /* of the dlsym that it is in */
-	__u64 import[NEST_MAX]; /* the stack pointer of each */
+	__u64 import[NEST_MAX];	      /* the stack pointer of each */
 };
 
 struct {

@@ -26,9 +26,9 @@ typedef __s32 int32_t;
 typedef __u16 uint16_t;
 typedef __u8 uint8_t;
 typedef _Bool bool;
-#define true  1
+#define true 1
 #define false 0
-#define NULL  ((void *)0)
+#define NULL ((void *)0)
 
 /* <linux/bpf.h>; they are the kernel's interface and stay as they are. */
 enum bpf_map_type {
@@ -49,8 +49,8 @@ enum {
 /* The registers are no structure of BTF's for uprobes: their layout is each machine's ABI. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
-		flags, sp, ss;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		cs, flags, sp, ss;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

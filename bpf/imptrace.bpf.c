@@ -146,7 +146,8 @@ static __always_inline void tell_map(struct pt_regs *r, long ret)
 	e->c = (__u64)BPF_CORE_READ(inode, i_sb, s_dev) << 32 | fd;
 	e->d = BPF_CORE_READ(inode, i_ino);
 	dentry = BPF_CORE_READ(file, f_path.dentry);
-	len = bpf_probe_read_kernel_str(e->text, IMP_BPF_TEXT_SHORT, BPF_CORE_READ(dentry, d_name.name));
+	len = bpf_probe_read_kernel_str(e->text, IMP_BPF_TEXT_SHORT,
+					BPF_CORE_READ(dentry, d_name.name));
 	e->len = len > 0 ? len : 0;
 	bpf_ringbuf_submit(e, wake(is_target(e->text)));
 }
@@ -209,7 +210,8 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return address;
 }
 
-static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 flags, __s64 name_space)
+static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 flags,
+					__s64 name_space)
 {
 	struct process *p = current_process();
 	struct imp_bpf_event *e;
@@ -468,7 +470,8 @@ static __always_inline bool is_str(__u64 object, __u64 head)
 {
 	__u32 name = 0;
 
-	return !bpf_probe_read_user(&name, sizeof(name), (void *)type_name(object, head)) && name == 0x727473; /* "str" */
+	return !bpf_probe_read_user(&name, sizeof(name), (void *)type_name(object, head)) &&
+	       name == 0x727473; /* "str" */
 }
 
 /* The first one of an exception's arguments, where that is a str. PyBaseExceptionObject: dict, args; PyTupleObject: size,

@@ -21,16 +21,16 @@
  */
 #define IMP_ATTACH_MAGIC   0x61706d69 /* "impa" */
 #define IMP_ATTACH_VERSION 1
-#define IMP_ATTACH_RING    (4u << 20) /* bytes of @ring; a power of two */
+#define IMP_ATTACH_RING	   (4u << 20) /* bytes of @ring; a power of two */
 #define IMP_ATTACH_BEAT_MS 100	      /* imptrace counts @beat up at least so often */
-#define IMP_ATTACH_DEAD_MS 5000	      /* where it stood still for so long, imptrace is taken to be gone */
+#define IMP_ATTACH_DEAD_MS 5000 /* where it stood still for so long, imptrace is taken to be gone */
 
-enum imp_attach_state {		 /* how far the process is */
-	IMP_ATTACH_NONE = 0,	 /* nothing done yet */
-	IMP_ATTACH_LOADER,	 /* calls of the dynamic loader are recorded */
-	IMP_ATTACH_ALL,		 /* those of every CPython too; or there is none */
-	IMP_ATTACH_LEAVING,	 /* being taken out: waits for CPython */
-	IMP_ATTACH_OFF,		 /* all hooks are out, everything is in the ring */
+enum imp_attach_state {			     /* how far the process is */
+			IMP_ATTACH_NONE = 0, /* nothing done yet */
+			IMP_ATTACH_LOADER,   /* calls of the dynamic loader are recorded */
+			IMP_ATTACH_ALL,	     /* those of every CPython too; or there is none */
+			IMP_ATTACH_LEAVING,  /* being taken out: waits for CPython */
+			IMP_ATTACH_OFF,	     /* all hooks are out, everything is in the ring */
 };
 
 struct imp_attach_area {
@@ -49,8 +49,8 @@ struct imp_attach_area {
 	uint64_t tail; /* bytes taken out of @ring since the start */
 
 	/* By the process. */
-	uint32_t state; /* enum imp_attach_state */
-	uint32_t lost;	/* frames that found no room */
+	uint32_t state;		  /* enum imp_attach_state */
+	uint32_t lost;		  /* frames that found no room */
 	uint32_t pythons, hooked; /* CPython interpreters that were found; with hooks in them */
 	char remark[512]; /* for people: what could not be done and why; "" or ends in NUL */
 
@@ -64,8 +64,8 @@ struct imp_attach_area {
 };
 
 struct imp_attach_record {
-	uint32_t len;  /* bytes of the frame that follows; written last: 0 while it is not complete */
-	uint32_t pid;  /* who reserved it, as in the process's own pid namespace */
+	uint32_t len; /* bytes of the frame that follows; written last: 0 while it is not complete */
+	uint32_t pid; /* who reserved it, as in the process's own pid namespace */
 };
 
 /*

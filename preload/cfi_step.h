@@ -29,7 +29,7 @@ enum { IMP_CFI_REGS = 33, IMP_CFI_SP = 31, IMP_CFI_PC = 32 };
 
 struct imp_cfi_cursor {
 	uint64_t reg[IMP_CFI_REGS];
-	bool exact; /* the pc is that of an instruction that was interrupted, not behind a call */
+	bool exact;   /* the pc is that of an instruction that was interrupted, not behind a call */
 	void *memory; /* imp_cfi_use_memory(); NULL: none */
 	uintptr_t page; /* of the stack, that can be read; 0: none known */
 };

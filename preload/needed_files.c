@@ -241,7 +241,8 @@ static void add_copy(struct walk *w, const char *path, struct object *next)
 	if (ret == -ENOENT || ret == -ELOOP) {
 		struct stat link;
 
-		if (imp_sys(SYS_newfstatat, AT_FDCWD, (long)path, (long)&link, AT_SYMLINK_NOFOLLOW, 0) < 0)
+		if (imp_sys(SYS_newfstatat, AT_FDCWD, (long)path, (long)&link, AT_SYMLINK_NOFOLLOW,
+			    0) < 0)
 			return;
 		next = NULL;
 	} else if (ret < 0 && ret != -EACCES) {

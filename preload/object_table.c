@@ -113,8 +113,7 @@ void imp_object_table_remove(ElfW(Addr) start, uint32_t id)
 
 void imp_object_table_set_id(ElfW(Addr) start, uint32_t id)
 {
-	const uint32_t at =
-		first_behind(table.sorted[0].items, table.sorted[0].count, start);
+	const uint32_t at = first_behind(table.sorted[0].items, table.sorted[0].count, start);
 
 	for (int i = 0; i < 2; i++) {
 		struct imp_mapped *items = table.sorted[i].items;

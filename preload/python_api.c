@@ -144,7 +144,8 @@ static PyObject *make_name(const struct imp_python_api *py, const char *literal)
 
 PyObject *imp_python_name(const struct imp_python_api *py, const char *literal)
 {
-	size_t home = (uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57; /* 7 bits: IMP_PYTHON_NAMES */
+	size_t home =
+		(uintptr_t)literal * 0x9e3779b97f4a7c15ULL >> 57; /* 7 bits: IMP_PYTHON_NAMES */
 	PyObject *str, *expected = NULL;
 	const char *found;
 	size_t i, tries;

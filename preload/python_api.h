@@ -101,19 +101,19 @@ typedef struct _object PyObject;
 	X(PyObject *, PyList_GetItemRef, (PyObject *, ssize_t))			  /* 3.13 */    \
 	X(int, _PySet_NextEntry, (PyObject *, ssize_t *, PyObject **, ssize_t *)) /* to 3.13 */ \
 	X(void *, PyModule_GetDef, (PyObject *))                                                \
-	X(void *, PyInterpreterState_Get, (void))				  /* 3.9 */     \
-	X(void *, _PyInterpreterState_Get, (void))				  /* 3.8 */     \
-	X(PyObject *, PyObject_VectorcallDict, /* 3.9 */                                        \
+	X(void *, PyInterpreterState_Get, (void))  /* 3.9 */                                    \
+	X(void *, _PyInterpreterState_Get, (void)) /* 3.8 */                                    \
+	X(PyObject *, PyObject_VectorcallDict,	   /* 3.9 */                                    \
 	  (PyObject *, PyObject *const *, size_t, PyObject *))                                  \
 	X(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))                                 \
 	/* for one that runs already (python_attach.c) */                                       \
 	X(int, Py_AddPendingCall, (int (*)(void *), void *))                                    \
-	X(int, PyEval_ThreadsInitialized, (void))			  /* to 3.12 */         \
+	X(int, PyEval_ThreadsInitialized, (void)) /* to 3.12 */                                 \
 	X(int, PyGILState_Ensure, (void))                                                       \
 	X(void, PyGILState_Release, (int))                                                      \
-	X(int, Py_IsFinalizing, (void))					  /* 3.13 */            \
-	X(int, _Py_IsFinalizing, (void))				  /* 3.7 */             \
-	X(void *, PyInterpreterState_Main, (void))			  /* 3.8 */             \
+	X(int, Py_IsFinalizing, (void))		   /* 3.13 */                                   \
+	X(int, _Py_IsFinalizing, (void))	   /* 3.7 */                                    \
+	X(void *, PyInterpreterState_Main, (void)) /* 3.8 */                                    \
 	X(void *, PyInterpreterState_Head, (void))                                              \
 	X(void *, PyInterpreterState_Next, (void *))                                            \
 	X(void *, PyThreadState_New, (void *))                                                  \
@@ -121,7 +121,7 @@ typedef struct _object PyObject;
 	X(void, PyThreadState_Clear, (void *))                                                  \
 	X(void, PyThreadState_Delete, (void *))                                                 \
 	X(PyObject *, PyDict_Keys, (PyObject *))                                                \
-	X(void, _Py_DecRefShared, (PyObject *))				  /* without a GIL */
+	X(void, _Py_DecRefShared, (PyObject *)) /* without a GIL */
 
 /* Types and objects; static in CPython, so the same in all its interpreters. Borrowed. */
 struct imp_python_types {
@@ -142,7 +142,7 @@ struct imp_python_types {
 #define IMP_PYTHON_STRINGS 128
 #define IMP_PYTHON_SETS	   16
 struct imp_python_names {
-	PyObject *kept; /* borrowed */
+	PyObject *kept;	   /* borrowed */
 	PyObject *modules; /* sys.modules, borrowed from @kept */
 	struct {
 		const char *name;

@@ -271,7 +271,8 @@ static void value_name(struct imp_cbor *c, struct imp_thread *t, const struct im
 }
 
 /* A pathlib.Path, say: imports pass over such an item without a word. */
-static void put_no_strs(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in, PyObject *path)
+static void put_no_strs(struct imp_cbor *c, struct imp_thread *t, struct imp_interp *in,
+			PyObject *path)
 {
 	ssize_t i, size = imp_python_sequence_size(in->py, path);
 	bool any = false;

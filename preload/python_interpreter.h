@@ -23,8 +23,8 @@ struct imp_thread;
  */
 struct imp_interp {
 	struct imp_interp *next;
-	unsigned int refs; /* atomic; 0: nobody's */
-	const void *key;   /* atomic; which interpreter's */
+	unsigned int refs;		 /* atomic; 0: nobody's */
+	const void *key;		 /* atomic; which interpreter's */
 	struct imp_name_index *listings; /* NULL: none were made yet */
 	/* From here on, zeroed for each interpreter. */
 	const struct imp_python_api *py; /* &@api */
@@ -34,16 +34,16 @@ struct imp_interp {
 	PyObject *sys_dict; /* borrowed from @names.kept, which the hooks own, as is the next */
 	PyObject *imp_dict; /* _imp's */
 	const struct imp_python_api *common; /* of all interpreters, for the process's life */
-	PyObject *function_type; /* borrowed from the hook of _find_and_load */
+	PyObject *function_type;	     /* borrowed from the hook of _find_and_load */
 	PyObject *file_finder; /* borrowed, and only compared: FileFinder, once it is hooked */
 	uint64_t image_ns;     /* the image in which all of this was written; another one: a fork */
 	uint64_t path_print;   /* fingerprints of what was written last */
 	uint64_t meta_path_print;
-	unsigned int phase;    /* enum imp_phase */
-	bool no_site;	       /* sys.flags.no_site */
-	const void *uncaught;  /* the exception that was written last as one that nobody caught */
-	bool path_known;       /* sys.path was written in this interpreter before */
-	int64_t listed_ns;     /* CLOCK_REALTIME before its finders listed anything; 0: not known */
+	unsigned int phase;   /* enum imp_phase */
+	bool no_site;	      /* sys.flags.no_site */
+	const void *uncaught; /* the exception that was written last as one that nobody caught */
+	bool path_known;      /* sys.path was written in this interpreter before */
+	int64_t listed_ns;    /* CLOCK_REALTIME before its finders listed anything; 0: not known */
 	struct imp_line_trust lines;
 	bool loads_seen;       /* the dlopen() of an extension module came through interpose_dl.c */
 	uint32_t site_attempt; /* the attempt that imports site, while it runs */

@@ -12,11 +12,11 @@
  */
 struct imp_arena {
 	struct imp_arena_chunk *chunks;
-	size_t used;		/* of the first chunk */
-	size_t total;		/* bytes in all chunks */
+	size_t used;  /* of the first chunk */
+	size_t total; /* bytes in all chunks */
 };
 
-void *imp_arena_alloc(struct imp_arena *a, size_t size);	/* zeroed, aligned to 16 */
+void *imp_arena_alloc(struct imp_arena *a, size_t size); /* zeroed, aligned to 16 */
 char *imp_arena_strndup(struct imp_arena *a, const char *s, size_t len);
 char *imp_arena_printf(struct imp_arena *a, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -29,10 +29,10 @@ void imp_arena_clear(struct imp_arena *a);
  * imp_vec_push() gives a pointer to a new zeroed element. Elements move when the array grows, so
  * keep indexes, or make arrays of pointers. IMP_VEC_TYPE() declares one with a name, for parameters.
  */
-#define IMP_VEC(type)      \
-	struct {           \
-		type *v;   \
-		size_t n;  \
+#define IMP_VEC(type)       \
+	struct {            \
+		type *v;    \
+		size_t n;   \
 		size_t cap; \
 	}
 #define IMP_VEC_TYPE(name, type) \
@@ -41,11 +41,11 @@ void imp_arena_clear(struct imp_arena *a);
 		size_t n;        \
 		size_t cap;      \
 	}
-#define imp_vec_push(arena, vec)                                                                 \
+#define imp_vec_push(arena, vec)                                                               \
 	(imp_vec_grow((arena), (void **)&(vec)->v, &(vec)->n, &(vec)->cap, sizeof(*(vec)->v)), \
 	 &(vec)->v[(vec)->n++])
 /* imp_vec_room - room for so many at once, in an array that is still empty; it may hold more later */
-#define imp_vec_room(arena, vec, count)                                                                \
+#define imp_vec_room(arena, vec, count) \
 	((vec)->v = imp_arena_alloc((arena), (count) * sizeof(*(vec)->v)), (vec)->cap = (count))
 void imp_vec_grow(struct imp_arena *a, void **v, const size_t *n, size_t *cap, size_t size);
 

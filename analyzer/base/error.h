@@ -7,7 +7,7 @@
  * each caller that knows more wraps it: "reading frame 3 of trace.zst: ...".
  */
 struct imp_error {
-	int code;		/* negative errno; 0: none */
+	int code; /* negative errno; 0: none */
 	char msg[512];
 };
 

@@ -13,7 +13,8 @@
 
 static uint64_t since_ns(const struct timespec *from, const struct timespec *to)
 {
-	return (uint64_t)((to->tv_sec - from->tv_sec) * INT64_C(1000000000) + to->tv_nsec - from->tv_nsec);
+	return (uint64_t)((to->tv_sec - from->tv_sec) * INT64_C(1000000000) + to->tv_nsec -
+			  from->tv_nsec);
 }
 
 static void draw(struct imp_progress *p, enum imp_watch_stage stage, uint64_t done, uint64_t total)
@@ -24,13 +25,15 @@ static void draw(struct imp_progress *p, enum imp_watch_stage stage, uint64_t do
 
 	p->visible = true;
 	if (stage == IMP_WATCH_READING && !p->size) {
-		fprintf(stderr, "\rimptrace: reading: %llu MB", (unsigned long long)(done / 1000000));
+		fprintf(stderr, "\rimptrace: reading: %llu MB",
+			(unsigned long long)(done / 1000000));
 		return;
 	}
 	total = stage == IMP_WATCH_READING ? p->size : total;
 	done = done < total ? done : total;
 	percent = total ? (unsigned int)(done * 100 / total) : 100; /* of this stage */
-	percent = stage == IMP_WATCH_READING ? percent * READING / 100 : READING + percent * (100 - READING) / 100;
+	percent = stage == IMP_WATCH_READING ? percent * READING / 100 :
+					       READING + percent * (100 - READING) / 100;
 	filled = percent * WIDTH / 100;
 	for (i = 0; i < WIDTH; i++)
 		bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';

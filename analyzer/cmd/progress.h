@@ -14,7 +14,7 @@
  */
 struct imp_progress {
 	struct imp_watch watch; /* for imp_record_read() */
-	uint64_t size;	/* of the file, bytes; 0: not known */
+	uint64_t size;		/* of the file, bytes; 0: not known */
 	struct timespec start, shown;
 	bool visible;
 };

@@ -20,7 +20,15 @@
 #define PRELOAD_NAME "libimptrace.so"
 #define AUDIT_NAME   "libimptrace-audit.so"
 
-enum { OPT_OUTPUT = 'o', OPT_STACKS = IMP_OPTION_LONG, OPT_AUDIT, OPT_BPF, OPT_NO_PRELOAD, OPT_ALL_OPENS, OPT_USER };
+enum {
+	OPT_OUTPUT = 'o',
+	OPT_STACKS = IMP_OPTION_LONG,
+	OPT_AUDIT,
+	OPT_BPF,
+	OPT_NO_PRELOAD,
+	OPT_ALL_OPENS,
+	OPT_USER
+};
 
 static const struct imp_option options[] = {
 	{OPT_OUTPUT, "output", "FILE",
@@ -90,11 +98,14 @@ static int parse(const struct imp_command *self, int argc, char **argv, struct a
 		return -1;
 	}
 	if (!args->bpf && (args->no_preload || args->all_opens)) {
-		imp_arguments_wrong(self, "%s goes with --bpf", args->no_preload ? "--no-preload" : "--all-opens");
+		imp_arguments_wrong(self, "%s goes with --bpf",
+				    args->no_preload ? "--no-preload" : "--all-opens");
 		return -1;
 	}
 	if (args->no_preload && args->audit) {
-		imp_arguments_wrong(self, "--audit hands what it sees to the preloaded recorder: leave --no-preload out");
+		imp_arguments_wrong(
+			self,
+			"--audit hands what it sees to the preloaded recorder: leave --no-preload out");
 		return -1;
 	}
 	args->command = argv + a.next;
@@ -315,7 +326,8 @@ static int run_command(const struct arguments *args, const char *output, bool to
 	if (result.exec_errno) {
 		stop_probe(probe, NULL);
 		say_not_executed(args->command[0], result.exec_errno);
-	} else if (complete_trace(args, pattern.s, to_stdout, &result, probe, began_real_ns, began_ns) < 0) {
+	} else if (complete_trace(args, pattern.s, to_stdout, &result, probe, began_real_ns,
+				  began_ns) < 0) {
 		status = status ? status : STATUS_FAILED;
 	}
 out:

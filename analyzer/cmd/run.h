@@ -24,7 +24,8 @@ struct imp_run_user {
  * @name: NULL: none was named
  * Release with imp_run_user_clear(). Returns 0 (@user->known is false where nothing is to be changed) or -ENOENT.
  */
-int imp_run_user_find(struct imp_run_user *user, const char *name, bool from_sudo, struct imp_error *err);
+int imp_run_user_find(struct imp_run_user *user, const char *name, bool from_sudo,
+		      struct imp_error *err);
 /* imp_run_user_become - take on the user's groups and ids, for good; 0 or a negative errno */
 int imp_run_user_become(const struct imp_run_user *user);
 void imp_run_user_clear(struct imp_run_user *user);

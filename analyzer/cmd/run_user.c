@@ -30,7 +30,8 @@ static void take(struct imp_run_user *user, const struct passwd *entry)
 	user->name = strdup(entry->pw_name);
 }
 
-int imp_run_user_find(struct imp_run_user *user, const char *name, bool from_sudo, struct imp_error *err)
+int imp_run_user_find(struct imp_run_user *user, const char *name, bool from_sudo,
+		      struct imp_error *err)
 {
 	const struct passwd *entry = NULL;
 	unsigned int uid, gid = 0;
@@ -63,7 +64,8 @@ int imp_run_user_become(const struct imp_run_user *user)
 		return 0;
 	if (user->name ? initgroups(user->name, user->gid) < 0 : setgroups(1, &user->gid) < 0)
 		return -errno;
-	if (setresgid(user->gid, user->gid, user->gid) < 0 || setresuid(user->uid, user->uid, user->uid) < 0)
+	if (setresgid(user->gid, user->gid, user->gid) < 0 ||
+	    setresuid(user->uid, user->uid, user->uid) < 0)
 		return -errno;
 	return 0;
 }

@@ -42,7 +42,7 @@ void imp_case_path(const struct imp_case *c, struct imp_strings *out)
 {
 	const struct imp_sys_path *path;
 
-	*out = (struct imp_strings){ 0 };
+	*out = (struct imp_strings){0};
 	if (c->snapshot && c->snapshot->entries.n) {
 		for (size_t i = 0; i < c->snapshot->entries.n; i++)
 			*imp_vec_push(c->a, out) = c->snapshot->entries.v[i].entry;
@@ -74,7 +74,8 @@ static bool same_path(const struct imp_sys_path *a, const struct imp_sys_path *b
 
 static bool same_place(const struct imp_image *a, const struct imp_image *b)
 {
-	static const char *const variables[] = { "PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT" };
+	static const char *const variables[] = {"PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX",
+						"PYENV_ROOT"};
 
 	if (a == b)
 		return true;
@@ -89,19 +90,22 @@ static bool same_place(const struct imp_image *a, const struct imp_image *b)
 const struct imp_sites *imp_case_sites(const struct imp_case *c, bool all)
 {
 	const struct imp_sys_path *path = all ? NULL : imp_case_sys_path(c);
-	struct imp_strings none = { 0 };
+	struct imp_strings none = {0};
 	struct imp_case_memo *memo;
 
 	if (!c->host->enabled || !c->py)
 		return NULL;
 	for (memo = *c->memos; memo; memo = memo->next)
-		if (same_place(memo->image, c->image) && same_text(memo->py->executable, c->py->executable) &&
+		if (same_place(memo->image, c->image) &&
+		    same_text(memo->py->executable, c->py->executable) &&
 		    same_text(memo->py->version, c->py->version) && same_path(memo->path, path))
 			return &memo->sites;
 	memo = imp_arena_alloc(c->a, sizeof(*memo));
-	*memo = (struct imp_case_memo){ .image = c->image, .py = c->py, .path = path, .next = *c->memos };
+	*memo = (struct imp_case_memo){
+		.image = c->image, .py = c->py, .path = path, .next = *c->memos};
 	*c->memos = memo;
-	if (imp_environment_find(c->host, c->a, c->image, c->py, path ? &path->path : &none, &memo->sites))
+	if (imp_environment_find(c->host, c->a, c->image, c->py, path ? &path->path : &none,
+				 &memo->sites))
 		memo->sites.n = 0;
 	return &memo->sites;
 }
@@ -154,7 +158,8 @@ const char *imp_case_python(const struct imp_case *c)
 		name = "CPython";
 	/* "3.13.0 (main, ...)" -> "3.13.0" */
 	return imp_arena_printf(c->a, "%s%s %.*s",
-				c->py->abiflags && strchr(c->py->abiflags, 't') ? "free-threaded " : "",
+				c->py->abiflags && strchr(c->py->abiflags, 't') ? "free-threaded " :
+										  "",
 				name, (int)strcspn(version, " "), version);
 }
 

@@ -10,7 +10,7 @@
 struct imp_case_memo {
 	const struct imp_image *image;
 	const struct imp_interpreter *py;
-	const struct imp_sys_path *path;	/* whose entries are left out; NULL: none are */
+	const struct imp_sys_path *path; /* whose entries are left out; NULL: none are */
 	struct imp_sites sites;
 	struct imp_case_memo *next;
 };
@@ -20,22 +20,24 @@ struct imp_case_memo {
  * diagnose/ pass it around and fill in @f.
  */
 struct imp_case {
-	struct imp_arena *a;			/* of the diagnosis */
+	struct imp_arena *a; /* of the diagnosis */
 	const struct imp_record *record;
 	const struct imp_host *host;
 	const struct imp_image *image;
-	const struct imp_interpreter *py;	/* NULL: unknown */
-	const struct imp_attempt *attempt;	/* NULL: only an uncaught exception is known */
-	const struct imp_exception *exception;	/* NULL: it never ended */
-	const struct imp_snapshot *snapshot;	/* NULL: none was taken */
-	const struct imp_extension_call *extension;	/* the failed call of this attempt, or NULL */
-	const struct imp_dlopen *load;		/* a dlopen of the program's own (ctypes, cffi) that failed, or NULL */
-	const struct imp_frames *traceback;	/* of the uncaught exception, where no attempt is known; or NULL */
-	const char *module;			/* full name; "": none */
-	uint64_t time_ns;			/* when it failed */
+	const struct imp_interpreter *py;	    /* NULL: unknown */
+	const struct imp_attempt *attempt;	    /* NULL: only an uncaught exception is known */
+	const struct imp_exception *exception;	    /* NULL: it never ended */
+	const struct imp_snapshot *snapshot;	    /* NULL: none was taken */
+	const struct imp_extension_call *extension; /* the failed call of this attempt, or NULL */
+	const struct imp_dlopen
+		*load; /* a dlopen of the program's own (ctypes, cffi) that failed, or NULL */
+	const struct imp_frames
+		*traceback; /* of the uncaught exception, where no attempt is known; or NULL */
+	const char *module; /* full name; "": none */
+	uint64_t time_ns;   /* when it failed */
 	uint64_t thread;
-	struct imp_case_memo **memos;		/* of the whole diagnosis */
-	struct imp_id_map *code_places;		/* the same */
+	struct imp_case_memo **memos;	/* of the whole diagnosis */
+	struct imp_id_map *code_places; /* the same */
 	struct imp_finding *f;
 };
 

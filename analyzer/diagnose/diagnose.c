@@ -28,8 +28,9 @@ static void surfaced(const struct imp_failure *f)
 	if (f->exit && f->exit->message) {
 		finding->surfaced.type = "SystemExit";
 		finding->surfaced.message = f->exit->message;
-	} else if (e && (strcmp(e->type ? e->type : "", finding->error.type ? finding->error.type : "") ||
-			 strcmp(e->message ? e->message : "", was))) {
+	} else if (e &&
+		   (strcmp(e->type ? e->type : "", finding->error.type ? finding->error.type : "") ||
+		    strcmp(e->message ? e->message : "", was))) {
 		finding->surfaced.type = e->type;
 		finding->surfaced.message = e->message;
 	}
@@ -47,23 +48,29 @@ static void say_chain(struct imp_diagnosis *d, const struct imp_failure *f)
 		const struct imp_exception *e = step->exception;
 
 		if (!step->how && step->attempt) {
-			along = along ? imp_arena_printf(a, "%s, %s", along, step->attempt->name) : step->attempt->name;
+			along = along ? imp_arena_printf(a, "%s, %s", along, step->attempt->name) :
+					step->attempt->name;
 			if (i + 1 < f->steps.n && !f->steps.v[i + 1].how)
 				continue;
 		}
 		if (along)
-			imp_finding_evidence(a, finding, IMP_OBSERVED, "the same exception then ended the import of %s", along);
+			imp_finding_evidence(a, finding, IMP_OBSERVED,
+					     "the same exception then ended the import of %s",
+					     along);
 		along = NULL;
 		if (step->how)
-			imp_finding_evidence(a, finding, IMP_OBSERVED, "%s then failed with %s: %s (%s)",
+			imp_finding_evidence(a, finding, IMP_OBSERVED,
+					     "%s then failed with %s: %s (%s)",
 					     step->attempt ? step->attempt->name : "the program",
-					     e && e->type ? e->type : "an exception", e && e->message ? e->message : "",
-					     step->how);
+					     e && e->type ? e->type : "an exception",
+					     e && e->message ? e->message : "", step->how);
 	}
 	if (along)
-		imp_finding_evidence(a, finding, IMP_OBSERVED, "the same exception then ended the import of %s", along);
+		imp_finding_evidence(a, finding, IMP_OBSERVED,
+				     "the same exception then ended the import of %s", along);
 	if (f->repeats)
-		imp_finding_evidence(a, finding, IMP_OBSERVED, "it failed %u more time%s in the same way", f->repeats,
+		imp_finding_evidence(a, finding, IMP_OBSERVED,
+				     "it failed %u more time%s in the same way", f->repeats,
 				     f->repeats == 1 ? "" : "s");
 }
 
@@ -73,28 +80,34 @@ static void say_fate(struct imp_diagnosis *d, const struct imp_failure *f)
 
 	switch (f->fate) {
 	case IMP_FATE_THREAD:
-		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED, "it ended the thread that asked for it");
+		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED,
+				     "it ended the thread that asked for it");
 		break;
 	case IMP_FATE_SYS_EXIT:
-		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED, "sys.exit() was called while it was being handled, at %s:%u",
+		imp_finding_evidence(&d->arena, finding, IMP_OBSERVED,
+				     "sys.exit() was called while it was being handled, at %s:%u",
 				     f->exit && f->exit->frame.file ? f->exit->frame.file : "?",
 				     f->exit ? f->exit->frame.line : 0);
 		break;
 	case IMP_FATE_EXIT:
-		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "it is taken for the end of the program: the process exited with "
-				     "status %d right after it, and %s nothing more", f->root.image->code,
-				     f->root.attempt ? "imported" : "loaded");
+		imp_finding_evidence(&d->arena, finding, IMP_DERIVED,
+				     "it is taken for the end of the program: the process exited with "
+				     "status %d right after it, and %s nothing more",
+				     f->root.image->code, f->root.attempt ? "imported" : "loaded");
 		break;
 	case IMP_FATE_COLLECTED:
-		imp_finding_evidence(&d->arena, finding, IMP_DERIVED, "the runner of tests that imported %s keeps such an error for its report, "
-				     "and the process ended with status %d",
-				     f->steps.n && f->steps.v[f->steps.n - 1].attempt ? f->steps.v[f->steps.n - 1].attempt->name : "it",
-				     f->root.image->code);
+		imp_finding_evidence(
+			&d->arena, finding, IMP_DERIVED,
+			"the runner of tests that imported %s keeps such an error for its report, "
+			"and the process ended with status %d",
+			f->steps.n && f->steps.v[f->steps.n - 1].attempt ?
+				f->steps.v[f->steps.n - 1].attempt->name :
+				"it",
+			f->root.image->code);
 		break;
 	case IMP_FATE_DIED:
 	case IMP_FATE_UNCAUGHT:
-	case IMP_FATE_HANDLED:
-		break;
+	case IMP_FATE_HANDLED: break;
 	}
 }
 
@@ -111,13 +124,15 @@ static bool provided_for(const struct imp_failure *f)
 	if (f->fate != IMP_FATE_HANDLED)
 		return false;
 	/* dateutil.tz tries dateutil.tz.win, which asks six.moves for winreg: the package guards its own. */
-	if (root->f->cause == IMP_CAUSE_MISSING_ATTRIBUTE && asked->attempt && asked->attempt->frame->module) {
+	if (root->f->cause == IMP_CAUSE_MISSING_ATTRIBUTE && asked->attempt &&
+	    asked->attempt->frame->module) {
 		const char *asker = asked->attempt->frame->module, *top = imp_case_top(asked);
 		size_t len = strlen(top);
 
 		return !strncmp(asker, top, len) && (!asker[len] || asker[len] == '.');
 	}
-	if ((root->f->cause != IMP_CAUSE_BLOCKED && root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
+	if ((root->f->cause != IMP_CAUSE_BLOCKED &&
+	     root->f->cause != IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT))
 		return false;
 	if (asked->attempt && imp_case_stdlib(root, asked->attempt->frame->file))
 		return true;
@@ -130,7 +145,8 @@ static bool provided_for(const struct imp_failure *f)
 	return false;
 }
 
-static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host, const struct imp_image *image)
+static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host,
+			   const struct imp_image *image)
 {
 	struct imp_host *here = imp_arena_alloc(&d->arena, sizeof(*here));
 	struct imp_failures failures;
@@ -203,7 +219,8 @@ static void check_complete(struct imp_diagnosis *d)
 
 	d->complete = !r->damage.n && r->images.n;
 	if (!r->images.n)
-		note(d, "the trace has a beginning and nothing more: no event of the program could be written to it");
+		note(d,
+		     "the trace has a beginning and nothing more: no event of the program could be written to it");
 	for (size_t i = 0; i < r->damage.n; i++)
 		note(d, r->damage.v[i]);
 	for (size_t i = 0; i < r->images.n; i++) {
@@ -211,40 +228,62 @@ static void check_complete(struct imp_diagnosis *d)
 
 		if (image->lost) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d lost %llu events", image->pid,
-						 (unsigned long long)image->lost));
+			note(d, imp_arena_printf(&d->arena, "process %d lost %llu events",
+						 image->pid, (unsigned long long)image->lost));
 		}
 		for (size_t n = 0; n < image->notes.n; n++)
 			if (image->notes.v[n].note == IMP_NOTE_WRITE_FAILED)
-				note(d, imp_arena_printf(&d->arena, "process %d could not write to the trace for a while: %s",
-							 image->pid, strerror(image->notes.v[n].err)));
+				note(d,
+				     imp_arena_printf(
+					     &d->arena,
+					     "process %d could not write to the trace for a while: %s",
+					     image->pid, strerror(image->notes.v[n].err)));
 			else if (image->notes.v[n].note == IMP_NOTE_HOOKS_FAILED)
-				note(d, imp_arena_printf(&d->arena, "the imports of a Python in process %d could not be recorded%s%s",
-							 image->pid, image->notes.v[n].text ? ": " : "",
-							 image->notes.v[n].text ? image->notes.v[n].text : ""));
+				note(d,
+				     imp_arena_printf(
+					     &d->arena,
+					     "the imports of a Python in process %d could not be recorded%s%s",
+					     image->pid, image->notes.v[n].text ? ": " : "",
+					     image->notes.v[n].text ? image->notes.v[n].text : ""));
 		if (image->signal && !was_terminated(image, d->record->root_pid)) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) was killed by signal %d", image->pid,
-						 image->exe ? image->exe : "?", image->signal));
+			note(d, imp_arena_printf(
+					&d->arena, "process %d (%s) was killed by signal %d",
+					image->pid, image->exe ? image->exe : "?", image->signal));
 		} else if (ended_by_seccomp(image)) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) forbade itself system calls that recording takes (seccomp): "
-							    "what it did from then on is not in the record",
-						 image->pid, image->exe ? image->exe : "?"));
+			note(d,
+			     imp_arena_printf(
+				     &d->arena,
+				     "process %d (%s) forbade itself system calls that recording takes (seccomp): "
+				     "what it did from then on is not in the record",
+				     image->pid, image->exe ? image->exe : "?"));
 		} else if (out_of_reach(image) && image->started && !image->ended) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: after %s() it may not have reached "
-							    "the trace any more, or it was killed",
-						 image->pid, image->exe ? image->exe : "?", out_of_reach(image)));
-		} else if (out_of_reach(image) && image->execs.n && image->ended && !image->code_known && !followed(image)) {
+			note(d,
+			     imp_arena_printf(
+				     &d->arena,
+				     "process %d (%s) has no end in the record: after %s() it may not have reached "
+				     "the trace any more, or it was killed",
+				     image->pid, image->exe ? image->exe : "?",
+				     out_of_reach(image)));
+		} else if (out_of_reach(image) && image->execs.n && image->ended &&
+			   !image->code_known && !followed(image)) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) became another program after %s(), and of that there is nothing: "
-							    "it may not have reached the trace",
-						 image->pid, image->exe ? image->exe : "?", out_of_reach(image)));
+			note(d,
+			     imp_arena_printf(
+				     &d->arena,
+				     "process %d (%s) became another program after %s(), and of that there is nothing: "
+				     "it may not have reached the trace",
+				     image->pid, image->exe ? image->exe : "?",
+				     out_of_reach(image)));
 		} else if (image->started && !image->ended && !image->waited) {
 			d->complete = false;
-			note(d, imp_arena_printf(&d->arena, "process %d (%s) has no end in the record: it was killed, or still runs",
-						 image->pid, image->exe ? image->exe : "?"));
+			note(d,
+			     imp_arena_printf(
+				     &d->arena,
+				     "process %d (%s) has no end in the record: it was killed, or still runs",
+				     image->pid, image->exe ? image->exe : "?"));
 		}
 	}
 }
@@ -293,15 +332,16 @@ static void find_loaded(struct imp_diagnosis *d, const char *module)
 	}
 }
 
-void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record, const struct imp_host *host,
-		  const char *module)
+void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record,
+		  const struct imp_host *host, const char *module)
 {
-	*d = (struct imp_diagnosis){ .record = record };
+	*d = (struct imp_diagnosis){.record = record};
 	d->sentences.arena = &d->arena;
 	check_complete(d);
 	for (size_t i = 0; i < record->images.n; i++) {
 		if (record->watch.step)
-			record->watch.step(record->watch.data, IMP_WATCH_JUDGING, i, record->images.n);
+			record->watch.step(record->watch.data, IMP_WATCH_JUDGING, i,
+					   record->images.n);
 		diagnose_image(d, host, record->images.v[i]);
 	}
 	if (d->findings.n)
@@ -314,7 +354,7 @@ void imp_diagnosis_clear(struct imp_diagnosis *d)
 {
 	imp_interner_clear(&d->sentences);
 	imp_arena_clear(&d->arena);
-	*d = (struct imp_diagnosis){ 0 };
+	*d = (struct imp_diagnosis){0};
 }
 
 bool imp_diagnosis_fatal(const struct imp_diagnosis *d)

@@ -17,8 +17,8 @@
  * Decides everything and prints nothing. Always succeeds: where nothing could be shown, the cause is
  * IMP_CAUSE_UNKNOWN with all the evidence.
  */
-void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record, const struct imp_host *host,
-		  const char *module);
+void imp_diagnose(struct imp_diagnosis *d, const struct imp_record *record,
+		  const struct imp_host *host, const char *module);
 void imp_diagnosis_clear(struct imp_diagnosis *d);
 
 /* imp_diagnosis_fatal - did at least one import fail fatally? (exit status of "analyze") */

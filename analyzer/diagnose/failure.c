@@ -9,14 +9,15 @@
 #include "handler_source.h"
 #include "judge.h"
 
-#define HANDLED_MAX 2000	/* different handled failures listed for one image */
-#define EXIT_WINDOW_NS (250 * 1000000ULL)	/* "right after it": an exit that follows a failure */
+#define HANDLED_MAX    2000		  /* different handled failures listed for one image */
+#define EXIT_WINDOW_NS (250 * 1000000ULL) /* "right after it": an exit that follows a failure */
 
 static bool same_failure(const struct imp_node *n, const struct imp_failure *f)
 {
 	return f->asked && !strcmp(n->c.module, f->asked->module) &&
 	       imp_case_sys_path(&n->c) == imp_case_sys_path(f->asked) &&
-	       !strcmp(imp_case_text(n->c.exception->message), imp_case_text(f->asked->exception->message));
+	       !strcmp(imp_case_text(n->c.exception->message),
+		       imp_case_text(f->asked->exception->message));
 }
 
 static struct imp_failure *failure_of(struct imp_graph *s, struct imp_node *root)
@@ -53,9 +54,12 @@ static struct imp_failure *told_already(const struct imp_graph *s, const struct 
 	for (size_t i = 0; i < s->out->n; i++) {
 		struct imp_failure *f = s->out->v[i];
 
-		if (f->fate != IMP_FATE_HANDLED && f->root.attempt && !strcmp(f->root.module, root->c.module) &&
-		    imp_case_sys_path(&f->root) == imp_case_sys_path(&root->c) && f->root.exception &&
-		    !strcmp(imp_case_text(f->root.exception->message), imp_case_text(root->c.exception->message)))
+		if (f->fate != IMP_FATE_HANDLED && f->root.attempt &&
+		    !strcmp(f->root.module, root->c.module) &&
+		    imp_case_sys_path(&f->root) == imp_case_sys_path(&root->c) &&
+		    f->root.exception &&
+		    !strcmp(imp_case_text(f->root.exception->message),
+			    imp_case_text(root->c.exception->message)))
 			return f;
 	}
 	return NULL;
@@ -64,9 +68,10 @@ static struct imp_failure *told_already(const struct imp_graph *s, const struct 
 static struct imp_failure *follow(struct imp_graph *s, struct imp_node *n, enum imp_fate fate,
 				  const struct imp_exception *surfaced)
 {
-	struct imp_path_up up = { 0 };
+	struct imp_path_up up = {0};
 	struct imp_node *root = imp_root_of(s, n, &up, 0);
-	struct imp_failure *f = root->failure || fate != IMP_FATE_HANDLED ? NULL : told_already(s, root);
+	struct imp_failure *f =
+		root->failure || fate != IMP_FATE_HANDLED ? NULL : told_already(s, root);
 
 	if (root != n)
 		n->consequence = true;
@@ -91,10 +96,11 @@ static struct imp_failure *follow(struct imp_graph *s, struct imp_node *n, enum 
 /* Is an uncaught exception that no attempt is known for a matter of importing at all? */
 static bool concerns_import(struct imp_graph *s, struct imp_node *n)
 {
-	struct imp_path_up up = { 0 };
+	struct imp_path_up up = {0};
 	struct imp_node *root;
 
-	if (imp_exception_is_exit(n->c.exception) && !n->c.exception->cause && !n->c.exception->context)
+	if (imp_exception_is_exit(n->c.exception) && !n->c.exception->cause &&
+	    !n->c.exception->context)
 		return false;
 	root = imp_root_of(s, n, &up, 0);
 	if (root != n)
@@ -104,7 +110,7 @@ static bool concerns_import(struct imp_graph *s, struct imp_node *n)
 	if (n->c.load)
 		return true;
 	if (imp_judge_not_found(&n->c))
-		return true;	/* "python -m nosuch": runpy looked for it without importing it */
+		return true; /* "python -m nosuch": runpy looked for it without importing it */
 	imp_node_judge(n);
 	return imp_exception_is_import_error(n->c.exception) || n->c.f->cause != IMP_CAUSE_UNKNOWN;
 }
@@ -118,20 +124,22 @@ static bool went_on(const struct imp_graph *s, const struct imp_uncaught_event *
 	for (size_t i = 0; i < s->image->uncaught.n; i++) {
 		const struct imp_uncaught_event *later = s->image->uncaught.v[i];
 
-		if (later->time_ns > u->time_ns && later->thread == u->thread && later->how == u->how)
+		if (later->time_ns > u->time_ns && later->thread == u->thread &&
+		    later->how == u->how)
 			return true;
 	}
 	for (size_t i = 0; i < s->image->attempts.n; i++) {
 		const struct imp_attempt *at = s->image->attempts.v[i];
 
 		/* An import around it came to an end afterwards: it was no end of the program. */
-		if (at->thread == u->thread && at->begin_ns < u->time_ns && at->ended && at->end_ns > u->time_ns)
+		if (at->thread == u->thread && at->begin_ns < u->time_ns && at->ended &&
+		    at->end_ns > u->time_ns)
 			return true;
 	}
 	return false;
 }
 
-struct ending {			/* what ended a program or a thread */
+struct ending { /* what ended a program or a thread */
 	const struct imp_exception *exception;
 	const struct imp_frames *traceback;
 	uint64_t thread, interp, time_ns;
@@ -155,7 +163,8 @@ static bool follow_one(struct imp_graph *s, const struct ending *end, const stru
 }
 
 /* An ExceptionGroup, in the chain of an exception, stands for each of its errors. */
-static bool follow_members(struct imp_graph *s, const struct ending *end, const struct imp_exception *e)
+static bool follow_members(struct imp_graph *s, const struct ending *end,
+			   const struct imp_exception *e)
 {
 	bool any = false;
 
@@ -181,8 +190,12 @@ static void follow_uncaught(struct imp_graph *s)
 	for (size_t i = 0; i < s->image->uncaught.n; i++) {
 		const struct imp_uncaught_event *u = s->image->uncaught.v[i];
 		const struct ending end = {
-			.exception = u->exception, .surfaced = u->exception, .traceback = &u->stack,
-			.thread = u->thread, .interp = u->interp, .time_ns = u->time_ns,
+			.exception = u->exception,
+			.surfaced = u->exception,
+			.traceback = &u->stack,
+			.thread = u->thread,
+			.interp = u->interp,
+			.time_ns = u->time_ns,
 			.fate = u->how == IMP_UNCAUGHT_THREAD ? IMP_FATE_THREAD : IMP_FATE_UNCAUGHT,
 		};
 
@@ -195,8 +208,11 @@ static void follow_exits(struct imp_graph *s)
 {
 	for (size_t i = 0; i < s->image->sys_exits.n; i++) {
 		const struct imp_sys_exit *x = s->image->sys_exits.v[i];
-		const struct ending end = { .exception = x->handled, .thread = x->thread, .time_ns = x->time_ns,
-					    .fate = IMP_FATE_SYS_EXIT, .exit = x };
+		const struct ending end = {.exception = x->handled,
+					   .thread = x->thread,
+					   .time_ns = x->time_ns,
+					   .fate = IMP_FATE_SYS_EXIT,
+					   .exit = x};
 
 		if (x->handled && (!x->code_known || x->code || x->message))
 			follow_ending(s, &end);
@@ -213,9 +229,10 @@ static bool asked_from_c(const struct imp_node *n)
 static bool in_worker(const struct imp_node *n)
 {
 	for (size_t i = 0; i < n->c.attempt->outcome->stack.n; i++)
-		if (imp_case_has(n->c.attempt->outcome->stack.v[i].file, "/multiprocessing/process.py") &&
+		if (imp_case_has(n->c.attempt->outcome->stack.v[i].file,
+				 "/multiprocessing/process.py") &&
 		    !strcmp(imp_case_text(n->c.attempt->outcome->stack.v[i].function), "_bootstrap"))
-			return true;	/* not start(), which is the parent's */
+			return true; /* not start(), which is the parent's */
 	return false;
 }
 
@@ -236,10 +253,10 @@ static void follow_exit_status(struct imp_graph *s)
 		return;
 	for (size_t i = 0; i < image->sys_exits.n; i++)
 		if (!imp_case_has(image->sys_exits.v[i]->frame.file, "/multiprocessing/"))
-			return;		/* it left on purpose, and said what it was handling */
+			return; /* it left on purpose, and said what it was handling */
 	last = s->nodes.v[s->nodes.n - 1];
 	for (size_t i = s->nodes.n; i-- > 0 && imp_exception_is_exit(last->c.exception);)
-		last = s->nodes.v[i];	/* the import around it, which the SystemExit passed through */
+		last = s->nodes.v[i]; /* the import around it, which the SystemExit passed through */
 	/* No Python comes up without it; what fails afterwards is the attempt to tell so. */
 	for (size_t i = 0; i < s->nodes.n; i++)
 		if (!strcmp(s->nodes.v[i]->c.module, "encodings"))
@@ -265,9 +282,11 @@ static bool is_runner(const struct imp_frame *frame)
 {
 	const char *function = imp_case_text(frame->function);
 
-	return (imp_case_has(frame->file, "/_pytest/pathlib.py") && !strcmp(function, "import_path")) ||
+	return (imp_case_has(frame->file, "/_pytest/pathlib.py") &&
+		!strcmp(function, "import_path")) ||
 	       (imp_case_has(frame->file, "/unittest/loader.py") &&
-		(!strcmp(function, "loadTestsFromName") || !strcmp(function, "_get_module_from_name")));
+		(!strcmp(function, "loadTestsFromName") ||
+		 !strcmp(function, "_get_module_from_name")));
 }
 
 /* unittest asks for "test_17.Case.test_it" as a module, and takes the parts after the last one that is as names in it. */
@@ -292,8 +311,10 @@ static void follow_collected(struct imp_graph *s)
 		struct imp_node *n = s->nodes.v[i];
 
 		/* Skipped and SkipTest are no failures. */
-		if (!is_runner(n->c.attempt->frame) || is_only_a_name(n) || imp_exception_is_exit(n->c.exception) ||
-		    !strncmp(imp_case_text(n->c.exception->type), "Skip", 4) || imp_case_has(n->c.exception->type, ".Skip"))
+		if (!is_runner(n->c.attempt->frame) || is_only_a_name(n) ||
+		    imp_exception_is_exit(n->c.exception) ||
+		    !strncmp(imp_case_text(n->c.exception->type), "Skip", 4) ||
+		    imp_case_has(n->c.exception->type, ".Skip"))
 			continue;
 		follow(s, n, IMP_FATE_COLLECTED, n->c.exception);
 	}
@@ -305,7 +326,7 @@ static void follow_collected(struct imp_graph *s)
  */
 static bool ended_itself(const struct imp_graph *s)
 {
-	static const int own[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+	static const int own[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 	const struct imp_image *image = s->image;
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
@@ -314,7 +335,8 @@ static bool ended_itself(const struct imp_graph *s)
 	if (image->signal)
 		return false;
 	if (image->ended)
-		return image->end_how != IMP_END_DETACHED && image->code_known && image->code && !image->execs.n;
+		return image->end_how != IMP_END_DETACHED && image->code_known && image->code &&
+		       !image->execs.n;
 	/* Nobody saw how it ended: but it has ended, and not as a process does that comes so far as to exit. */
 	return !image->waited && image->started && !image->derived &&
 	       imp_host_exists(s->host, imp_arena_printf(&s->d->arena, "/proc/%d", image->pid)) != 1;
@@ -340,7 +362,8 @@ static void follow_death(struct imp_graph *s)
 		if (ext->ended || !ext->attempt || ext->attempt->ended ||
 		    (image->ended && ext->thread != (uint64_t)image->pid))
 			continue;
-		n = imp_node_new(s, ext->attempt, NULL, ext->thread, ext->attempt->interp, image->last_ns);
+		n = imp_node_new(s, ext->attempt, NULL, ext->thread, ext->attempt->interp,
+				 image->last_ns);
 		n->c.extension = ext;
 		failure_of(s, n)->fate = IMP_FATE_DIED;
 		return;
@@ -350,7 +373,8 @@ static void follow_death(struct imp_graph *s)
 		const struct imp_dlopen *load = image->dlopens.v[i];
 		struct imp_node *n;
 
-		if (load->ended || !load->name || (image->ended && load->thread != (uint64_t)image->pid))
+		if (load->ended || !load->name ||
+		    (image->ended && load->thread != (uint64_t)image->pid))
 			continue;
 		n = imp_node_new(s, NULL, NULL, load->thread, 0, image->last_ns);
 		n->c.load = load;
@@ -399,7 +423,8 @@ static void follow_loads(struct imp_graph *s)
 			known = s->nodes.v[k]->c.load == d;
 		for (size_t k = 0; k < s->out->n && !known; k++)
 			known = s->out->v[k]->root.load &&
-				!strcmp(imp_case_text(s->out->v[k]->root.load->name), d->name) && d != fatal;
+				!strcmp(imp_case_text(s->out->v[k]->root.load->name), d->name) &&
+				d != fatal;
 		if (known)
 			continue;
 		e = imp_arena_alloc(&s->d->arena, sizeof(*e));
@@ -409,7 +434,7 @@ static void follow_loads(struct imp_graph *s)
 		n->c.load = d;
 		imp_node_judge(n);
 		n->c.f->optional = true;
-		n->c.f->error.type = NULL;	/* what the program made of it was not seen */
+		n->c.f->error.type = NULL; /* what the program made of it was not seen */
 		failure_of(s, n)->fate = d == fatal ? IMP_FATE_EXIT : IMP_FATE_HANDLED;
 	}
 }
@@ -424,9 +449,9 @@ static int compare_time(const void *a, const void *b)
 void imp_failures_find(struct imp_diagnosis *d, const struct imp_host *host,
 		       const struct imp_image *image, struct imp_failures *out)
 {
-	struct imp_graph s = { .d = d, .host = host, .image = image, .out = out };
+	struct imp_graph s = {.d = d, .host = host, .image = image, .out = out};
 
-	*out = (struct imp_failures){ 0 };
+	*out = (struct imp_failures){0};
 	imp_graph_collect(&s);
 	follow_uncaught(&s);
 	follow_exits(&s);

@@ -15,7 +15,8 @@ static bool same_exception(const struct imp_exception *a, const struct imp_excep
 
 bool imp_exception_is_import_error(const struct imp_exception *e)
 {
-	return e && e->type && (!strcmp(e->type, "ImportError") || !strcmp(e->type, "ModuleNotFoundError"));
+	return e && e->type &&
+	       (!strcmp(e->type, "ImportError") || !strcmp(e->type, "ModuleNotFoundError"));
 }
 
 /* Leaving a program is no failure of an import, even if it happens within one. */
@@ -25,12 +26,12 @@ bool imp_exception_is_exit(const struct imp_exception *e)
 			   !strcmp(e->type, "GeneratorExit"));
 }
 
-
 /*
  * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
  * cffi puts it into its own.
  */
-const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const struct imp_exception *e, uint64_t before)
+const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s,
+					    const struct imp_exception *e, uint64_t before)
 {
 	if (!e || !e->message || !e->type || strcmp(e->type, "OSError"))
 		return NULL;
@@ -49,7 +50,8 @@ static bool raised(const struct imp_extension_call *ext, const struct imp_except
 {
 	const struct imp_exception *own = ext->exception;
 
-	return own && (!own->id || own->id == e->id) && !strcmp(imp_case_text(own->type), imp_case_text(e->type)) &&
+	return own && (!own->id || own->id == e->id) &&
+	       !strcmp(imp_case_text(own->type), imp_case_text(e->type)) &&
 	       !strcmp(imp_case_text(own->message), imp_case_text(e->message));
 }
 
@@ -57,7 +59,8 @@ static bool raised(const struct imp_extension_call *ext, const struct imp_except
  * An extension that a program loads by itself (spec_from_file_location() and module_from_spec(), as loaders of plugins
  * and torch's cpp_extension do): no import asks for it.
  */
-const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s, const struct imp_exception *e)
+const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s,
+							 const struct imp_exception *e)
 {
 	for (size_t i = s->image->extensions.n; e && i-- > 0;)
 		if (!s->image->extensions.v[i]->attempt && raised(s->image->extensions.v[i], e))
@@ -66,8 +69,8 @@ const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph 
 }
 
 struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
-			     const struct imp_exception *e, uint64_t thread, uint64_t interp,
-			     uint64_t time_ns)
+			      const struct imp_exception *e, uint64_t thread, uint64_t interp,
+			      uint64_t time_ns)
 {
 	struct imp_arena *a = &s->d->arena;
 	struct imp_node *n = imp_arena_alloc(a, sizeof(*n));
@@ -95,7 +98,7 @@ struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
 	if (!n->c.module && e)
 		n->c.module = imp_judge_runpy_module(&n->c);
 	if (!n->c.module)
-		n->c.module = "";	/* imp_judge() makes it NULL in the finding */
+		n->c.module = ""; /* imp_judge() makes it NULL in the finding */
 	return n;
 }
 
@@ -139,7 +142,7 @@ void imp_graph_collect(struct imp_graph *s)
 
 		if (at->ended && at->exception)
 			*imp_vec_push(a, &s->nodes) = imp_node_new(s, at, at->exception, at->thread,
-							       at->interp, at->end_ns);
+								   at->interp, at->end_ns);
 	}
 	if (!s->nodes.n)
 		return;
@@ -152,14 +155,15 @@ void imp_graph_collect(struct imp_graph *s)
 
 		n->outer = imp_graph_node(s, n->c.attempt->parent);
 		if (n->outer && same_exception(n->c.exception, n->outer->c.exception))
-			n->outer->inner = n;	/* by end time: the last one stays */
+			n->outer->inner = n; /* by end time: the last one stays */
 	}
 	for (size_t i = 0; i < s->image->extensions.n; i++) {
 		struct imp_extension_call *ext = s->image->extensions.v[i];
 		struct imp_node *n = ext->exception ? imp_graph_node(s, ext->attempt) : NULL;
 
 		/* Another name than that of the import: the code of the module loads it by itself, and may catch this. */
-		if (!n || (ext->name && strcmp(ext->name, n->c.attempt->name) && !raised(ext, n->c.exception)))
+		if (!n || (ext->name && strcmp(ext->name, n->c.attempt->name) &&
+			   !raised(ext, n->c.exception)))
 			continue;
 		n->c.extension = ext;
 		if (ext->name)
@@ -178,7 +182,7 @@ void imp_node_judge(struct imp_node *n)
 
 /* The last failed attempt that ended before @before with this exception: its outermost one. */
 struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e,
-				   uint64_t before)
+				uint64_t before)
 {
 	for (size_t i = s->nodes.n; i-- > 0;) {
 		struct imp_node *n = s->nodes.v[i];

@@ -9,10 +9,10 @@
 /* One failed attempt, or (attempt NULL) an uncaught exception that no attempt is known for. */
 struct imp_node {
 	struct imp_case c;
-	struct imp_node *inner;		/* the nested attempt that raised this very exception */
-	struct imp_node *outer;		/* the failed attempt around it */
-	struct imp_failure *failure;	/* where it is a root */
-	struct imp_node *opened;	/* what the two imp_opened_*() found; NULL: nothing, or not asked yet */
+	struct imp_node *inner;	     /* the nested attempt that raised this very exception */
+	struct imp_node *outer;	     /* the failed attempt around it */
+	struct imp_failure *failure; /* where it is a root */
+	struct imp_node *opened; /* what the two imp_opened_*() found; NULL: nothing, or not asked yet */
 	const char *opened_how;
 	bool judged;
 	bool consequence;
@@ -22,8 +22,8 @@ struct imp_graph {
 	struct imp_diagnosis *d;
 	const struct imp_host *host;
 	const struct imp_image *image;
-	IMP_VEC(struct imp_node *) nodes;	/* by end time */
-	struct imp_node **by_attempt;	/* the same, by the attempt's address */
+	IMP_VEC(struct imp_node *) nodes; /* by end time */
+	struct imp_node **by_attempt;	  /* the same, by the attempt's address */
 	struct imp_failures *out;
 };
 
@@ -38,11 +38,13 @@ bool imp_exception_is_accident(const struct imp_exception *e);
  * imp_node_new - a node for an attempt (@at), or for an exception that no attempt is known for (@at NULL)
  * It is not among the graph's nodes: those are made by imp_graph_collect().
  */
-struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at, const struct imp_exception *e,
-			      uint64_t thread, uint64_t interp, uint64_t time_ns);
+struct imp_node *imp_node_new(struct imp_graph *s, const struct imp_attempt *at,
+			      const struct imp_exception *e, uint64_t thread, uint64_t interp,
+			      uint64_t time_ns);
 
 /* imp_graph_own_extension - the failed load of an extension, outside of any import, that raised this; NULL: none */
-const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s, const struct imp_exception *e);
+const struct imp_extension_call *imp_graph_own_extension(const struct imp_graph *s,
+							 const struct imp_exception *e);
 
 /* imp_graph_collect - nodes for all failed attempts of the image, joined with each other */
 void imp_graph_collect(struct imp_graph *s);
@@ -54,13 +56,15 @@ struct imp_node *imp_graph_node(const struct imp_graph *s, const struct imp_atte
  * imp_graph_find - the last failed attempt that ended before @before with this exception: its
  * outermost one; NULL: none
  */
-struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e, uint64_t before);
+struct imp_node *imp_graph_find(const struct imp_graph *s, const struct imp_exception *e,
+				uint64_t before);
 
 /*
  * imp_graph_own_load - the failed dlopen of the program's own (ctypes, cffi), ended before @before, that an exception
  * speaks of; NULL: none
  */
-const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s, const struct imp_exception *e, uint64_t before);
+const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s,
+					    const struct imp_exception *e, uint64_t before);
 
 /* imp_graph_of_extension - is it the load of an extension module, which its import tells of? */
 bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *d);
@@ -83,13 +87,14 @@ const struct imp_dlopen *imp_graph_fatal_load(const struct imp_graph *s);
 void imp_node_judge(struct imp_node *n);
 
 struct imp_path_up {
-	IMP_VEC(struct imp_step_up) steps;	/* from the surface to the root */
+	IMP_VEC(struct imp_step_up) steps; /* from the surface to the root */
 };
 
 /*
  * imp_root_of - the failure at which the chain began that ends in @n (@n itself, perhaps)
  * @up: gets the steps, from the surface to the root; @depth: 0
  */
-struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up, int depth);
+struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up,
+			     int depth);
 
 #endif

@@ -8,8 +8,8 @@
 #include "from_clause.h"
 #include "judge.h"
 
-#define DEPTH_MAX 32		/* of exceptions and attempts followed to a root */
-#define SOURCE_MAX (4 * 1024 * 1024)	/* bytes of a package's source that is looked into */
+#define DEPTH_MAX  32		     /* of exceptions and attempts followed to a root */
+#define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a package's source that is looked into */
 
 static bool word_in(const char *haystack, const char *word)
 {
@@ -117,13 +117,16 @@ static bool part_is_missing(struct imp_node *n)
 	size_t len;
 
 	imp_node_judge(n);
-	if (!package || !name || (n->c.f->cause != IMP_CAUSE_CIRCULAR_IMPORT &&
-	    (n->c.f->cause != IMP_CAUSE_MISSING_ATTRIBUTE || !imp_case_has(e->message, "partially initialized module"))))
+	if (!package || !name ||
+	    (n->c.f->cause != IMP_CAUSE_CIRCULAR_IMPORT &&
+	     (n->c.f->cause != IMP_CAUSE_MISSING_ATTRIBUTE ||
+	      !imp_case_has(e->message, "partially initialized module"))))
 		return false;
 	if (e->where.module && !strcmp(e->where.module, package))
 		return true;
 	if (!e->path || imp_host_read(n->c.host, n->c.a, e->path, SOURCE_MAX, &text, &len))
-		return name[0] == '_' && name[1] != '_';	/* what modules in C are called, and seldom anything else */
+		return name[0] == '_' &&
+		       name[1] != '_'; /* what modules in C are called, and seldom anything else */
 	return !strstr(text, name) && !strstr(text, "import *");
 }
 
@@ -139,7 +142,8 @@ static bool says_nothing(const struct imp_node *n)
 }
 
 /* Was it the last thing that the import of @n did? */
-static bool last_within(const struct imp_graph *s, const struct imp_node *m, const struct imp_node *n)
+static bool last_within(const struct imp_graph *s, const struct imp_node *m,
+			const struct imp_node *n)
 {
 	for (size_t i = s->image->attempts.n; i-- > 0;) {
 		const struct imp_attempt *at = s->image->attempts.v[i];
@@ -214,13 +218,15 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 			const struct imp_attempt *at = child->attempts.v[k];
 			struct imp_node *m;
 
-			if (!at->exception || strcmp(imp_case_text(at->exception->type), imp_case_text(e->type)) ||
+			if (!at->exception ||
+			    strcmp(imp_case_text(at->exception->type), imp_case_text(e->type)) ||
 			    strcmp(imp_case_text(at->exception->message), imp_case_text(e->message)))
 				continue;
 			m = imp_node_new(s, at, at->exception, at->thread, at->interp, at->end_ns);
 			m->c.image = child;
 			for (size_t x = 0; x < child->extensions.n; x++)
-				if (child->extensions.v[x]->attempt == at && child->extensions.v[x]->exception)
+				if (child->extensions.v[x]->attempt == at &&
+				    child->extensions.v[x]->exception)
 					m->c.extension = child->extensions.v[x];
 			m->c.py = imp_record_interpreter(child, at->interp);
 			return m;
@@ -231,10 +237,11 @@ static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n
 
 bool imp_exception_is_accident(const struct imp_exception *e)
 {
-	static const char *const accidents[] = { "KeyError", "IndexError", "AttributeError", "TypeError",
-						 "NameError", "ValueError", "ZeroDivisionError", "OSError",
-						 "FileNotFoundError", "PermissionError", "AssertionError",
-						 "UnboundLocalError", "UnicodeDecodeError" };
+	static const char *const accidents[] = {
+		"KeyError",	     "IndexError",	"AttributeError",    "TypeError",
+		"NameError",	     "ValueError",	"ZeroDivisionError", "OSError",
+		"FileNotFoundError", "PermissionError", "AssertionError",    "UnboundLocalError",
+		"UnicodeDecodeError"};
 
 	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
 		if (!strcmp(imp_case_text(e->type), accidents[i]))
@@ -251,11 +258,13 @@ static bool follows(const struct imp_node *n, const struct imp_node *from)
 	const struct imp_exception *e = n->c.exception;
 	const struct imp_attempt *outer = from->c.attempt;
 
-	if (e->cause || imp_exception_is_import_error(e) || imp_exception_is_exit(e) || mentions(n->c.a, e, from))
+	if (e->cause || imp_exception_is_import_error(e) || imp_exception_is_exit(e) ||
+	    mentions(n->c.a, e, from))
 		return true;
 	if (e->where.file && outer->frame->file && strcmp(e->where.file, outer->frame->file))
-		return false;	/* raised deeper, by what the handler called */
-	return !imp_exception_is_accident(e) || e->suppress_context;	/* "raise ValueError(...) from None" is meant */
+		return false; /* raised deeper, by what the handler called */
+	return !imp_exception_is_accident(e) ||
+	       e->suppress_context; /* "raise ValueError(...) from None" is meant */
 }
 
 static void add_step(struct imp_path_up *up, const struct imp_node *n, const char *how)
@@ -267,8 +276,8 @@ static void add_step(struct imp_path_up *up, const struct imp_node *n, const cha
 	step->how = how;
 }
 
-static struct imp_node *down(struct imp_graph *s, struct imp_node *from, struct imp_node *to, const char *how,
-			 struct imp_path_up *up, int depth)
+static struct imp_node *down(struct imp_graph *s, struct imp_node *from, struct imp_node *to,
+			     const char *how, struct imp_path_up *up, int depth)
 {
 	add_step(up, from, how);
 	return imp_root_of(s, to, up, depth + 1);
@@ -285,13 +294,14 @@ static struct imp_node *unattempted(struct imp_graph *s, const struct imp_node *
 	for (const struct imp_exception *x = e->cause ? e->cause : e->context; x;
 	     x = x->cause ? x->cause : x->context)
 		if (imp_case_has(x->message, "cannot import name") || imp_graph_own_extension(s, x))
-			return imp_node_new(s, NULL, x, n->c.thread, n->c.py ? n->c.py->number : 0, n->c.time_ns);
+			return imp_node_new(s, NULL, x, n->c.thread, n->c.py ? n->c.py->number : 0,
+					    n->c.time_ns);
 	return NULL;
 }
 
 /* The import that raised one of the errors of an ExceptionGroup, or of groups in it. */
-static struct imp_node *member(const struct imp_graph *s, const struct imp_node *n, const struct imp_exception *group,
-			       int depth)
+static struct imp_node *member(const struct imp_graph *s, const struct imp_node *n,
+			       const struct imp_exception *group, int depth)
 {
 	for (size_t i = 0; i < group->members.n && depth < DEPTH_MAX; i++) {
 		const struct imp_exception *e = group->members.v[i];
@@ -304,7 +314,8 @@ static struct imp_node *member(const struct imp_graph *s, const struct imp_node 
 	return NULL;
 }
 
-struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up, int depth)
+struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up,
+			     int depth)
 {
 	const struct imp_exception *e = n->c.exception;
 	bool not_found = imp_judge_not_found(&n->c);
@@ -324,8 +335,10 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	}
 	m = first_initialization(s, n);
 	if (m)
-		return down(s, n, m, "the extension refused a second initialization in this process, "
-				     "and the first attempt had failed", up, depth);
+		return down(s, n, m,
+			    "the extension refused a second initialization in this process, "
+			    "and the first attempt had failed",
+			    up, depth);
 	m = member(s, n, e, 0);
 	if (m && m != n)
 		return down(s, n, m, "one of the errors in the group", up, depth);
@@ -335,12 +348,13 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 		if (!m || m == n || !follows(n, m))
 			continue;
 		/* Two modules tried one after the other: each is missing on its own account. */
-		if (not_found && !broken(imp_root_of(s, m, &(struct imp_path_up){ 0 }, depth + 1)))
+		if (not_found && !broken(imp_root_of(s, m, &(struct imp_path_up){0}, depth + 1)))
 			break;
 		if (not_found && broken(n))
 			break;
-		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled",
-			    up, depth);
+		return down(s, n, m,
+			    e->cause ? "raised from it" : "raised while it was being handled", up,
+			    depth);
 	}
 	if (not_found)
 		return n;
@@ -351,17 +365,22 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	}
 	m = unattempted(s, n);
 	if (m)
-		return down(s, n, m, e->cause ? "raised from it" : "raised while it was being handled", up, depth);
+		return down(s, n, m,
+			    e->cause ? "raised from it" : "raised while it was being handled", up,
+			    depth);
 	m = submodule_asked(s, n);
-	if (m && m != n && (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.') ||
-				part_is_missing(n)))
-		return down(s, n, m, "the name asked for is a submodule, and importing it had failed",
-			    up, depth);
+	if (m && m != n &&
+	    (m->inner || !imp_judge_not_found(&m->c) || broken(m) || !strchr(m->c.module, '.') ||
+	     part_is_missing(n)))
+		return down(s, n, m,
+			    "the name asked for is a submodule, and importing it had failed", up,
+			    depth);
 	if (imp_exception_is_exit(e))
 		return n;
 	m = imp_from_clause_name(&n->c) ? left_out(s, n) : swallowed(s, n);
 	if (m)
-		return down(s, n, m, "raised by the package's own code after that failure had been caught",
+		return down(s, n, m,
+			    "raised by the package's own code after that failure had been caught",
 			    up, depth);
 	m = imp_opened_and_swallowed(s, n);
 	if (!m)

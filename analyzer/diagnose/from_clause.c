@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define SOURCE_MAX (4 * 1024 * 1024)	/* bytes of a source file that is looked into */
+#define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a source file that is looked into */
 
 static const char *line_of(const struct imp_case *c, const struct imp_frame *where)
 {
@@ -29,7 +29,8 @@ static const char *line_of(const struct imp_case *c, const struct imp_frame *whe
 }
 
 /* "." and "..x" are relative to the package of the module that the line stands in. */
-static const char *absolute(const struct imp_case *c, const struct imp_frame *where, const char *name)
+static const char *absolute(const struct imp_case *c, const struct imp_frame *where,
+			    const char *name)
 {
 	size_t dots = strspn(name, "."), len;
 	const char *base;
@@ -58,7 +59,8 @@ static bool is_star(const struct imp_case *c)
 {
 	const struct imp_exception *e = c->exception;
 
-	return e->type && !strcmp(e->type, "AttributeError") && imp_case_has(e->message, "has no attribute") &&
+	return e->type && !strcmp(e->type, "AttributeError") &&
+	       imp_case_has(e->message, "has no attribute") &&
 	       imp_case_has(line_of(c, &e->where), "import *");
 }
 
@@ -92,6 +94,7 @@ const char *imp_from_clause_name(const struct imp_case *c)
 	if (!e)
 		return NULL;
 	if (imp_case_has(e->message, "cannot import name"))
-		return e->name_from ? e->name_from : imp_case_quoted(c, e->message, "cannot import name");
+		return e->name_from ? e->name_from :
+				      imp_case_quoted(c, e->message, "cannot import name");
 	return is_star(c) ? imp_case_quoted(c, e->message, "has no attribute ") : NULL;
 }

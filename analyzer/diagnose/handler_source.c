@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#define SOURCE_MAX (4 * 1024 * 1024)	/* bytes of a source file that is looked into */
-#define BLOCK_MAX  100			/* lines between the import and the end of its handler */
+#define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a source file that is looked into */
+#define BLOCK_MAX  100		     /* lines between the import and the end of its handler */
 
 static bool blank(const char *line)
 {
@@ -15,7 +15,8 @@ static bool blank(const char *line)
 /* Does a statement leave the program, whatever happens? */
 static bool leaves(const char *statement)
 {
-	static const char *const ways[] = { "raise SystemExit", "sys.exit(", "exit(", "quit(", "os._exit(", "_exit(" };
+	static const char *const ways[] = {"raise SystemExit", "sys.exit(", "exit(", "quit(",
+					   "os._exit(",	       "_exit("};
 
 	statement += strspn(statement, " \t");
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
@@ -45,7 +46,8 @@ static void note(enum imp_handler *seen, const char *statement)
 {
 	if (leaves(statement))
 		*seen = IMP_HANDLER_LEAVES;
-	else if (!strncmp(statement + strspn(statement, " \t"), "raise", 5) && *seen != IMP_HANDLER_LEAVES)
+	else if (!strncmp(statement + strspn(statement, " \t"), "raise", 5) &&
+		 *seen != IMP_HANDLER_LEAVES)
 		*seen = IMP_HANDLER_RAISES;
 }
 
@@ -58,7 +60,8 @@ enum imp_handler imp_handler_look(const struct imp_case *c)
 	const char *p;
 	char *data;
 
-	if (!asker->file || !asker->line || imp_host_read(c->host, c->a, asker->file, SOURCE_MAX, &data, &len))
+	if (!asker->file || !asker->line ||
+	    imp_host_read(c->host, c->a, asker->file, SOURCE_MAX, &data, &len))
 		return IMP_HANDLER_NONE;
 	p = line_at(data, asker->line);
 	if (!p)

@@ -5,10 +5,10 @@
 #include "case.h"
 
 enum imp_handler {
-	IMP_HANDLER_NONE,	/* no except clause around the import is known */
-	IMP_HANDLER_SWALLOWS,	/* the program goes on */
-	IMP_HANDLER_RAISES,	/* something else is raised, or the same again */
-	IMP_HANDLER_LEAVES,	/* "raise SystemExit", exit(), quit() and their like */
+	IMP_HANDLER_NONE,     /* no except clause around the import is known */
+	IMP_HANDLER_SWALLOWS, /* the program goes on */
+	IMP_HANDLER_RAISES,   /* something else is raised, or the same again */
+	IMP_HANDLER_LEAVES,   /* "raise SystemExit", exit(), quit() and their like */
 };
 
 /*

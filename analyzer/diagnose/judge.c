@@ -15,7 +15,8 @@ const char *imp_judge_runpy_module(const struct imp_case *c)
 		return NULL;
 	name = strstr(e->message, missing);
 	if (!name)
-		return imp_case_quoted(c, e->message, "Error while finding module specification for ");
+		return imp_case_quoted(c, e->message,
+				       "Error while finding module specification for ");
 	name += sizeof(missing) - 1;
 	name += strspn(name, "'");
 	return imp_arena_strndup(c->a, name, strcspn(name, "';: "));
@@ -27,26 +28,23 @@ bool imp_judge_not_found(const struct imp_case *c)
 
 	if (imp_judge_runpy_module(c))
 		return true;
-	if (!e || !e->type || strcmp(e->type, "ModuleNotFoundError") || c->extension || e->where.file)
+	if (!e || !e->type || strcmp(e->type, "ModuleNotFoundError") || c->extension ||
+	    e->where.file)
 		return false;
 	if (!c->attempt)
 		return false;
-	return e->name ? !strcmp(e->name, c->attempt->name)
-		       : imp_case_has(e->message, c->attempt->name);
+	return e->name ? !strcmp(e->name, c->attempt->name) :
+			 imp_case_has(e->message, c->attempt->name);
 }
 
 static const char *entry_result(const struct imp_case *c, const struct imp_entry *e)
 {
 	switch (e->state) {
-	case IMP_PATH_ABSENT:
-		return "missing";
-	case IMP_PATH_UNREADABLE:
-		return "unreadable";
-	case IMP_PATH_FILE:
-		return e->candidates.n ? "near-miss" : "absent";
+	case IMP_PATH_ABSENT: return "missing";
+	case IMP_PATH_UNREADABLE: return "unreadable";
+	case IMP_PATH_FILE: return e->candidates.n ? "near-miss" : "absent";
 	case IMP_PATH_DIRECTORY:
-	case IMP_PATH_OTHER:
-		break;
+	case IMP_PATH_OTHER: break;
 	}
 	for (size_t i = 0; c->attempt && i < c->attempt->outcome->searched.n; i++) {
 		const struct imp_searched *s = &c->attempt->outcome->searched.v[i];
@@ -73,7 +71,7 @@ void imp_judge_searched(struct imp_case *c)
 	};
 
 	if (c->snapshot && c->snapshot->sys_modules == IMP_MODULE_NONE)
-		return;		/* the entry in sys.modules ended it: nothing was searched */
+		return; /* the entry in sys.modules ended it: nothing was searched */
 	if (c->snapshot && imp_judge_not_found(c)) {
 		for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 			const struct imp_entry *e = &c->snapshot->entries.v[i];
@@ -106,7 +104,8 @@ static void searched_of(struct imp_case *c, const char *module)
 	other.snapshot = NULL;
 	other.attempt = NULL;
 	for (size_t i = 0; i < c->image->attempts.n; i++)
-		if (c->image->attempts.v[i]->begin_ns <= c->time_ns && !strcmp(c->image->attempts.v[i]->name, module))
+		if (c->image->attempts.v[i]->begin_ns <= c->time_ns &&
+		    !strcmp(c->image->attempts.v[i]->name, module))
 			other.attempt = c->image->attempts.v[i];
 	imp_judge_searched(&other);
 }
@@ -135,9 +134,11 @@ static void fill_importers(struct imp_case *c)
 	for (const struct imp_attempt *at = c->attempt; at && n; at = at->parent)
 		copy[--n] = *at->frame;
 	for (const struct imp_attempt *at = c->attempt; at; at = at->parent, copy++) {
-		const struct imp_frame *last = c->f->importers.n ? &c->f->importers.v[c->f->importers.n - 1] : NULL;
+		const struct imp_frame *last =
+			c->f->importers.n ? &c->f->importers.v[c->f->importers.n - 1] : NULL;
 
-		if (copy->file && (!last || strcmp(last->file, copy->file) || last->line != copy->line))
+		if (copy->file &&
+		    (!last || strcmp(last->file, copy->file) || last->line != copy->line))
 			*imp_vec_push(c->a, &c->f->importers) = *copy;
 	}
 }
@@ -164,25 +165,31 @@ void imp_judge_unknown(struct imp_case *c)
 	if (!f->path && e->path)
 		f->path = e->path;
 	/* "<string>" and "<frozen os>" are no files; what the library raised was for the module's own code. */
-	if (!f->path && e->where.file && e->where.file[0] != '<' && !imp_case_stdlib(c, e->where.file))
+	if (!f->path && e->where.file && e->where.file[0] != '<' &&
+	    !imp_case_stdlib(c, e->where.file))
 		f->path = e->where.file;
 	for (size_t i = 0; !f->path && c->attempt && i < c->attempt->outcome->searched.n; i++)
 		if (c->attempt->outcome->searched.v[i].result == IMP_SEARCH_FOUND)
 			f->path = imp_judge_source_in(c, c->attempt->outcome->searched.v[i].entry);
 	if (imp_case_has(e->message, "attempted relative import")) {
-		f->summary = imp_arena_printf(c->a, "A relative import was used outside of its package: %s", e->message);
+		f->summary = imp_arena_printf(
+			c->a, "A relative import was used outside of its package: %s", e->message);
 		imp_remedy_run_script_as_module(c);
-		imp_finding_fix(c->a, f, IMP_LIKELY, NULL,
-				"run the file as a part of its package (python -m PACKAGE.MODULE), from the directory that holds the package");
+		imp_finding_fix(
+			c->a, f, IMP_LIKELY, NULL,
+			"run the file as a part of its package (python -m PACKAGE.MODULE), from the directory that holds the package");
 		return;
 	}
 	if (c->extension)
-		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s", c->module,
-					      e->message ? e->message : e->type);
+		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s",
+					      c->module, e->message ? e->message : e->type);
 	else
 		f->summary = imp_arena_printf(c->a, "The code of %s raised %s%s%s",
-					      *c->module ? c->module : f->path ? f->path : "the program",
-					      e->type ? e->type : "an exception", e->message && *e->message ? ": " : "",
+					      *c->module ? c->module :
+					      f->path	 ? f->path :
+							   "the program",
+					      e->type ? e->type : "an exception",
+					      e->message && *e->message ? ": " : "",
 					      e->message ? e->message : "");
 }
 
@@ -193,16 +200,18 @@ static void common_evidence(struct imp_case *c)
 
 	if (e && e->where.file)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was raised at %s:%u, in %s",
-				     e->type ? e->type : "the exception", e->where.file, e->where.line,
-				     e->where.function ? e->where.function : "?");
+				     e->type ? e->type : "the exception", e->where.file,
+				     e->where.line, e->where.function ? e->where.function : "?");
 	/* PyErr_Print() within the import: a library told its own reason, and raised another one. */
 	for (size_t i = 0; c->attempt && i < c->image->uncaught.n; i++) {
 		const struct imp_uncaught_event *u = c->image->uncaught.v[i];
 
-		if (u->exception && u->thread == c->thread && u->time_ns > c->attempt->begin_ns && u->time_ns < c->time_ns)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "before that it printed %s: %s",
-					     u->exception->type ? u->exception->type : "an exception",
-					     u->exception->message ? u->exception->message : "");
+		if (u->exception && u->thread == c->thread && u->time_ns > c->attempt->begin_ns &&
+		    u->time_ns < c->time_ns)
+			imp_finding_evidence(
+				c->a, c->f, IMP_OBSERVED, "before that it printed %s: %s",
+				u->exception->type ? u->exception->type : "an exception",
+				u->exception->message ? u->exception->message : "");
 	}
 	if (c->py && c->py->executable && *c->py->executable)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the interpreter is %s, %s",
@@ -215,9 +224,10 @@ static void common_evidence(struct imp_case *c)
 static bool judge_absent(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked, imp_judge_finders, imp_judge_candidates, imp_judge_not_a_package,
-		imp_judge_stacked_copies, imp_judge_editable, imp_judge_claims, imp_judge_stdlib,
-		imp_judge_home, imp_judge_elsewhere,
+		imp_judge_blocked,	 imp_judge_finders,	   imp_judge_candidates,
+		imp_judge_not_a_package, imp_judge_stacked_copies, imp_judge_editable,
+		imp_judge_claims,	 imp_judge_stdlib,	   imp_judge_home,
+		imp_judge_elsewhere,
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
@@ -230,8 +240,10 @@ static bool judge_absent(struct imp_case *c)
 static bool judge_present(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked, imp_judge_extension, imp_judge_own_symbol, imp_judge_denied, imp_judge_version, imp_judge_shadowed,
-		imp_judge_circular, imp_judge_damaged, imp_judge_attribute, imp_judge_find_library,
+		imp_judge_blocked,	imp_judge_extension, imp_judge_own_symbol,
+		imp_judge_denied,	imp_judge_version,   imp_judge_shadowed,
+		imp_judge_circular,	imp_judge_damaged,   imp_judge_attribute,
+		imp_judge_find_library,
 	};
 
 	for (size_t i = 0; c->exception && i < sizeof(rules) / sizeof(rules[0]); i++)

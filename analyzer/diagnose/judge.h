@@ -12,7 +12,7 @@
 
 /* The finder said that there is no such module: what lies on the search path, what claims it, where else it is. */
 bool imp_judge_blocked(struct imp_case *c);
-bool imp_judge_finders(struct imp_case *c);	/* judge_finder.c */
+bool imp_judge_finders(struct imp_case *c); /* judge_finder.c */
 bool imp_judge_candidates(struct imp_case *c);
 bool imp_judge_not_a_package(struct imp_case *c);
 bool imp_judge_stacked_copies(struct imp_case *c);
@@ -22,20 +22,20 @@ bool imp_judge_stdlib(struct imp_case *c);
 bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
-void imp_judge_say_finders(struct imp_case *c);	/* evidence for it: what was passed over on the way */
-void imp_judge_say_name(struct imp_case *c);	/* the same: what the name itself tells (judge_name.c) */
+void imp_judge_say_finders(struct imp_case *c); /* evidence for it: what was passed over on the way */
+void imp_judge_say_name(struct imp_case *c); /* the same: what the name itself tells (judge_name.c) */
 
 /* The module was found; using it failed. */
 bool imp_judge_denied(struct imp_case *c);
 bool imp_judge_shadowed(struct imp_case *c);
 bool imp_judge_circular(struct imp_case *c);
-bool imp_judge_version(struct imp_case *c);	/* judge_version.c */
+bool imp_judge_version(struct imp_case *c); /* judge_version.c */
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
 /* The file that was taken has no @name, and one that was passed over has (judge_passed_over.c). */
 bool imp_judge_passed_over(struct imp_case *c, const char *taken, const char *name);
 bool imp_judge_extension(struct imp_case *c);
-bool imp_judge_own_symbol(struct imp_case *c);	/* judge_own_library.c */
+bool imp_judge_own_symbol(struct imp_case *c); /* judge_own_library.c */
 bool imp_judge_find_library(struct imp_case *c);
 
 /*
@@ -74,6 +74,6 @@ const char *imp_judge_runpy_module(const struct imp_case *c);
 /* imp_remedy, imp_rule_out - the last two parts of a finding, by its cause and evidence */
 void imp_remedy(struct imp_case *c);
 void imp_rule_out(struct imp_case *c);
-void imp_remedy_loader(struct imp_case *c);	/* of the causes below dlopen */
+void imp_remedy_loader(struct imp_case *c); /* of the causes below dlopen */
 
 #endif

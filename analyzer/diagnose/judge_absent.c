@@ -12,7 +12,8 @@ static bool is_of_another_version(const struct imp_case *c)
 	unsigned int major, minor;
 	int since, removed;
 
-	return imp_package_stdlib_range(c->module, &since, &removed) && imp_case_version(c, &major, &minor) && major == 3 &&
+	return imp_package_stdlib_range(c->module, &since, &removed) &&
+	       imp_case_version(c, &major, &minor) && major == 3 &&
 	       ((int)minor < since || (removed && (int)minor >= removed));
 }
 
@@ -24,11 +25,14 @@ bool imp_judge_stdlib(struct imp_case *c)
 
 	if (c->snapshot && c->snapshot->frozen) {
 		f->cause = IMP_CAUSE_FROZEN_BUNDLE_INCOMPLETE;
-		f->summary = imp_arena_printf(c->a, "%s was not put into this frozen program", c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "this is a frozen program: %s", c->snapshot->frozen);
+		f->summary = imp_arena_printf(c->a, "%s was not put into this frozen program",
+					      c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "this is a frozen program: %s",
+				     c->snapshot->frozen);
 		return true;
 	}
-	if (imp_case_parent(c) || !imp_package_is_stdlib(c->module, &optional) || !optional || is_of_another_version(c))
+	if (imp_case_parent(c) || !imp_package_is_stdlib(c->module, &optional) || !optional ||
+	    is_of_another_version(c))
 		return false;
 	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
@@ -39,53 +43,65 @@ bool imp_judge_stdlib(struct imp_case *c)
 	if (!dir)
 		return false;
 	f->cause = IMP_CAUSE_STDLIB_EXTENSION_NOT_BUILT;
-	f->summary = imp_arena_printf(c->a, "%s is an optional part of the standard library, and this %s came without it",
-				      c->module, imp_case_python(c));
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s, where the standard library's extensions are, was searched and has no %s",
-			     dir, c->module);
+	f->summary = imp_arena_printf(
+		c->a, "%s is an optional part of the standard library, and this %s came without it",
+		c->module, imp_case_python(c));
+	imp_finding_evidence(
+		c->a, f, IMP_OBSERVED,
+		"%s, where the standard library's extensions are, was searched and has no %s", dir,
+		c->module);
 	for (size_t i = 0, shown = 0; i < c->image->attempts.n && shown < 2; i++) {
 		const struct imp_attempt *at = c->image->attempts.v[i];
 
 		if (at->ended && !at->exception && at->outcome->origin &&
 		    !strncmp(at->outcome->origin, dir, strlen(dir))) {
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "its sibling %s was loaded from there", at->name);
+			imp_finding_evidence(c->a, f, IMP_OBSERVED,
+					     "its sibling %s was loaded from there", at->name);
 			shown++;
 		}
 	}
 	for (size_t i = 0; i < c->snapshot->entries.n; i++)
 		if (c->snapshot->entries.v[i].entry == dir && c->snapshot->entries.v[i].finder_names)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%llu other files are there",
-					     (unsigned long long)c->snapshot->entries.v[i].finder_names);
+			imp_finding_evidence(
+				c->a, f, IMP_OBSERVED, "%llu other files are there",
+				(unsigned long long)c->snapshot->entries.v[i].finder_names);
 	return true;
 }
 
 bool imp_judge_blocked(struct imp_case *c)
 {
-	static const char *const hooks[] = { "find_spec", "find_module", "find_loader", "load_module",
-					     "create_module", "exec_module", "find_distributions" };
+	static const char *const hooks[] = {"find_spec",	 "find_module",	  "find_loader",
+					    "load_module",	 "create_module", "exec_module",
+					    "find_distributions"};
 	const struct imp_exception *e = c->exception;
 	struct imp_finding *f = c->f;
 	bool none = imp_case_has(e->message, "None in sys.modules") ||
-		    (imp_judge_not_found(c) && c->snapshot && c->snapshot->sys_modules == IMP_MODULE_NONE);
+		    (imp_judge_not_found(c) && c->snapshot &&
+		     c->snapshot->sys_modules == IMP_MODULE_NONE);
 	bool hook = false;
 
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
 		hook |= e->where.function && !strcmp(e->where.function, hooks[i]);
-	if (!none && !(hook && e->type && (!strcmp(e->type, "ImportError") ||
-					   !strcmp(e->type, "ModuleNotFoundError"))))
+	if (!none && !(hook && e->type &&
+		       (!strcmp(e->type, "ImportError") || !strcmp(e->type, "ModuleNotFoundError"))))
 		return false;
 	f->cause = IMP_CAUSE_BLOCKED;
 	if (none) {
-		f->summary = imp_arena_printf(c->a, "%s was blocked on purpose: sys.modules[\"%s\"] is None",
-					      c->module, c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "sys.modules[\"%s\"] is None, so no directory was searched", c->module);
+		f->summary =
+			imp_arena_printf(c->a,
+					 "%s was blocked on purpose: sys.modules[\"%s\"] is None",
+					 c->module, c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED,
+				     "sys.modules[\"%s\"] is None, so no directory was searched",
+				     c->module);
 		return true;
 	}
 	f->path = e->where.file;
 	f->summary = imp_arena_printf(c->a, "%s was refused by an import hook, %s in %s", c->module,
 				      e->where.function, e->where.file);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s:%u, in %s, raised %s: %s", e->where.file,
-			     e->where.line, e->where.function, e->type, e->message ? e->message : "");
+			     e->where.line, e->where.function, e->type,
+			     e->message ? e->message : "");
 	return true;
 }
 
@@ -100,7 +116,8 @@ bool imp_judge_home(struct imp_case *c)
 	if (!home || !*home || imp_case_parent(c) || !imp_package_is_stdlib(c->module, NULL) ||
 	    imp_case_flag(c, "ignore_environment") || !slash || !imp_case_version(c, &major, &minor))
 		return false;
-	own = imp_arena_printf(c->a, "%.*s/../lib/python%u.%u", (int)(slash - exe), exe, major, minor);
+	own = imp_arena_printf(c->a, "%.*s/../lib/python%u.%u", (int)(slash - exe), exe, major,
+			       minor);
 	if (!imp_host_realpath(c->host, c->a, own, &real))
 		own = real;
 	f->cause = IMP_CAUSE_INSTALLED_ELSEWHERE;
@@ -109,8 +126,10 @@ bool imp_judge_home(struct imp_case *c)
 		f->path = imp_case_join(c, own, imp_arena_printf(c->a, "%s.py", c->module));
 	if (imp_host_exists(c->host, f->path) != 1)
 		f->path = NULL;
-	f->summary = imp_arena_printf(c->a, "%s is a part of the standard library, and PYTHONHOME (%s) sends this Python to a place that has it not",
-				      c->module, home);
+	f->summary = imp_arena_printf(
+		c->a,
+		"%s is a part of the standard library, and PYTHONHOME (%s) sends this Python to a place that has it not",
+		c->module, home);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "PYTHONHOME is %s", home);
 	if (f->path)
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s exists", f->path);
@@ -129,22 +148,27 @@ void imp_judge_absent(struct imp_case *c)
 		searched++;
 	if (parent) {
 		const struct imp_attempt *at = imp_case_loaded(c, parent);
-		const char *from = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
-									   : at ? at->outcome->origin : NULL;
+		const char *from = c->snapshot && c->snapshot->parent_file ?
+					   c->snapshot->parent_file :
+				   at ? at->outcome->origin :
+					NULL;
 
-		f->summary = imp_arena_printf(c->a, "The package %s is there, and has no module %s", parent,
-					      imp_case_tail(c));
+		f->summary = imp_arena_printf(c->a, "The package %s is there, and has no module %s",
+					      parent, imp_case_tail(c));
 		if (from)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent, from);
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s",
+					     parent, from);
 	} else {
 		f->summary = imp_arena_printf(c->a, "%s is not installed for this %s", c->module,
 					      imp_case_python(c));
 	}
 	imp_judge_say_name(c);
 	if (searched)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%zu place%s searched, and none holds a file that could be %s",
+		imp_finding_evidence(c->a, f, IMP_OBSERVED,
+				     "%zu place%s searched, and none holds a file that could be %s",
 				     searched, searched == 1 ? " was" : "s were", imp_case_tail(c));
 	imp_judge_say_finders(c);
 	if (c->host->enabled)
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "no installed distribution there lists a file of it");
+		imp_finding_evidence(c->a, f, IMP_DERIVED,
+				     "no installed distribution there lists a file of it");
 }

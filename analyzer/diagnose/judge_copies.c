@@ -34,7 +34,8 @@ static const char *entry_of(const struct imp_case *c, const char *file, const ch
 		const char *prefix = imp_case_join(c, entry, top);
 		size_t len = strlen(prefix);
 
-		if (!strncmp(file, prefix, len) && (file[len] == '/' || file[len] == '.' || !file[len]) &&
+		if (!strncmp(file, prefix, len) &&
+		    (file[len] == '/' || file[len] == '.' || !file[len]) &&
 		    (!best || strlen(entry) > strlen(best)))
 			best = entry;
 	}
@@ -63,14 +64,15 @@ static void metadata_of(const struct imp_case *c, const char *entry, const char 
 			struct imp_strings *out)
 {
 	const char *pypi = imp_package_pypi_name(c->a, top);
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
-	*out = (struct imp_strings){ 0 };
+	*out = (struct imp_strings){0};
 	for (size_t i = 0; i < c->image->attempts.n && !names.n; i++) {
 		const struct imp_snapshot *snap = c->image->attempts.v[i]->outcome->snapshot;
 
 		for (size_t j = 0; snap && j < snap->entries.n; j++)
-			if (!strcmp(snap->entries.v[j].entry, entry) && snap->entries.v[j].metadata.n)
+			if (!strcmp(snap->entries.v[j].entry, entry) &&
+			    snap->entries.v[j].metadata.n)
 				names = snap->entries.v[j].metadata;
 	}
 	if (!names.n)
@@ -88,7 +90,7 @@ static void metadata_of(const struct imp_case *c, const char *entry, const char 
 /* A file of the module in a directory: the first that an interpreter might take; NULL: none. */
 static const char *file_in(const struct imp_case *c, const char *dir, const char *tail)
 {
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	size_t len = strlen(tail);
 	struct imp_abi_tag tag;
 
@@ -101,7 +103,8 @@ static const char *file_in(const struct imp_case *c, const char *dir, const char
 		if (strncmp(name, tail, len))
 			continue;
 		if (!strcmp(name + len, ".py") ||
-		    (name[len] == '.' && !imp_abi_tag_parse(&tag, c->a, name) && !strcmp(tag.module, tail)))
+		    (name[len] == '.' && !imp_abi_tag_parse(&tag, c->a, name) &&
+		     !strcmp(tag.module, tail)))
 			return path;
 		if (!name[len]) {
 			const char *init = imp_case_join(c, path, "__init__.py");
@@ -129,7 +132,8 @@ static const char *listed_elsewhere(const struct imp_case *c, const char *winner
 				continue;
 			dir = imp_path_parent(c->a, claim->metadata);
 			path = imp_arena_strndup(c->a, claim->record, strcspn(claim->record, ","));
-			if ((winner && !strcmp(dir, imp_case_directory(c, winner))) || !imp_module_file_is(c->a, path, base))
+			if ((winner && !strcmp(dir, imp_case_directory(c, winner))) ||
+			    !imp_module_file_is(c->a, path, base))
 				continue;
 			*entry = dir;
 			return imp_path_join(c->a, dir, path);
@@ -141,13 +145,14 @@ static const char *listed_elsewhere(const struct imp_case *c, const char *winner
 /* A part of a package that is itself a namespace package: it has no __init__.py, and modules in it. */
 static const char *namespace_part(const struct imp_case *c, const char *dir)
 {
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (imp_host_list(c->host, c->a, dir, &names))
 		return NULL;
 	for (size_t i = 0; i < names.n; i++)
 		if (imp_ends_with(names.v[i], ".py") || imp_ends_with(names.v[i], ".so") ||
-		    imp_host_exists(c->host, imp_path_join(c->a, imp_path_join(c->a, dir, names.v[i]), "__init__.py")) == 1)
+		    imp_host_exists(c->host, imp_path_join(c->a, imp_path_join(c->a, dir, names.v[i]),
+							   "__init__.py")) == 1)
 			return dir;
 	return NULL;
 }
@@ -173,14 +178,16 @@ static const char *other_copy(const struct imp_case *c, const char *winner, cons
 				continue;
 			len = strlen(e->entry) - strlen(parent);
 			*entry = strlen(e->entry) > strlen(parent) + 1 ?
-				 imp_arena_strndup(c->a, e->entry, len - 1) : e->entry;
+					 imp_arena_strndup(c->a, e->entry, len - 1) :
+					 e->entry;
 			return imp_case_join(c, e->entry, name);
 		}
 	}
 	for (size_t i = 0; path && i < path->path.n; i++) {
 		const char *dir = imp_case_join(c, path->path.v[i], parent);
 
-		if (winner && !strcmp(imp_case_directory(c, path->path.v[i]), imp_case_directory(c, winner)))
+		if (winner &&
+		    !strcmp(imp_case_directory(c, path->path.v[i]), imp_case_directory(c, winner)))
 			continue;
 		file = file_in(c, dir, tail);
 		if (!file)
@@ -208,7 +215,8 @@ static void say_metadata(struct imp_case *c, const char *entry, const struct imp
 {
 	if (!names->n)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
-				     "no metadata of an installed distribution lies beside it in %s", entry);
+				     "no metadata of an installed distribution lies beside it in %s",
+				     entry);
 	for (size_t i = 0; i < names->n; i++)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its distribution in %s is %s", entry,
 				     names->v[i]);
@@ -219,8 +227,8 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 {
 	const char *parent = imp_case_parent(c), *top = imp_case_top(c);
 	const char *taken, *entry, *file, *other_entry = NULL;
-	struct imp_strings mine = { 0 }, theirs = { 0 };
-	struct imp_distribution owner = { 0 };
+	struct imp_strings mine = {0}, theirs = {0};
+	struct imp_distribution owner = {0};
 	struct imp_finding *f = c->f;
 
 	if (!parent)
@@ -236,8 +244,9 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 			return false;
 		f->cause = IMP_CAUSE_MIXED_INSTALLATION;
 		f->path = taken;
-		f->summary = imp_arena_printf(c->a, "Two generations of %s are mixed in %s, and %s is missing there",
-					      top, entry, c->module);
+		f->summary = imp_arena_printf(
+			c->a, "Two generations of %s are mixed in %s, and %s is missing there", top,
+			entry, c->module);
 		say_metadata(c, entry, &mine);
 		return true;
 	}
@@ -245,19 +254,34 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 	if (!mine.n && !c->host->enabled)
 		return false;
 	metadata_of(c, other_entry, top, &theirs);
-	if (!mine.n && entry && taken && !imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entry), taken, &owner) && owner.metadata) {
+	if (!mine.n && entry && taken &&
+	    !imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entry), taken, &owner) &&
+	    owner.metadata) {
 		*imp_vec_push(c->a, &mine) = imp_path_name(owner.metadata);
-		imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "%s makes %s an ordinary package, of which one directory is searched: install what brings %s "
-				"into %s as well, or take that file away if it is empty", taken, top, c->module, entry);
+		imp_finding_fix(
+			c->a, f, IMP_LIKELY, NULL,
+			"%s makes %s an ordinary package, of which one directory is searched: install what brings %s "
+			"into %s as well, or take that file away if it is empty",
+			taken, top, c->module, entry);
 	}
 	f->cause = mine.n ? IMP_CAUSE_MIXED_INSTALLATION : IMP_CAUSE_SHADOWED;
 	f->path = mine.n ? file : taken;
-	f->summary = mine.n ? imp_arena_printf(c->a, "Two copies of %s are on the path: the one in %s was taken and lacks %s, which the one in %s has",
-					       top, entry, c->module, other_entry)
-			    : imp_arena_printf(c->a, "%s took the name %s; the package that has %s lies later on the path, in %s",
-					       taken ? taken : "another directory", top, c->module, other_entry);
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent, taken ? taken : "?");
-	imp_finding_evidence(c->a, f, IMP_DERIVED, c->host->enabled ? "%s lies in the other copy" : "%s is listed for the other copy", file);
+	f->summary =
+		mine.n ?
+			imp_arena_printf(
+				c->a,
+				"Two copies of %s are on the path: the one in %s was taken and lacks %s, which the one in %s has",
+				top, entry, c->module, other_entry) :
+			imp_arena_printf(
+				c->a,
+				"%s took the name %s; the package that has %s lies later on the path, in %s",
+				taken ? taken : "another directory", top, c->module, other_entry);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent,
+			     taken ? taken : "?");
+	imp_finding_evidence(c->a, f, IMP_DERIVED,
+			     c->host->enabled ? "%s lies in the other copy" :
+						"%s is listed for the other copy",
+			     file);
 	if (entry)
 		say_metadata(c, entry, &mine);
 	say_metadata(c, other_entry, &theirs);
@@ -277,8 +301,10 @@ static const char *subject(const struct imp_case *c)
 	if (!e->type || strcmp(e->type, "AttributeError"))
 		return NULL;
 	name = imp_case_quoted(c, e->message, "partially initialized module ");
-	return name ? name : !strncmp(e->message ? e->message : "", "module '", 8)
-			   ? imp_case_quoted(c, e->message, NULL) : NULL;
+	return name ? name :
+	       !strncmp(e->message ? e->message : "", "module '", 8) ?
+		      imp_case_quoted(c, e->message, NULL) :
+		      NULL;
 }
 
 /* The file that a module's code came from, also while it is still being imported. */
@@ -324,15 +350,15 @@ static bool taken_from_elsewhere(const struct imp_case *c)
 {
 	const struct imp_frame *where = &c->exception->where;
 
-	return where->file && where->file[0] == '/' && where->module && strcmp(where->module, "__main__") &&
-	       imp_package_is_stdlib(where->module, NULL) && c->py && c->py->stdlib &&
-	       !imp_case_stdlib(c, where->file);
+	return where->file && where->file[0] == '/' && where->module &&
+	       strcmp(where->module, "__main__") && imp_package_is_stdlib(where->module, NULL) &&
+	       c->py && c->py->stdlib && !imp_case_stdlib(c, where->file);
 }
 
 bool imp_judge_shadowed(struct imp_case *c)
 {
 	const char *module = subject(c), *top, *file, *entry, *other;
-	struct imp_strings mine = { 0 };
+	struct imp_strings mine = {0};
 	struct imp_finding *f = c->f;
 	bool stdlib;
 
@@ -342,7 +368,9 @@ bool imp_judge_shadowed(struct imp_case *c)
 	if (taken_from_elsewhere(c))
 		module = c->exception->where.module;
 	top = imp_arena_strndup(c->a, module, strcspn(module, "."));
-	file = f->path ? f->path : module == c->exception->where.module ? c->exception->where.file : file_of(c, top);
+	file = f->path				    ? f->path :
+	       module == c->exception->where.module ? c->exception->where.file :
+						      file_of(c, top);
 	if (!file || file[0] != '/')
 		return false;
 	stdlib = imp_package_is_stdlib(top, NULL) && !imp_case_stdlib(c, file);
@@ -357,19 +385,25 @@ bool imp_judge_shadowed(struct imp_case *c)
 	f->cause = IMP_CAUSE_SHADOWED;
 	f->module = top;
 	f->path = file;
-	f->summary = stdlib ? imp_arena_printf(c->a, "%s took the name of the standard library's module %s", file, top)
-			    : imp_arena_printf(c->a, "%s took the name %s, ahead of %s", file, top, other);
+	f->summary =
+		stdlib ?
+			imp_arena_printf(c->a,
+					 "%s took the name of the standard library's module %s",
+					 file, top) :
+			imp_arena_printf(c->a, "%s took the name %s, ahead of %s", file, top, other);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", top, file);
 	if (entry) {
 		const char *why = imp_path_origin_phrase(imp_path_origin_of(c, entry));
 
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s comes first on sys.path%s%s",
-				     *entry ? entry : "the current directory", why ? ": it is " : "",
-				     why ? why : "");
+				     *entry ? entry : "the current directory",
+				     why ? ": it is " : "", why ? why : "");
 	}
 	if (other)
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s comes after it and was never reached", other);
+		imp_finding_evidence(c->a, f, IMP_DERIVED,
+				     "%s comes after it and was never reached", other);
 	else if (stdlib && c->py && c->py->stdlib)
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "the standard library's own lies in %s", c->py->stdlib);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "the standard library's own lies in %s",
+				     c->py->stdlib);
 	return true;
 }

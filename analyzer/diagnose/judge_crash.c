@@ -14,7 +14,8 @@ static const struct imp_dlopen *open_load(const struct imp_case *c)
 	for (size_t i = c->image->dlopens.n; i-- > 0;) {
 		const struct imp_dlopen *d = c->image->dlopens.v[i];
 
-		if (!d->ended && d->thread == c->extension->thread && d->begin_ns >= c->extension->begin_ns)
+		if (!d->ended && d->thread == c->extension->thread &&
+		    d->begin_ns >= c->extension->begin_ns)
 			return d;
 	}
 	return NULL;
@@ -23,7 +24,7 @@ static const struct imp_dlopen *open_load(const struct imp_case *c)
 /* Instruction sets that builds for newer processors use, by their names in /proc/cpuinfo. */
 bool imp_load_say_processor(struct imp_case *c)
 {
-	static const char *const sets[] = { "sse4_2", "avx", "avx2", "fma", "bmi2", "avx512f" };
+	static const char *const sets[] = {"sse4_2", "avx", "avx2", "fma", "bmi2", "avx512f"};
 	const char *flags, *has = NULL, *lacks = NULL;
 	char *data;
 	size_t len;
@@ -40,8 +41,10 @@ bool imp_load_say_processor(struct imp_case *c)
 
 		*list = *list ? imp_arena_printf(c->a, "%s, %s", *list, sets[i]) : sets[i];
 	}
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "this machine's processor has %s, and lacks %s (its flags in /proc/cpuinfo)", has ? has : "none of them",
-			     lacks ? lacks : "none of the usual ones");
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		"this machine's processor has %s, and lacks %s (its flags in /proc/cpuinfo)",
+		has ? has : "none of them", lacks ? lacks : "none of the usual ones");
 	return lacks;
 }
 
@@ -55,8 +58,10 @@ static void say_new_libraries(struct imp_case *c, const struct imp_elf_image *im
 			mapped = imp_case_has(c->image->objects.v[k]->path,
 					      imp_arena_printf(c->a, "/%s", image->needed.v[i]));
 		if (!mapped)
-			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it needs %s, which had not been loaded before: it may have been that library's constructor",
-					     image->needed.v[i]);
+			imp_finding_evidence(
+				c->a, c->f, IMP_DERIVED,
+				"it needs %s, which had not been loaded before: it may have been that library's constructor",
+				image->needed.v[i]);
 	}
 }
 
@@ -93,26 +98,31 @@ static const char *ending(struct imp_case *c, int *signal)
 	struct imp_kernel_death death;
 
 	*signal = c->image->signal;
-	if (!c->image->ended && !imp_kernel_death_find(c->host, c->a, c->image, (pid_t)c->thread, begin_ns, &death)) {
+	if (!c->image->ended &&
+	    !imp_kernel_death_find(c->host, c->a, c->image, (pid_t)c->thread, begin_ns, &death)) {
 		if (!*signal)
 			*signal = death.signal;
 		if (*signal == death.signal)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the kernel's log says: %s", death.line);
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the kernel's log says: %s",
+					     death.line);
 	}
 	if (!*signal)
 		return NULL;
-	return imp_arena_printf(c->a, "signal %d, SIG%s: %s", *signal, sigabbrev_np(*signal), strsignal(*signal));
+	return imp_arena_printf(c->a, "signal %d, SIG%s: %s", *signal, sigabbrev_np(*signal),
+				strsignal(*signal));
 }
 
 /* Only Python's own handler tells more of a crash that nobody reported. */
 static void remedy_watch(struct imp_case *c)
 {
-	struct imp_run_change change = { .before = "PYTHONFAULTHANDLER=1", .without = "EI" };
+	struct imp_run_change change = {.before = "PYTHONFAULTHANDLER=1", .without = "EI"};
 	const char *command = imp_remedy_run(c, &change);
 
-	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, command,
-			command ? "mends nothing, but prints which signal it was, if it was a crash, and where Python was" :
-				  "run it again with PYTHONFAULTHANDLER=1 set: that prints which signal it was, if it was a crash");
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, command,
+		command ?
+			"mends nothing, but prints which signal it was, if it was a crash, and where Python was" :
+			"run it again with PYTHONFAULTHANDLER=1 set: that prints which signal it was, if it was a crash");
 }
 
 static void judge(struct imp_load *l)
@@ -123,55 +133,73 @@ static void judge(struct imp_load *l)
 	const char *name = *c->module ? c->module : l->root ? l->root : l->d->name;
 	struct imp_finding *f = c->f;
 	bool exec = c->extension && c->extension->step == IMP_STEP_EXEC;
-	const char *doing = load ? "it was being loaded (within dlopen: mapping it, or a constructor)"
-				 : exec ? "its Py_mod_exec slot ran" : "its init function ran";
-	const char *when = load ? "while it was loaded" : exec ? "in its Py_mod_exec slot" : "in its init function";
+	const char *doing =
+		load ? "it was being loaded (within dlopen: mapping it, or a constructor)" :
+		exec ? "its Py_mod_exec slot ran" :
+		       "its init function ran";
+	const char *when = load ? "while it was loaded" :
+			   exec ? "in its Py_mod_exec slot" :
+				  "in its init function";
 	int signal;
 	const char *how = ending(c, &signal);
 
 	if (cut_short(l)) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how ? how : "something", doing);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s",
+				     how ? how : "something", doing);
 		return;
 	}
 	f->cause = signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;
 	if (f->cause == IMP_CAUSE_ILLEGAL_INSTRUCTION) {
-		f->summary = imp_arena_printf(c->a, load ? "Loading %s ran an instruction that this processor does not know"
-							 : "%s uses an instruction that this processor does not know",
-					      name);
+		f->summary = imp_arena_printf(
+			c->a,
+			load ? "Loading %s ran an instruction that this processor does not know" :
+			       "%s uses an instruction that this processor does not know",
+			name);
 		if (!imp_load_say_processor(c))
-			imp_finding_evidence(c->a, f, IMP_DERIVED, "it may also be a stop on purpose: compilers put an invalid instruction (ud2) where a program must not come");
-		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install a build of %s for older processors, or build it on this machine (without -march=native of another)",
-				name);
+			imp_finding_evidence(
+				c->a, f, IMP_DERIVED,
+				"it may also be a stop on purpose: compilers put an invalid instruction (ud2) where a program must not come");
+		imp_finding_fix(
+			c->a, f, IMP_POSSIBLE, NULL,
+			"install a build of %s for older processors, or build it on this machine (without -march=native of another)",
+			name);
 	} else if (how) {
-		f->summary = imp_arena_printf(c->a, "%s crashed the process %s (%s)", name, when, how);
+		f->summary =
+			imp_arena_printf(c->a, "%s crashed the process %s (%s)", name, when, how);
 	} else if (c->image->ended) {
-		f->summary = imp_arena_printf(c->a, "%s ended the process %s, with exit status %d", name, when, c->image->code);
+		f->summary = imp_arena_printf(c->a, "%s ended the process %s, with exit status %d",
+					      name, when, c->image->code);
 	} else {
-		f->summary = imp_arena_printf(c->a, "The record ends %s%s: a crash or a kill, and which was not recorded",
-					      load ? "while it was loading " : exec ? "in the Py_mod_exec slot of " :
-									       "in the init function of ",
-					      name);
+		f->summary = imp_arena_printf(
+			c->a, "The record ends %s%s: a crash or a kill, and which was not recorded",
+			load ? "while it was loading " :
+			exec ? "in the Py_mod_exec slot of " :
+			       "in the init function of ",
+			name);
 		remedy_watch(c);
 	}
 	if (load && !c->image->ended)
 		say_new_libraries(c, image);
 	if (how)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how, doing);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how,
+				     doing);
 	else if (c->image->ended)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was called while %s",
-				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit()" : "exit()", doing);
+				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit()" : "exit()",
+				     doing);
 	else
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the last thing recorded: %s", doing);
-	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path ? f->path : "it");
+	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found",
+			     f->path ? f->path : "it");
 }
 
 void imp_judge_crash(struct imp_case *c)
 {
-	struct imp_load l = { .c = c, .d = open_load(c) };
+	struct imp_load l = {.c = c, .d = open_load(c)};
 
 	imp_ld_replay_init(&l.replay, c->a, c->image, c->host);
 	if (!l.d || imp_ld_replay_dlopen(&l.replay, l.d, &l.tree))
-		l.tree = (struct imp_ld_tree){ 0 };
+		l.tree = (struct imp_ld_tree){0};
 	if (c->extension)
 		c->f->path = c->extension->path;
 	else if (strchr(l.d->name, '/'))
@@ -181,7 +209,8 @@ void imp_judge_crash(struct imp_case *c)
 	l.root = c->f->path ? imp_ld_process_absolute(&l.replay.process, c->f->path) : NULL;
 	judge(&l);
 	if (!c->extension && !c->f->library)
-		imp_load_library(&l, l.d->name, NULL, l.tree.searches.n ? l.tree.searches.v[0] : NULL);
+		imp_load_library(&l, l.d->name, NULL,
+				 l.tree.searches.n ? l.tree.searches.v[0] : NULL);
 	if (!c->extension)
 		imp_load_say_caller(&l);
 	imp_ld_replay_clear(&l.replay);

@@ -9,18 +9,20 @@
 #include "from_clause.h"
 #include "judge.h"
 
-#define RECORD_MAX (16U << 20)	/* bytes */
+#define RECORD_MAX (16U << 20) /* bytes */
 #define SOURCE_MAX (1U << 20)
 
 /* "pkg/__init__.py,sha256=...,123": the size that RECORD gives, -1 where it gives none. */
-static long long listed_size(const struct imp_case *c, const struct imp_distribution *dist, const char *file)
+static long long listed_size(const struct imp_case *c, const struct imp_distribution *dist,
+			     const char *file)
 {
 	const char *site = imp_path_parent(c->a, dist->metadata), *line, *name;
 	size_t len, site_len = strlen(site);
 	char *text;
 
 	if (strncmp(file, site, site_len) || file[site_len] != '/' ||
-	    imp_host_read(c->host, c->a, imp_path_join(c->a, dist->metadata, "RECORD"), RECORD_MAX, &text, &len))
+	    imp_host_read(c->host, c->a, imp_path_join(c->a, dist->metadata, "RECORD"), RECORD_MAX,
+			  &text, &len))
 		return -1;
 	name = imp_arena_printf(c->a, "\n%s,", file + site_len + 1);
 	line = !strncmp(text, name + 1, strlen(name) - 1) ? text - 1 : strstr(text, name);
@@ -34,17 +36,21 @@ static long long listed_size(const struct imp_case *c, const struct imp_distribu
 static bool shorter_than_listed(struct imp_case *c, const char *file, const struct stat *st)
 {
 	const struct imp_sys_path *path = imp_case_sys_path(c);
-	struct imp_distribution dist = { 0 };
+	struct imp_distribution dist = {0};
 	long long size = -1;
 
 	for (size_t i = 0; path && i < path->path.n && size < 0; i++)
-		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, path->path.v[i]), file, &dist) && dist.metadata)
+		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, path->path.v[i]),
+					      file, &dist) &&
+		    dist.metadata)
 			size = listed_size(c, &dist, file);
 	if (size <= st->st_size)
 		return false;
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s/RECORD lists it with %lld bytes, and it has %lld", dist.metadata, size,
-			     (long long)st->st_size);
-	c->f->summary = imp_arena_printf(c->a, "%s is not what %s installed: it is %s", file, dist.name ? dist.name : "its distribution",
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s/RECORD lists it with %lld bytes, and it has %lld", dist.metadata,
+			     size, (long long)st->st_size);
+	c->f->summary = imp_arena_printf(c->a, "%s is not what %s installed: it is %s", file,
+					 dist.name ? dist.name : "its distribution",
 					 st->st_size ? "cut short" : "empty");
 	imp_remedy_repair(c, &dist, file, "installs the whole file again");
 	return true;
@@ -67,8 +73,8 @@ static bool no_source(struct imp_case *c, const char *file)
 	if (!what)
 		return false;
 	c->f->summary = imp_arena_printf(c->a, "%s is no Python source: it is %s", file, what);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it has %zu bytes, and begins with \"%.40s\"", len,
-			     imp_arena_strndup(c->a, text, strcspn(text, "\r\n")));
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it has %zu bytes, and begins with \"%.40s\"",
+			     len, imp_arena_strndup(c->a, text, strcspn(text, "\r\n")));
 	return true;
 }
 
@@ -86,7 +92,8 @@ static const char *suspect(const struct imp_case *c)
 	}
 	if (!e->type || e->where.file || !c->attempt)
 		return NULL;
-	if (strcmp(e->type, "SyntaxError") && strcmp(e->type, "IndentationError") && !imp_case_has(e->message, "null bytes"))
+	if (strcmp(e->type, "SyntaxError") && strcmp(e->type, "IndentationError") &&
+	    !imp_case_has(e->message, "null bytes"))
 		return NULL;
 	for (size_t i = 0; i < c->attempt->outcome->searched.n; i++)
 		if (c->attempt->outcome->searched.v[i].result == IMP_SEARCH_FOUND)
@@ -99,8 +106,8 @@ bool imp_judge_damaged(struct imp_case *c)
 	const char *file = suspect(c);
 	struct stat st;
 
-	if (!file || imp_case_stdlib(c, file) || imp_host_stat(c->host, file, &st) || !S_ISREG(st.st_mode) ||
-	    (!shorter_than_listed(c, file, &st) && !no_source(c, file)))
+	if (!file || imp_case_stdlib(c, file) || imp_host_stat(c->host, file, &st) ||
+	    !S_ISREG(st.st_mode) || (!shorter_than_listed(c, file, &st) && !no_source(c, file)))
 		return false;
 	c->f->cause = IMP_CAUSE_CORRUPT_FILE;
 	if (imp_from_clause_name(c))

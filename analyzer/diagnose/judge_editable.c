@@ -13,17 +13,17 @@
 #include "../python/package_name.h"
 #include "judge.h"
 
-#define TEXT_MAX (1U << 20)	/* bytes of any of those files */
+#define TEXT_MAX  (1U << 20) /* bytes of any of those files */
 #define LINES_MAX 256
 
 /* One editable distribution, as far as its own files tell. */
 struct editable {
 	const struct imp_distribution *dist;
-	const char *site;		/* the directory that its metadata lies in */
-	const char *project;		/* direct_url.json's or .egg-link's: what was installed; NULL: not told */
-	const char *source;		/* the directory or file that imports were to be led to, and that is gone; or NULL */
-	const char *told_by;		/* the file that names @source */
-	bool finder_gone;		/* @source is the finder itself, not what it leads to */
+	const char *site;    /* the directory that its metadata lies in */
+	const char *project; /* direct_url.json's or .egg-link's: what was installed; NULL: not told */
+	const char *source; /* the directory or file that imports were to be led to, and that is gone; or NULL */
+	const char *told_by; /* the file that names @source */
+	bool finder_gone;    /* @source is the finder itself, not what it leads to */
 };
 
 static char *read_file(const struct imp_case *c, const char *path)
@@ -51,10 +51,12 @@ static const char *url_path(const struct imp_case *c, const char *url, size_t le
 	if (*in != '/')
 		return NULL;
 	for (path = out; *in; in++) {
-		if (in[0] == '%' && isxdigit((unsigned char)in[1]) && isxdigit((unsigned char)in[2])) {
+		if (in[0] == '%' && isxdigit((unsigned char)in[1]) &&
+		    isxdigit((unsigned char)in[2])) {
 			static const char digits[] = "0123456789abcdef";
 
-			*out++ = (char)((strchr(digits, tolower((unsigned char)in[1])) - digits) * 16 +
+			*out++ = (char)((strchr(digits, tolower((unsigned char)in[1])) - digits) *
+						16 +
 					(strchr(digits, tolower((unsigned char)in[2])) - digits));
 			in += 2;
 		} else {
@@ -94,10 +96,12 @@ static void read_pth(const struct imp_case *c, struct editable *e, const char *p
 	const char *text = read_file(c, path), *line;
 	size_t len;
 
-	for (size_t n = 0; text && *text && n < LINES_MAX && !e->source; n++, text += len + (text[len] != '\0')) {
+	for (size_t n = 0; text && *text && n < LINES_MAX && !e->source;
+	     n++, text += len + (text[len] != '\0')) {
 		len = strcspn(text, "\r\n");
 		line = imp_arena_strndup(c->a, text, len);
-		if (!len || line[0] == '#' || imp_starts_with(line, "import ") || imp_starts_with(line, "import\t"))
+		if (!len || line[0] == '#' || imp_starts_with(line, "import ") ||
+		    imp_starts_with(line, "import\t"))
 			continue;
 		line = imp_path_join(c->a, e->site, line);
 		if (is_gone(c, line)) {
@@ -139,7 +143,8 @@ static void read_record(const struct imp_case *c, struct editable *e)
 	const char *text = read_file(c, imp_path_join(c->a, e->dist->metadata, "RECORD")), *name;
 	size_t len;
 
-	for (size_t n = 0; text && *text && n < LINES_MAX && !e->source; n++, text += len + (text[len] != '\0')) {
+	for (size_t n = 0; text && *text && n < LINES_MAX && !e->source;
+	     n++, text += len + (text[len] != '\0')) {
 		len = strcspn(text, "\r\n");
 		name = imp_arena_strndup(c->a, text, strcspn(text, ",\r\n"));
 		if (imp_ends_with(name, ".pth"))
@@ -153,8 +158,10 @@ static void read_record(const struct imp_case *c, struct editable *e)
 static bool brings(const struct imp_case *c, const struct imp_distribution *dist)
 {
 	const char *top = imp_case_top(c), *known = imp_package_pypi_name(c->a, top);
-	const char *text = imp_ends_with(dist->metadata, ".egg-link") ? NULL
-			 : read_file(c, imp_path_join(c->a, dist->metadata, "top_level.txt"));
+	const char *text =
+		imp_ends_with(dist->metadata, ".egg-link") ?
+			NULL :
+			read_file(c, imp_path_join(c->a, dist->metadata, "top_level.txt"));
 	size_t len;
 
 	for (; text && *text; text += len + (text[len] != '\0')) {
@@ -173,20 +180,25 @@ static bool tell(struct imp_case *c, const struct editable *e)
 
 	f->cause = IMP_CAUSE_BROKEN_INSTALLATION;
 	f->path = e->source;
-	f->summary = imp_arena_printf(c->a, "%s is installed as a link to its sources (%s%s%s, editable), and %s: %s does not exist",
-				      c->module, e->dist->name, version ? " " : "", version ? version : "",
-				      e->finder_gone ? "what leads to them is gone" : "those are gone", e->source);
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is the metadata of an editable installation", e->dist->metadata);
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s names %s, and that does not exist", e->told_by, e->source);
+	f->summary = imp_arena_printf(
+		c->a,
+		"%s is installed as a link to its sources (%s%s%s, editable), and %s: %s does not exist",
+		c->module, e->dist->name, version ? " " : "", version ? version : "",
+		e->finder_gone ? "what leads to them is gone" : "those are gone", e->source);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is the metadata of an editable installation",
+			     e->dist->metadata);
+	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s names %s, and that does not exist",
+			     e->told_by, e->source);
 	if (e->project && strcmp(e->project, e->source))
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "it was installed from %s%s", e->project,
 				     is_gone(c, e->project) ? ", which does not exist either" : "");
 	/* Where the sources are now, nobody but the user knows; what PyPI has under that name is something else. */
 	if (e->project && !is_gone(c, e->project))
 		imp_remedy_install_project(c, e->project);
-	imp_finding_fix(c->a, f, IMP_LIKELY, NULL,
-			"put the sources back, or install them from where they are now: %s -m pip install -e NEW_PLACE",
-			imp_shell_quote(c->a, imp_remedy_python(c)));
+	imp_finding_fix(
+		c->a, f, IMP_LIKELY, NULL,
+		"put the sources back, or install them from where they are now: %s -m pip install -e NEW_PLACE",
+		imp_shell_quote(c->a, imp_remedy_python(c)));
 	return true;
 }
 
@@ -197,10 +209,11 @@ bool imp_judge_editable(struct imp_case *c)
 	if (imp_case_parent(c) || !path)
 		return false;
 	for (size_t i = 0; i < path->path.n; i++) {
-		struct editable e = { .site = imp_case_directory(c, path->path.v[i]) };
-		struct imp_distributions all = { 0 };
+		struct editable e = {.site = imp_case_directory(c, path->path.v[i])};
+		struct imp_distributions all = {0};
 
-		if (imp_case_stdlib(c, imp_path_join(c->a, e.site, "x")) || imp_distribution_list(c->host, c->a, e.site, &all))
+		if (imp_case_stdlib(c, imp_path_join(c->a, e.site, "x")) ||
+		    imp_distribution_list(c->host, c->a, e.site, &all))
 			continue;
 		for (size_t k = 0; k < all.n; k++) {
 			e.dist = &all.v[k];
@@ -211,9 +224,10 @@ bool imp_judge_editable(struct imp_case *c)
 				read_record(c, &e);
 			if (!e.source && is_gone(c, e.project)) {
 				e.source = e.project;
-				e.told_by = imp_ends_with(e.dist->metadata, ".egg-link")
-						    ? e.dist->metadata
-						    : imp_path_join(c->a, e.dist->metadata, "direct_url.json");
+				e.told_by = imp_ends_with(e.dist->metadata, ".egg-link") ?
+						    e.dist->metadata :
+						    imp_path_join(c->a, e.dist->metadata,
+								  "direct_url.json");
 			}
 			if (e.source)
 				return tell(c, &e);

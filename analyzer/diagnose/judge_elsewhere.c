@@ -12,7 +12,7 @@
 
 const char *imp_elsewhere_held(const struct imp_case *c, const char *dir)
 {
-	struct imp_site site = { .kind = IMP_SITE_PROJECT, .directory = dir };
+	struct imp_site site = {.kind = IMP_SITE_PROJECT, .directory = dir};
 	const char *path = NULL;
 	bool importable = false;
 
@@ -29,8 +29,9 @@ void imp_elsewhere_tell(struct imp_case *c, const char *path, const char *dir, c
 
 	f->cause = IMP_CAUSE_INSTALLED_ELSEWHERE;
 	f->path = path;
-	f->summary = imp_arena_printf(c->a, "%s %s %s, and this Python does not search there: %s", c->module,
-				      imp_remedy_is_installed(c, path) ? "is installed in" : "lies in", dir, why);
+	f->summary = imp_arena_printf(
+		c->a, "%s %s %s, and this Python does not search there: %s", c->module,
+		imp_remedy_is_installed(c, path) ? "is installed in" : "lies in", dir, why);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s exists", path);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s is not on the search path: %s", dir, why);
 }
@@ -41,8 +42,11 @@ static const char *broken_interpreter(const struct imp_case *c, const struct imp
 	const char *link = site->root ? imp_path_join(c->a, site->root, "bin/python") : NULL;
 	struct stat st;
 
-	return site->kind == IMP_SITE_VENV && !site->interpreter && !imp_host_lstat(c->host, link, &st) &&
-	       S_ISLNK(st.st_mode) && imp_host_exists(c->host, link) == 0 ? link : NULL;
+	return site->kind == IMP_SITE_VENV && !site->interpreter &&
+			       !imp_host_lstat(c->host, link, &st) && S_ISLNK(st.st_mode) &&
+			       imp_host_exists(c->host, link) == 0 ?
+		       link :
+		       NULL;
 }
 
 /* Is it the very interpreter that runs? Then it does not search the site, for a reason that lies in its environment. */
@@ -56,7 +60,8 @@ static bool is_own(const struct imp_case *c, const struct imp_site *site)
 
 static bool lost_config(const struct imp_case *c, const struct imp_site *site)
 {
-	return is_own(c, site) && imp_host_exists(c->host, imp_path_join(c->a, site->root, "pyvenv.cfg")) == 0;
+	return is_own(c, site) &&
+	       imp_host_exists(c->host, imp_path_join(c->a, site->root, "pyvenv.cfg")) == 0;
 }
 
 static const char *why_not_site(const struct imp_case *c, const struct imp_site *site)
@@ -68,28 +73,40 @@ static const char *why_not_site(const struct imp_case *c, const struct imp_site 
 	switch (site->kind) {
 	case IMP_SITE_VENV:
 		if (lost_config(c, site))
-			return imp_arena_printf(c->a, "%s has no pyvenv.cfg, so that it is no virtual environment any more", site->root);
+			return imp_arena_printf(
+				c->a,
+				"%s has no pyvenv.cfg, so that it is no virtual environment any more",
+				site->root);
 		if (is_own(c, site))
-			return imp_arena_printf(c->a, "it was made for Python %d.%d, and the interpreter of %s is %s now", site->major, site->minor,
-						site->root, imp_case_python(c));
+			return imp_arena_printf(
+				c->a,
+				"it was made for Python %d.%d, and the interpreter of %s is %s now",
+				site->major, site->minor, site->root, imp_case_python(c));
 		if (broken)
-			return imp_arena_printf(c->a, "it belongs to the virtual environment %s, whose interpreter, %s, is a link to nothing",
-						site->root, broken);
+			return imp_arena_printf(
+				c->a,
+				"it belongs to the virtual environment %s, whose interpreter, %s, is a link to nothing",
+				site->root, broken);
 		if (venv && site->root && !strcmp(venv, site->root))
-			return imp_arena_printf(c->a, "VIRTUAL_ENV names that environment, yet the program was started with another Python, %s",
-						c->py && c->py->executable ? c->py->executable : "this one");
-		return imp_arena_printf(c->a, "it belongs to the virtual environment %s, which was not used", site->root ? site->root : "");
+			return imp_arena_printf(
+				c->a,
+				"VIRTUAL_ENV names that environment, yet the program was started with another Python, %s",
+				c->py && c->py->executable ? c->py->executable : "this one");
+		return imp_arena_printf(
+			c->a, "it belongs to the virtual environment %s, which was not used",
+			site->root ? site->root : "");
 	case IMP_SITE_PROJECT:
 		return "it is a directory of the project, and nothing puts it on the search path";
 	case IMP_SITE_USER:
-		return imp_arena_printf(c->a, "it is the user's site directory of Python %d.%d", site->major, site->minor);
+		return imp_arena_printf(c->a, "it is the user's site directory of Python %d.%d",
+					site->major, site->minor);
 	case IMP_SITE_SYSTEM:
 	case IMP_SITE_PYENV:
-	case IMP_SITE_CONDA:
-		break;
+	case IMP_SITE_CONDA: break;
 	}
-	return python ? imp_arena_printf(c->a, "it belongs to another Python, %s", python)
-		      : imp_arena_printf(c->a, "it belongs to another Python (%d.%d)", site->major, site->minor);
+	return python ? imp_arena_printf(c->a, "it belongs to another Python, %s", python) :
+			imp_arena_printf(c->a, "it belongs to another Python (%d.%d)", site->major,
+					 site->minor);
 }
 
 /*
@@ -103,7 +120,7 @@ static bool other_python(const struct imp_case *c, const struct imp_image *p)
 	if (!p->exe || !c->image->exe || !c->py)
 		return false;
 	return strcmp(p->exe, c->image->exe) || strcmp(imp_installer_prefix(c->host, c->a, theirs),
-						      imp_installer_prefix(c->host, c->a, c->py));
+						       imp_installer_prefix(c->host, c->a, c->py));
 }
 
 /* A program that was started with another interpreter than its parent, or what ran in this process before. */
@@ -111,21 +128,30 @@ static void say_exec_chain(struct imp_case *c, const struct imp_site *site)
 {
 	for (size_t i = c->record->images.n; i-- > 0;) {
 		const struct imp_image *p = c->record->images.v[i];
-		const char *theirs, *own = c->py && c->py->executable ? c->py->executable : c->image->exe;
+		const char *theirs,
+			*own = c->py && c->py->executable ? c->py->executable : c->image->exe;
 
 		if ((p->pid != c->image->ppid && p->pid != c->image->pid) || p == c->image ||
 		    p->image_ns > c->image->image_ns || !p->interpreters.n || !other_python(c, p))
 			continue;
-		theirs = p->interpreters.v[0]->executable ? p->interpreters.v[0]->executable : p->exe;
+		theirs = p->interpreters.v[0]->executable ? p->interpreters.v[0]->executable :
+							    p->exe;
 		if (p->pid == c->image->pid)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "process %d ran %s before, and then executed %s in its place",
-					     p->pid, theirs, own);
+			imp_finding_evidence(
+				c->a, c->f, IMP_OBSERVED,
+				"process %d ran %s before, and then executed %s in its place",
+				p->pid, theirs, own);
 		else
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "process %d was started by process %d, which runs %s; it runs %s itself",
-					     c->image->pid, p->pid, theirs, own);
-		if (site->root && !strcmp(imp_installer_prefix(c->host, c->a, p->interpreters.v[0]), site->root))
-			imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "let the program that starts it name sys.executable, which was %s, in place of %s",
-					theirs, c->image->argv.n ? c->image->argv.v[0] : own);
+			imp_finding_evidence(
+				c->a, c->f, IMP_OBSERVED,
+				"process %d was started by process %d, which runs %s; it runs %s itself",
+				c->image->pid, p->pid, theirs, own);
+		if (site->root &&
+		    !strcmp(imp_installer_prefix(c->host, c->a, p->interpreters.v[0]), site->root))
+			imp_finding_fix(
+				c->a, c->f, IMP_LIKELY, NULL,
+				"let the program that starts it name sys.executable, which was %s, in place of %s",
+				theirs, c->image->argv.n ? c->image->argv.v[0] : own);
 		return;
 	}
 }
@@ -133,26 +159,30 @@ static void say_exec_chain(struct imp_case *c, const struct imp_site *site)
 static void mend_project(struct imp_case *c, const struct imp_site *site)
 {
 	imp_remedy_run_as_module(c, site->directory, imp_case_top(c));
-	imp_remedy_run_path(c, site->directory, imp_arena_printf(c->a, "puts %s on the search path", site->directory));
+	imp_remedy_run_path(c, site->directory,
+			    imp_arena_printf(c->a, "puts %s on the search path", site->directory));
 	imp_remedy_install_project(c, site->directory);
 	/* A distribution of that name is somebody else's, unless it is a well-known one. */
 	if (imp_package_is_translated(c->module))
-		imp_remedy_install(c, c->module, false, IMP_POSSIBLE, NULL,
-				   "installs the distribution of that name, if that is what is meant");
+		imp_remedy_install(
+			c, c->module, false, IMP_POSSIBLE, NULL,
+			"installs the distribution of that name, if that is what is meant");
 }
 
 /* Its interpreter's links are made anew; what is installed in it stays. */
 static void mend_environment(struct imp_case *c, const struct imp_site *site)
 {
 	const char *bin = imp_path_join(c->a, site->root, "bin"), *rm = "rm", *again, *option = "";
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	size_t len;
 	char *text;
 	unsigned int major, minor;
 
-	if (!imp_case_version(c, &major, &minor) || (int)major != site->major || (int)minor != site->minor ||
-	    imp_host_list(c->host, c->a, bin, &names)) {
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "make the virtual environment %s anew: its interpreter is gone", site->root);
+	if (!imp_case_version(c, &major, &minor) || (int)major != site->major ||
+	    (int)minor != site->minor || imp_host_list(c->host, c->a, bin, &names)) {
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+				"make the virtual environment %s anew: its interpreter is gone",
+				site->root);
 		return;
 	}
 	for (size_t i = 0; i < names.n; i++) {
@@ -161,14 +191,16 @@ static void mend_environment(struct imp_case *c, const struct imp_site *site)
 		if (imp_starts_with(names.v[i], "python") && imp_host_exists(c->host, name) == 0)
 			rm = imp_arena_printf(c->a, "%s %s", rm, imp_shell_quote(c->a, name));
 	}
-	if (!imp_host_read(c->host, c->a, imp_path_join(c->a, site->root, "pyvenv.cfg"), 65536, &text, &len) &&
+	if (!imp_host_read(c->host, c->a, imp_path_join(c->a, site->root, "pyvenv.cfg"), 65536,
+			   &text, &len) &&
 	    strstr(text, "include-system-site-packages = true"))
 		option = "--system-site-packages ";
 	again = imp_remedy_run_with(c, imp_path_join(c->a, bin, "python"));
 	imp_finding_fix(c->a, c->f, IMP_LIKELY,
-			imp_arena_printf(c->a, "%s && %s -m venv --upgrade --without-pip %s%s%s%s", rm,
-					 imp_shell_quote(c->a, imp_remedy_python(c)), option, imp_shell_quote(c->a, site->root),
-					 again ? " && " : "", again ? again : ""),
+			imp_arena_printf(c->a, "%s && %s -m venv --upgrade --without-pip %s%s%s%s",
+					 rm, imp_shell_quote(c->a, imp_remedy_python(c)), option,
+					 imp_shell_quote(c->a, site->root), again ? " && " : "",
+					 again ? again : ""),
 			"gives the environment an interpreter again, and runs the program with it");
 }
 
@@ -178,16 +210,18 @@ static void mend_config(struct imp_case *c, const struct imp_site *site)
 	const char *again = imp_remedy_run_with(c, c->py->executable);
 
 	imp_finding_fix(c->a, c->f, IMP_LIKELY,
-			imp_arena_printf(c->a, "%s -m venv --without-pip %s%s%s", imp_shell_quote(c->a, c->py->executable),
-					 imp_shell_quote(c->a, site->root), again ? " && " : "", again ? again : ""),
+			imp_arena_printf(c->a, "%s -m venv --without-pip %s%s%s",
+					 imp_shell_quote(c->a, c->py->executable),
+					 imp_shell_quote(c->a, site->root), again ? " && " : "",
+					 again ? again : ""),
 			"makes it a virtual environment again; what is installed in it stays");
 }
 
 /* The program with another interpreter, less the options that would keep it from its own directories. */
 static void mend_with(struct imp_case *c, const struct imp_site *site)
 {
-	struct imp_run_change change = { .interpreter = site->interpreter,
-					 .without = site->kind == IMP_SITE_USER ? "SsI" : "S" };
+	struct imp_run_change change = {.interpreter = site->interpreter,
+					.without = site->kind == IMP_SITE_USER ? "SsI" : "S"};
 	const char *home = imp_record_env(c->image, "PYTHONHOME"), *command;
 	unsigned int major = 0, minor;
 
@@ -196,8 +230,9 @@ static void mend_with(struct imp_case *c, const struct imp_site *site)
 		change.before = "env -u PYTHONHOME";
 	command = imp_remedy_run(c, &change);
 	if (command)
-		imp_finding_fix(c->a, c->f, (int)major == site->major ? IMP_LIKELY : IMP_POSSIBLE, command,
-				"runs the program with the Python that has it, %s", site->interpreter);
+		imp_finding_fix(c->a, c->f, (int)major == site->major ? IMP_LIKELY : IMP_POSSIBLE,
+				command, "runs the program with the Python that has it, %s",
+				site->interpreter);
 }
 
 static void mend(struct imp_case *c, const struct imp_site *site, bool importable)
@@ -211,13 +246,16 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 	else if (broken_interpreter(c, site))
 		mend_environment(c, site);
 	else if (is_own(c, site))
-		;	/* the same interpreter would do the same */
+		; /* the same interpreter would do the same */
 	else if (site->interpreter && importable)
 		mend_with(c, site);
 	say_exec_chain(c, site);
-	imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL, "installs it for this very interpreter");
+	imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL,
+			   "installs it for this very interpreter");
 	if (!c->f->fixes.n)
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "install it for this interpreter too, or run the program with the Python that has it");
+		imp_finding_fix(
+			c->a, c->f, IMP_POSSIBLE, NULL,
+			"install it for this interpreter too, or run the program with the Python that has it");
 }
 
 bool imp_judge_elsewhere(struct imp_case *c)
@@ -235,7 +273,8 @@ bool imp_judge_elsewhere(struct imp_case *c)
 		bool importable = false;
 		const char *path;
 
-		if (imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) != 1)
+		if (imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path,
+					  &importable) != 1)
 			continue;
 		if (!best || (importable && !best_importable)) {
 			more += best != NULL;
@@ -249,11 +288,14 @@ bool imp_judge_elsewhere(struct imp_case *c)
 	if (!best)
 		return imp_judge_below(c);
 	imp_elsewhere_tell(c, best_path, best->directory, why_not_site(c, best));
-	c->f->optional = true;	/* an optional module that only another Python has is no damage */
-	if (best->interpreter && best_importable && best->kind != IMP_SITE_PROJECT && !is_own(c, best))
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s searches %s", best->interpreter, best->directory);
+	c->f->optional = true; /* an optional module that only another Python has is no damage */
+	if (best->interpreter && best_importable && best->kind != IMP_SITE_PROJECT &&
+	    !is_own(c, best))
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s searches %s", best->interpreter,
+				     best->directory);
 	if (more)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%zu more environments of this machine hold it", more);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%zu more environments of this machine hold it", more);
 	mend(c, best, best_importable);
 	return true;
 }

@@ -14,7 +14,8 @@
 
 static bool is_plain(const struct imp_candidate *cand)
 {
-	return cand->on_disk && !cand->err && !cand->target_err && !cand->access_err && cand->stat.known;
+	return cand->on_disk && !cand->err && !cand->target_err && !cand->access_err &&
+	       cand->stat.known;
 }
 
 /* Would the standard finder take this very file (or package)? */
@@ -57,7 +58,8 @@ static void blocked(struct imp_case *c, const char *summary)
 {
 	c->f->cause = IMP_CAUSE_BLOCKED;
 	c->f->summary = summary;
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is there, in a directory of the search path", c->f->path);
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+			     "%s is there, in a directory of the search path", c->f->path);
 }
 
 /* An empty sys.meta_path is one that was emptied, where the trace tells of it at all. */
@@ -71,10 +73,17 @@ static bool no_path_finder(struct imp_case *c)
 {
 	if (!lacks_path_finder(c))
 		return false;
-	blocked(c, imp_arena_printf(c->a, "%s is there, and no directory was searched: sys.meta_path has no PathFinder", c->module));
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.meta_path has %zu finders, and PathFinder, which searches sys.path, is none of them",
-			     c->snapshot->meta_path.n);
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that removes PathFinder from sys.meta_path");
+	blocked(c,
+		imp_arena_printf(
+			c->a,
+			"%s is there, and no directory was searched: sys.meta_path has no PathFinder",
+			c->module));
+	imp_finding_evidence(
+		c->a, c->f, IMP_OBSERVED,
+		"sys.meta_path has %zu finders, and PathFinder, which searches sys.path, is none of them",
+		c->snapshot->meta_path.n);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+			"mend the code that removes PathFinder from sys.meta_path");
 	return true;
 }
 
@@ -83,24 +92,45 @@ static void tell_entry(struct imp_case *c, const struct imp_entry *e)
 	const struct imp_strings *hooks = path_hooks(c);
 
 	if (e->finder) {
-		blocked(c, imp_arena_printf(c->a, "%s is there, and %s, which an entry of sys.path_hooks put in charge of that directory, did not find it",
-					    c->module, e->finder));
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the finder of %s is a %s, and not Python's FileFinder", e->entry, e->finder);
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend or remove what puts %s into sys.path_hooks (or into sys.path_importer_cache)",
-				e->finder);
+		blocked(c,
+			imp_arena_printf(
+				c->a,
+				"%s is there, and %s, which an entry of sys.path_hooks put in charge of that directory, did not find it",
+				c->module, e->finder));
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "the finder of %s is a %s, and not Python's FileFinder",
+				     e->entry, e->finder);
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, NULL,
+			"mend or remove what puts %s into sys.path_hooks (or into sys.path_importer_cache)",
+			e->finder);
 	} else if (hooks && !any_has(hooks, "FileFinder")) {
-		blocked(c, imp_arena_printf(c->a, "%s is there, and no directory can be searched: sys.path_hooks has no entry for directories",
-					    c->module));
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.path_hooks has %zu entries, and FileFinder's is none of them", hooks->n);
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "mend the code that removes FileFinder's entry from sys.path_hooks");
+		blocked(c,
+			imp_arena_printf(
+				c->a,
+				"%s is there, and no directory can be searched: sys.path_hooks has no entry for directories",
+				c->module));
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"sys.path_hooks has %zu entries, and FileFinder's is none of them",
+			hooks->n);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+				"mend the code that removes FileFinder's entry from sys.path_hooks");
 	} else {
 		c->f->cause = IMP_CAUSE_STALE_FINDER_CACHE;
-		c->f->summary = imp_arena_printf(c->a, "%s is there now, and %s was not when the import system first looked at it",
-						 c->module, e->entry);
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.path_importer_cache has no finder for %s: "
-				     "what could not be searched once is not looked at again", e->entry);
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "call importlib.invalidate_caches() after %s has been made and before "
-				"it is imported from (before Python 3.7: sys.path_importer_cache.clear())", e->entry);
+		c->f->summary = imp_arena_printf(
+			c->a,
+			"%s is there now, and %s was not when the import system first looked at it",
+			c->module, e->entry);
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "sys.path_importer_cache has no finder for %s: "
+				     "what could not be searched once is not looked at again",
+				     e->entry);
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, NULL,
+			"call importlib.invalidate_caches() after %s has been made and before "
+			"it is imported from (before Python 3.7: sys.path_importer_cache.clear())",
+			e->entry);
 	}
 }
 
@@ -122,21 +152,28 @@ static bool closed_archive(struct imp_case *c, const struct imp_entry *e)
 
 	if (e->state != IMP_PATH_FILE || e->finder || !may_not_read(c, &e->stat))
 		return false;
-	inside = imp_host_contains(c->host, e->entry, imp_arena_printf(c->a, "%s.py", imp_case_tail(c)));
+	inside = imp_host_contains(c->host, e->entry,
+				   imp_arena_printf(c->a, "%s.py", imp_case_tail(c)));
 	if (inside != 1)
-		inside = imp_host_contains(c->host, e->entry, imp_arena_printf(c->a, "%s/__init__.py", imp_case_tail(c)));
+		inside = imp_host_contains(c->host, e->entry,
+					   imp_arena_printf(c->a, "%s/__init__.py",
+							    imp_case_tail(c)));
 	if (!inside)
-		return false;	/* whoever analyzes may read it: the module is not in there */
+		return false; /* whoever analyzes may read it: the module is not in there */
 	f->optional = inside < 0;
 	f->cause = IMP_CAUSE_PERMISSION_DENIED;
 	f->path = e->entry;
-	f->summary = imp_arena_printf(c->a, "%s is in no directory that could be searched, and %s may not be read by this process",
-				      c->module, e->entry);
+	f->summary = imp_arena_printf(
+		c->a,
+		"%s is in no directory that could be searched, and %s may not be read by this process",
+		c->module, e->entry);
 	if (inside == 1)
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "it holds %s, as this analysis may see", imp_case_tail(c));
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s has mode %04o, owner %u, group %u", e->entry, e->stat.mode & 07777,
-			     e->stat.uid, e->stat.gid);
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u", c->image->euid, c->image->egid);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "it holds %s, as this analysis may see",
+				     imp_case_tail(c));
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s has mode %04o, owner %u, group %u",
+			     e->entry, e->stat.mode & 07777, e->stat.uid, e->stat.gid);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the process ran as user %u, group %u",
+			     c->image->euid, c->image->egid);
 	return true;
 }
 
@@ -148,7 +185,8 @@ static bool late_archive(struct imp_case *c, const struct imp_entry *e)
 	if (e->state != IMP_PATH_FILE || e->finder || may_not_read(c, &e->stat) ||
 	    imp_host_contains(c->host, e->entry, "PK\005\006") != 1 ||
 	    (imp_host_contains(c->host, e->entry, imp_arena_printf(c->a, "%s.py", tail)) != 1 &&
-	     imp_host_contains(c->host, e->entry, imp_arena_printf(c->a, "%s/__init__.py", tail)) != 1))
+	     imp_host_contains(c->host, e->entry, imp_arena_printf(c->a, "%s/__init__.py", tail)) !=
+		     1))
 		return false;
 	c->f->path = e->entry;
 	tell_entry(c, e);
@@ -185,10 +223,11 @@ bool imp_judge_finders(struct imp_case *c)
 /* "_speed.pyx", "_speed.c": what an extension is built from, and it was not */
 static bool is_source_of_extension(const char *name, const char *tail)
 {
-	static const char *const endings[] = { ".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f90" };
+	static const char *const endings[] = {".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f90"};
 	size_t len = strlen(tail);
 
-	for (size_t i = 0; !strncmp(name, tail, len) && i < sizeof(endings) / sizeof(endings[0]); i++)
+	for (size_t i = 0; !strncmp(name, tail, len) && i < sizeof(endings) / sizeof(endings[0]);
+	     i++)
 		if (!strcmp(name + len, endings[i]))
 			return true;
 	return false;
@@ -196,12 +235,15 @@ static bool is_source_of_extension(const char *name, const char *tail)
 
 static void say_not_built(struct imp_case *c, const char *dir, const char *name)
 {
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s lies in %s: that is what an extension module is built from, and no build of it is there",
-			     name, dir);
+	imp_finding_evidence(
+		c->a, c->f, IMP_OBSERVED,
+		"%s lies in %s: that is what an extension module is built from, and no build of it is there",
+		name, dir);
 	if (c->f->fixes.n)
 		return;
 	imp_remedy_install_project(c, dir);
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build the extension from %s, or install the package from a build of it",
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+			"build the extension from %s, or install the package from a build of it",
 			imp_path_join(c->a, dir, name));
 }
 
@@ -213,7 +255,8 @@ static bool looks_like_it(const char *name, const char *tail)
 
 	if (strncmp(name, tail, len) || *rest != '.')
 		return false;
-	return !strncasecmp(rest, ".py", 3) || !strcmp(rest, ".ipynb") || strstr(rest, ".so") || strstr(rest, ".dll");
+	return !strncasecmp(rest, ".py", 3) || !strcmp(rest, ".ipynb") || strstr(rest, ".so") ||
+	       strstr(rest, ".dll");
 }
 
 static void say_library(struct imp_case *c, const char *dir)
@@ -221,8 +264,10 @@ static void say_library(struct imp_case *c, const char *dir)
 	const char *name = imp_arena_printf(c->a, "lib%s.so", imp_case_tail(c));
 
 	if (imp_host_exists(c->host, imp_path_join(c->a, dir, name)) == 1)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s lies in %s: were it an extension module, it would have to be called %s",
-				     name, dir, name + 3);
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"%s lies in %s: were it an extension module, it would have to be called %s",
+			name, dir, name + 3);
 }
 
 /* sys.path.insert(0, Path(__file__).parent) */
@@ -231,11 +276,15 @@ static void say_no_strs(struct imp_case *c)
 	const struct imp_sys_path *now = imp_case_sys_path(c);
 
 	for (size_t i = 0; now && i < now->no_strs.n; i++) {
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.path has an item that is no string but a %s: imports pass over it",
-				     now->no_strs.v[i]);
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"sys.path has an item that is no string but a %s: imports pass over it",
+			now->no_strs.v[i]);
 		if (!i)
-			imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "put str(...) of that %s on sys.path in its place; else what lies there has to be installed",
-					now->no_strs.v[i]);
+			imp_finding_fix(
+				c->a, c->f, IMP_LIKELY, NULL,
+				"put str(...) of that %s on sys.path in its place; else what lies there has to be installed",
+				now->no_strs.v[i]);
 	}
 }
 
@@ -244,15 +293,19 @@ void imp_judge_say_finders(struct imp_case *c)
 	if (!c->snapshot || c->image->derived)
 		return;
 	if (lacks_path_finder(c))
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "sys.meta_path has no PathFinder: no directory was searched at all");
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"sys.meta_path has no PathFinder: no directory was searched at all");
 	if (!imp_case_parent(c))
 		say_no_strs(c);
 	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
 
 		if (e->state == IMP_PATH_FILE && !e->finder)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is on the search path, and is a file that Python did not take for an archive",
-					     e->entry);
+			imp_finding_evidence(
+				c->a, c->f, IMP_OBSERVED,
+				"%s is on the search path, and is a file that Python did not take for an archive",
+				e->entry);
 		if (e->state == IMP_PATH_DIRECTORY)
 			say_library(c, e->entry);
 		for (size_t k = 0; k < e->candidates.n; k++) {
@@ -261,9 +314,12 @@ void imp_judge_say_finders(struct imp_case *c)
 			if (is_source_of_extension(cand->name, imp_case_tail(c)))
 				say_not_built(c, e->entry, cand->name);
 			else if (looks_like_it(cand->name, imp_case_tail(c)))
-				imp_finding_evidence(c->a, c->f, IMP_OBSERVED, S_ISDIR(cand->stat.mode) ?
-						     "%s lies in %s, and is a directory: Python takes only a file of that name" :
-						     "%s lies in %s: that is no name which Python takes for a module", cand->name, e->entry);
+				imp_finding_evidence(
+					c->a, c->f, IMP_OBSERVED,
+					S_ISDIR(cand->stat.mode) ?
+						"%s lies in %s, and is a directory: Python takes only a file of that name" :
+						"%s lies in %s: that is no name which Python takes for a module",
+					cand->name, e->entry);
 		}
 	}
 }

@@ -15,15 +15,16 @@
  */
 static const struct {
 	const char *text;
-	bool again;	/* it only tells of the same extension if an earlier attempt is known */
+	bool again; /* it only tells of the same extension if an earlier attempt is known */
 } refusals[] = {
-	{ "may only be initialized once per interpreter process", false },
-	{ "do not yet support subinterpreters", false },
-	{ "does not support loading in subinterpreters", false },
-	{ "Interpreter change detected - this module can only be loaded into one interpreter per process", false },
-	{ "cannot load module more than once per process", false },
-	{ "does not support per-interpreter GIL", false },
-	{ "is already registered!", true },
+	{"may only be initialized once per interpreter process", false},
+	{"do not yet support subinterpreters", false},
+	{"does not support loading in subinterpreters", false},
+	{"Interpreter change detected - this module can only be loaded into one interpreter per process",
+	 false},
+	{"cannot load module more than once per process", false},
+	{"does not support per-interpreter GIL", false},
+	{"is already registered!", true},
 };
 
 bool imp_judge_refusal(const char *message)
@@ -45,7 +46,8 @@ static bool refused(const struct imp_case *c)
 	for (size_t i = 0; i < c->image->extensions.n && !sure && imp_judge_refusal(message); i++) {
 		const struct imp_extension_call *e = c->image->extensions.v[i];
 
-		sure = e != c->extension && e->begin_ns < c->extension->begin_ns && e->step == IMP_STEP_CREATE &&
+		sure = e != c->extension && e->begin_ns < c->extension->begin_ns &&
+		       e->step == IMP_STEP_CREATE &&
 		       !strcmp(imp_case_text(e->path), imp_case_text(c->extension->path));
 	}
 	return sure;
@@ -70,24 +72,32 @@ static const struct imp_dlopen *failed_load(const struct imp_case *c)
 static void say_earlier(struct imp_case *c)
 {
 	if (c->attempt && c->attempt->interp)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for in a subinterpreter (number %llu)",
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "it was asked for in a subinterpreter (number %llu)",
 				     (unsigned long long)c->attempt->interp);
 	for (size_t i = 0; i < c->image->extensions.n; i++) {
 		const struct imp_extension_call *e = c->image->extensions.v[i];
 
 		if (e == c->extension || e->begin_ns >= c->extension->begin_ns || !e->path ||
-		    !c->extension->path || strcmp(e->path, c->extension->path) || e->step != IMP_STEP_CREATE)
+		    !c->extension->path || strcmp(e->path, c->extension->path) ||
+		    e->step != IMP_STEP_CREATE)
 			continue;
 		if (!e->ended)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "an earlier initialization of it never ended");
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+					     "an earlier initialization of it never ended");
 		else if (e->exception)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "an earlier initialization of it ended with %s: %s",
-					     e->exception->type ? e->exception->type : "an exception",
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+					     "an earlier initialization of it ended with %s: %s",
+					     e->exception->type ? e->exception->type :
+								  "an exception",
 					     e->exception->message ? e->exception->message : "");
 		else
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it had been initialized in this process before, successfully%s",
-					     e->attempt && c->attempt && e->attempt->interp != c->attempt->interp
-						     ? ", in another interpreter" : "");
+			imp_finding_evidence(
+				c->a, c->f, IMP_OBSERVED,
+				"it had been initialized in this process before, successfully%s",
+				e->attempt && c->attempt && e->attempt->interp != c->attempt->interp ?
+					", in another interpreter" :
+					"");
 		return;
 	}
 }
@@ -100,10 +110,12 @@ static void say_imports_within(struct imp_case *c)
 	for (size_t i = 0; c->attempt && i < c->image->attempts.n && told < 3; i++) {
 		const struct imp_attempt *at = c->image->attempts.v[i];
 
-		if (at->parent != c->attempt || !at->ended || !at->exception || at->begin_ns < c->extension->begin_ns)
+		if (at->parent != c->attempt || !at->ended || !at->exception ||
+		    at->begin_ns < c->extension->begin_ns)
 			continue;
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "before that, its import of %s had failed, and it went on: %s", at->name,
-				     imp_case_text(at->exception->message));
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "before that, its import of %s had failed, and it went on: %s",
+				     at->name, imp_case_text(at->exception->message));
 		told++;
 	}
 }
@@ -121,18 +133,23 @@ bool imp_judge_extension(struct imp_case *c)
 	f->path = ext->path;
 	if (refused(c)) {
 		f->cause = IMP_CAUSE_REINITIALIZATION_REFUSED;
-		f->summary = imp_arena_printf(c->a, imp_case_has(message, "subinterpreter") || imp_case_has(message, "per-interpreter GIL")
-							    ? "%s cannot be imported in a subinterpreter"
-							    : "%s may be initialized once in a process, and this was not the first time",
-					      c->module);
+		f->summary = imp_arena_printf(
+			c->a,
+			imp_case_has(message, "subinterpreter") ||
+					imp_case_has(message, "per-interpreter GIL") ?
+				"%s cannot be imported in a subinterpreter" :
+				"%s may be initialized once in a process, and this was not the first time",
+			c->module);
 		say_earlier(c);
 		return true;
 	}
 	if (imp_case_has(message, "does not define module export function") ||
 	    imp_case_has(message, "does not define init function")) {
 		f->cause = IMP_CAUSE_MISSING_INIT_FUNCTION;
-		f->summary = imp_arena_printf(c->a, "%s was loaded, but it has no function PyInit_%s", ext->path, tail);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
+		f->summary = imp_arena_printf(
+			c->a, "%s was loaded, but it has no function PyInit_%s", ext->path, tail);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED,
+				     "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
 		if (ext->path)
 			imp_judge_init_functions(c, ext->path);
 		return true;
@@ -141,20 +158,25 @@ bool imp_judge_extension(struct imp_case *c)
 	if (load && imp_judge_dlopen_error(c, load))
 		return true;
 	if (load) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s", ext->path, message);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader refused %s: %s",
+				     ext->path, message);
 		return false;
 	}
 	if (imp_judge_version(c) || imp_judge_circular(c))
 		return true;
 	f->cause = IMP_CAUSE_INIT_FAILED;
-	f->summary = imp_arena_printf(c->a, "%s was found and loaded, and its init function failed: %s: %s", c->module,
-				      c->exception->type ? c->exception->type : "exception", message ? message : "");
+	f->summary = imp_arena_printf(
+		c->a, "%s was found and loaded, and its init function failed: %s: %s", c->module,
+		c->exception->type ? c->exception->type : "exception", message ? message : "");
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s of %s ended with %s: %s",
-			     ext->step == IMP_STEP_EXEC ? "the Py_mod_exec slot" : "PyInit", ext->path,
-			     c->exception->type ? c->exception->type : "an exception", message ? message : "");
-	for (const struct imp_exception *e = c->exception->cause ? c->exception->cause : c->exception->context; e;
-	     e = e->cause ? e->cause : e->context)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "below it: %s: %s", e->type ? e->type : "an exception",
+			     ext->step == IMP_STEP_EXEC ? "the Py_mod_exec slot" : "PyInit",
+			     ext->path, c->exception->type ? c->exception->type : "an exception",
+			     message ? message : "");
+	for (const struct imp_exception *e = c->exception->cause ? c->exception->cause :
+								   c->exception->context;
+	     e; e = e->cause ? e->cause : e->context)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "below it: %s: %s",
+				     e->type ? e->type : "an exception",
 				     e->message ? e->message : "");
 	say_imports_within(c);
 	return true;
@@ -174,7 +196,8 @@ bool imp_judge_denied(struct imp_case *c)
 		return false;
 	f->cause = IMP_CAUSE_PERMISSION_DENIED;
 	f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", f->path);
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "opening %s failed with: %s", f->path, e->message);
+	imp_finding_evidence(c->a, f, IMP_OBSERVED, "opening %s failed with: %s", f->path,
+			     e->message);
 	if (!imp_host_stat(c->host, f->path, &st))
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "it has mode %04o, owner %u, group %u",
 				     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
@@ -204,8 +227,9 @@ static void say_cycle(struct imp_case *c, const struct imp_attempt *first)
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the cycle: %s -> %s", cycle, first->name);
 	for (size_t i = n; i-- > 0;)
 		if (down[i]->frame->file)
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is imported at %s:%u", down[i]->name,
-					     down[i]->frame->file, down[i]->frame->line);
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is imported at %s:%u",
+					     down[i]->name, down[i]->frame->file,
+					     down[i]->frame->line);
 }
 
 bool imp_judge_circular(struct imp_case *c)
@@ -241,11 +265,15 @@ bool imp_judge_circular(struct imp_case *c)
 	f->module = module;
 	f->path = e->path;
 	for (size_t i = 0; !f->path && i < c->image->attempts.n; i++)
-		if (c->image->attempts.v[i]->frame->module && !strcmp(c->image->attempts.v[i]->frame->module, module))
+		if (c->image->attempts.v[i]->frame->module &&
+		    !strcmp(c->image->attempts.v[i]->frame->module, module))
 			f->path = c->image->attempts.v[i]->frame->file;
-	f->summary = imp_arena_printf(c->a, "%s was used while it was still being imported: the imports form a circle", module);
+	f->summary = imp_arena_printf(
+		c->a, "%s was used while it was still being imported: the imports form a circle",
+		module);
 	if (c->extension)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the init function of %s ended with: %s", c->extension->path, message);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the init function of %s ended with: %s",
+				     c->extension->path, message);
 	if (at)
 		say_cycle(c, at);
 	return true;
@@ -260,7 +288,7 @@ static bool foreign_part(struct imp_case *c, const char *file)
 
 	for (size_t i = 0; path && i < path->path.n; i++) {
 		const char *entry = path->path.v[i];
-		struct imp_distributions all = { 0 };
+		struct imp_distributions all = {0};
 		size_t len = strlen(entry), top;
 		const char *name;
 
@@ -277,21 +305,26 @@ static bool foreign_part(struct imp_case *c, const char *file)
 				*p = *p == '-' ? '_' : *p;
 			if (!strcasecmp(dashed, name) && top++) {
 				f->path = file;
-				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s holds two generations of it: %s and %s", entry,
-						     all.v[j - 1].metadata ? all.v[j - 1].metadata : "?",
-						     all.v[j].metadata ? all.v[j].metadata : "?");
+				imp_finding_evidence(
+					c->a, f, IMP_DERIVED,
+					"%s holds two generations of it: %s and %s", entry,
+					all.v[j - 1].metadata ? all.v[j - 1].metadata : "?",
+					all.v[j].metadata ? all.v[j].metadata : "?");
 				return true;
 			}
 			if (top == 1 && !strcasecmp(dashed, name) &&
 			    imp_distribution_of_file(c->host, c->a, entry, file, &dist) == -ENOENT &&
 			    all.v[j].metadata && !all.v[j].editable) {
-				struct imp_owned_files own = { 0 };
-				struct imp_strings one = { .v = &entry, .n = 1, .cap = 1 };
+				struct imp_owned_files own = {0};
+				struct imp_strings one = {.v = &entry, .n = 1, .cap = 1};
 
-				if (imp_distribution_claims(c->host, c->a, &one, name, &own) || !own.n)
+				if (imp_distribution_claims(c->host, c->a, &one, name, &own) ||
+				    !own.n)
 					continue;
-				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s does not list %s: it is left over from another installation",
-						     all.v[j].metadata, file);
+				imp_finding_evidence(
+					c->a, f, IMP_DERIVED,
+					"%s does not list %s: it is left over from another installation",
+					all.v[j].metadata, file);
 				return true;
 			}
 		}
@@ -312,8 +345,8 @@ static const char *unreadable_package(struct imp_case *c, const char *module)
 		const char *dir = imp_case_join(c, path->path.v[i], module);
 		bool owner, group;
 
-		if (imp_host_stat(c->host, dir, &st) || !S_ISDIR(st.st_mode) || !c->image->ids_known ||
-		    !c->image->euid)
+		if (imp_host_stat(c->host, dir, &st) || !S_ISDIR(st.st_mode) ||
+		    !c->image->ids_known || !c->image->euid)
 			continue;
 		owner = st.st_uid == c->image->euid;
 		group = st.st_gid == c->image->egid;
@@ -331,7 +364,8 @@ static const char *namespace_directory(const struct imp_case *c, const char *mod
 
 	for (size_t i = 0; at && i < at->outcome->searched.n; i++)
 		if (at->outcome->searched.v[i].result == IMP_SEARCH_NAMESPACE)
-			return imp_case_join(c, at->outcome->searched.v[i].entry, dot ? dot + 1 : module);
+			return imp_case_join(c, at->outcome->searched.v[i].entry,
+					     dot ? dot + 1 : module);
 	return NULL;
 }
 
@@ -341,43 +375,56 @@ static bool lost_init(struct imp_case *c, const char *dir)
 	const char *init = imp_path_join(c->a, dir, "__init__.py"), *target = NULL;
 	struct stat st;
 
-	if (imp_host_lstat(c->host, init, &st) || !S_ISLNK(st.st_mode) || imp_host_exists(c->host, init) != 0)
+	if (imp_host_lstat(c->host, init, &st) || !S_ISLNK(st.st_mode) ||
+	    imp_host_exists(c->host, init) != 0)
 		return false;
 	imp_host_readlink(c->host, c->a, init, &target);
 	c->f->cause = IMP_CAUSE_DANGLING_SYMLINK;
 	c->f->path = init;
-	c->f->summary = imp_arena_printf(c->a, "%s is a symbolic link that leads to nothing, so that the package %s is empty", init, c->f->module);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is a symbolic link to %s, and that does not exist", init, target ? target : "?");
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "so the directory %s was taken for a namespace package", dir);
+	c->f->summary = imp_arena_printf(
+		c->a, "%s is a symbolic link that leads to nothing, so that the package %s is empty",
+		init, c->f->module);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s is a symbolic link to %s, and that does not exist", init,
+			     target ? target : "?");
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+			     "so the directory %s was taken for a namespace package", dir);
 	return true;
 }
 
 /* "_init_.py", "__int__.py": what was to be the package's __init__.py. */
 static void say_misnamed_init(struct imp_case *c, const char *dir)
 {
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (imp_host_list(c->host, c->a, dir, &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name = names.v[i];
 
-		if (name[0] != '_' || strcspn(name, ".") > 9 || !strstr(name, "in") || !imp_case_has(name, "t_") ||
-		    !imp_case_has(name, ".py") || !strcmp(name, "__init__.py"))
+		if (name[0] != '_' || strcspn(name, ".") > 9 || !strstr(name, "in") ||
+		    !imp_case_has(name, "t_") || !imp_case_has(name, ".py") ||
+		    !strcmp(name, "__init__.py"))
 			continue;
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s lies there; a package's file has to be called __init__.py", name);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s lies there; a package's file has to be called __init__.py",
+				     name);
 	}
 }
 
 /* A repository that was cloned beside the script: pkg/pkg/__init__.py */
 static void say_further_down(struct imp_case *c, const char *dir)
 {
-	const char *init = imp_path_join(c->a, imp_path_join(c->a, dir, imp_path_name(dir)), "__init__.py");
+	const char *init =
+		imp_path_join(c->a, imp_path_join(c->a, dir, imp_path_name(dir)), "__init__.py");
 
 	if (imp_host_exists(c->host, init) != 1)
 		return;
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s exists: the package lies one directory further down", init);
-	imp_remedy_run_path(c, dir, imp_arena_printf(c->a, "puts %s, which holds the package, on the search path", dir));
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s exists: the package lies one directory further down", init);
+	imp_remedy_run_path(
+		c, dir,
+		imp_arena_printf(c->a, "puts %s, which holds the package, on the search path", dir));
 	imp_remedy_install_project(c, dir);
 }
 
@@ -387,7 +434,8 @@ static const char *empty_package(struct imp_case *c, const char **name)
 	const struct imp_exception *e = c->exception;
 	const char *module;
 
-	if (!e->type || strcmp(e->type, "AttributeError") || strncmp(imp_case_text(e->message), "module '", 8))
+	if (!e->type || strcmp(e->type, "AttributeError") ||
+	    strncmp(imp_case_text(e->message), "module '", 8))
 		return NULL;
 	module = imp_case_quoted(c, e->message, NULL);
 	*name = imp_case_quoted(c, e->message, "has no attribute ");
@@ -419,15 +467,21 @@ bool imp_judge_attribute(struct imp_case *c)
 	if (dir) {
 		f->cause = IMP_CAUSE_PERMISSION_DENIED;
 		f->path = dir;
-		f->summary = imp_arena_printf(c->a, "The package %s is in a directory that the process may not enter", f->module);
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s may not be entered by user %u, so Python took it for an empty namespace package",
-				     dir, c->image->euid);
+		f->summary = imp_arena_printf(
+			c->a, "The package %s is in a directory that the process may not enter",
+			f->module);
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"%s may not be entered by user %u, so Python took it for an empty namespace package",
+			dir, c->image->euid);
 		return true;
 	}
 	if (file && foreign_part(c, file)) {
 		f->cause = IMP_CAUSE_MIXED_INSTALLATION;
-		f->summary = imp_arena_printf(c->a, "Parts of two installations of %s are mixed: %s has no %s", f->module, file,
-					      name ? name : "such name");
+		f->summary =
+			imp_arena_printf(c->a,
+					 "Parts of two installations of %s are mixed: %s has no %s",
+					 f->module, file, name ? name : "such name");
 		return true;
 	}
 	if (file && imp_judge_passed_over(c, file, name))
@@ -437,26 +491,35 @@ bool imp_judge_attribute(struct imp_case *c)
 	if (dir && lost_init(c, dir))
 		return true;
 	if (dir && imp_judge_claims(&of_module)) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "so the directory %s was taken for a namespace package, which has no %s", dir, name);
+		imp_finding_evidence(
+			c->a, f, IMP_OBSERVED,
+			"so the directory %s was taken for a namespace package, which has no %s",
+			dir, name);
 		return true;
 	}
 	f->cause = IMP_CAUSE_MISSING_ATTRIBUTE;
 	f->path = file ? file : dir;
-	f->summary = imp_arena_printf(c->a, dir ? "%s is only a directory without __init__.py here, and has no %s"
-						: "%s is there, and has no %s",
-				      f->module, name ? name : "such name");
+	f->summary = imp_arena_printf(
+		c->a,
+		dir ? "%s is only a directory without __init__.py here, and has no %s" :
+		      "%s is there, and has no %s",
+		f->module, name ? name : "such name");
 	if (dir) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
-				     dir, f->module);
+		imp_finding_evidence(
+			c->a, f, IMP_OBSERVED,
+			"the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
+			dir, f->module);
 		say_misnamed_init(c, dir);
 		say_further_down(c, dir);
 	}
 	if (file)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, file);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module,
+				     file);
 	for (size_t i = 0; file && imp_case_sys_path(c) && i < imp_case_sys_path(c)->path.n; i++) {
 		struct imp_distribution dist;
 
-		if (imp_distribution_of_file(c->host, c->a, imp_case_sys_path(c)->path.v[i], file, &dist))
+		if (imp_distribution_of_file(c->host, c->a, imp_case_sys_path(c)->path.v[i], file,
+					     &dist))
 			continue;
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "it belongs to %s %s", dist.name,
 				     dist.version ? dist.version : "(version unknown)");

@@ -8,8 +8,7 @@
 #include "judge_loader.h"
 #include "remedy.h"
 
-#define SHOWN_MAX 4		/* copies that one piece of evidence names */
-
+#define SHOWN_MAX 4 /* copies that one piece of evidence names */
 
 /* Who it is that lacks the library, for a sentence. */
 static const char *needing(const struct imp_finding *f)
@@ -21,7 +20,8 @@ static const char *needing(const struct imp_finding *f)
 
 static const char *export_path(struct imp_load *l, const char *dir)
 {
-	return imp_arena_printf(l->c->a, "export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
+	return imp_arena_printf(l->c->a,
+				"export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
 				imp_shell_quote(l->c->a, dir));
 }
 
@@ -33,13 +33,15 @@ static const struct imp_image *came_from(const struct imp_load *l, const struct 
 	for (size_t i = 0; i < l->c->record->images.n; i++) {
 		const struct imp_image *other = l->c->record->images.v[i];
 
-		if (other != image && other->pid == image->pid && other->image_ns < image->image_ns &&
+		if (other != image && other->pid == image->pid &&
+		    other->image_ns < image->image_ns &&
 		    (!before || other->image_ns > before->image_ns))
 			before = other;
 	}
 	if (before || image->parent)
 		return before ? before : image->parent;
-	for (size_t i = 0; i < l->c->record->images.n; i++) {	/* vfork(2) and posix_spawn(3) leave no image in between */
+	for (size_t i = 0; i < l->c->record->images.n;
+	     i++) { /* vfork(2) and posix_spawn(3) leave no image in between */
 		const struct imp_image *other = l->c->record->images.v[i];
 
 		if (other->pid == image->ppid && other->image_ns < image->image_ns &&
@@ -72,15 +74,24 @@ static bool say_dropped(struct imp_load *l, const char *name)
 				continue;
 			if (!c->host->enabled && now && imp_case_has(now, dir))
 				continue;
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "process %d (%s), from which this one came, had LD_LIBRARY_PATH=%s; this one had %s%s",
-					     image->pid, image->exe ? image->exe : "?", was, now ? "LD_LIBRARY_PATH=" : "none", now ? now : "");
+			imp_finding_evidence(
+				c->a, f, IMP_OBSERVED,
+				"process %d (%s), from which this one came, had LD_LIBRARY_PATH=%s; this one had %s%s",
+				image->pid, image->exe ? image->exe : "?", was,
+				now ? "LD_LIBRARY_PATH=" : "none", now ? now : "");
 			if (c->host->enabled) {
-				imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there: with that LD_LIBRARY_PATH it would have been found", path);
-				f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s; the LD_LIBRARY_PATH that leads there was dropped on the way to this process",
-							      needing(f), name, dir);
+				imp_finding_evidence(
+					c->a, f, IMP_DERIVED,
+					"%s is there: with that LD_LIBRARY_PATH it would have been found",
+					path);
+				f->summary = imp_arena_printf(
+					c->a,
+					"%s needs %s, which is in %s; the LD_LIBRARY_PATH that leads there was dropped on the way to this process",
+					needing(f), name, dir);
 			}
-			imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, dir),
-					"sets the variable again; what starts the program (sudo, env, a service) must pass it on as well");
+			imp_finding_fix(
+				c->a, f, IMP_LIKELY, export_path(l, dir),
+				"sets the variable again; what starts the program (sudo, env, a service) must pass it on as well");
 			return true;
 		}
 	}
@@ -102,10 +113,13 @@ static bool say_mapped_later(struct imp_load *l, const char *name)
 		if (at->begin_ns <= o->mapped_ns && at->ended && at->end_ns >= o->mapped_ns)
 			by = by && by->begin_ns > at->begin_ns ? by : at;
 	}
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was mapped later%s%s: it is only there once another module has been imported",
-			     o->path, by ? ", during the import of " : "", by ? by->name : "");
+	imp_finding_evidence(
+		c->a, c->f, IMP_OBSERVED,
+		"%s was mapped later%s%s: it is only there once another module has been imported",
+		o->path, by ? ", during the import of " : "", by ? by->name : "");
 	if (by)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "import %s before %s", by->name, c->module);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "import %s before %s", by->name,
+				c->module);
 	return true;
 }
 
@@ -124,30 +138,47 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 			own = own ? own : &places->v[i];
 	}
 	if (own) {
-		const char *target = f->library && f->library->needed_by ? f->library->needed_by : f->path;
+		const char *target =
+			f->library && f->library->needed_by ? f->library->needed_by : f->path;
 
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s is there, in a directory that no rule of the loader leads to", own->dir, name);
-		f->summary = imp_arena_printf(c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
-					      needing(f), name, own->dir);
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"%s/%s is there, in a directory that no rule of the loader leads to",
+			own->dir, name);
+		f->summary = imp_arena_printf(
+			c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
+			needing(f), name, own->dir);
 		imp_load_say_inheritance(l, own->dir);
 		if (c->image->cwd && !strcmp(c->image->cwd, own->dir))
-			imp_finding_evidence(c->a, f, IMP_DERIVED, "that is the directory in which the program was started: for a name without a slash the current directory is not searched");
-		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir), "makes the loader look there");
+			imp_finding_evidence(
+				c->a, f, IMP_DERIVED,
+				"that is the directory in which the program was started: for a name without a slash the current directory is not searched");
+		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir),
+				"makes the loader look there");
 		if (target)
-			imp_finding_fix(c->a, f, IMP_POSSIBLE,
-					imp_arena_printf(c->a, "patchelf --add-rpath %s %s", imp_shell_quote(c->a, own->dir),
-							 imp_shell_quote(c->a, target)),
-					"writes the directory into the file, so that it works without the variable");
+			imp_finding_fix(
+				c->a, f, IMP_POSSIBLE,
+				imp_arena_printf(c->a, "patchelf --add-rpath %s %s",
+						 imp_shell_quote(c->a, own->dir),
+						 imp_shell_quote(c->a, target)),
+				"writes the directory into the file, so that it works without the variable");
 	}
 	if (foreign) {
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s/%s comes with the package %s: it is only there once %s has been imported",
-				     foreign->dir, name, foreign->package, foreign->package);
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"%s/%s comes with the package %s: it is only there once %s has been imported",
+			foreign->dir, name, foreign->package, foreign->package);
 		if (!own) {
-			f->summary = imp_arena_printf(c->a, "%s needs %s, which the package %s brings: importing %s first loads it",
-						      needing(f), name, foreign->package, foreign->package);
-			imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "import %s before %s: it loads the library",
-					foreign->package, *c->module ? c->module : "this library is opened");
-			imp_finding_fix(c->a, f, IMP_POSSIBLE, export_path(l, foreign->dir), "makes the loader look there");
+			f->summary = imp_arena_printf(
+				c->a,
+				"%s needs %s, which the package %s brings: importing %s first loads it",
+				needing(f), name, foreign->package, foreign->package);
+			imp_finding_fix(c->a, f, IMP_LIKELY, NULL,
+					"import %s before %s: it loads the library",
+					foreign->package,
+					*c->module ? c->module : "this library is opened");
+			imp_finding_fix(c->a, f, IMP_POSSIBLE, export_path(l, foreign->dir),
+					"makes the loader look there");
 		}
 	}
 	return own || foreign;
@@ -164,18 +195,20 @@ static size_t stem_length(const char *name)
 static const char *other_soname_in(struct imp_load *l, const char *dir, const char *name)
 {
 	size_t stem = stem_length(name);
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	const char *best = NULL;
 
 	if (!stem || imp_host_list(l->c->host, l->c->a, dir, &names))
 		return NULL;
 	for (size_t i = 0; i < names.n; i++)
-		if (!strncmp(names.v[i], name, stem) && (names.v[i][stem] == '.' || !names.v[i][stem]) &&
-		    strcmp(names.v[i], name) &&
+		if (!strncmp(names.v[i], name, stem) &&
+		    (names.v[i][stem] == '.' || !names.v[i][stem]) && strcmp(names.v[i], name) &&
 		    imp_load_fits(l, imp_arena_printf(l->c->a, "%s/%s", dir, names.v[i])) &&
 		    (!best || strlen(names.v[i]) < strlen(best) || !best[stem]))
 			best = names.v[i];
-	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir, imp_load_ends_with(dir, "/") ? "" : "/", best) : NULL;
+	return best ? imp_arena_printf(l->c->a, "%s%s%s", dir,
+				       imp_load_ends_with(dir, "/") ? "" : "/", best) :
+		      NULL;
 }
 
 /* The very library, under a file name that nobody asks for: its link was lost. */
@@ -185,17 +218,24 @@ static void say_renamed(struct imp_load *l, const char *file, const char *name)
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 
-	f->summary = imp_arena_printf(c->a, "%s needs %s; it is there, but under the name %s", needing(f), name, file);
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s says that it is %s (its soname), and no file of that name leads to it", file, name);
-	imp_finding_fix(c->a, f, IMP_LIKELY,
-			imp_arena_printf(c->a, "ln -s %s %s", imp_shell_quote(c->a, base),
-					 imp_shell_quote(c->a, imp_arena_printf(c->a, "%s/%s", dir ? dir : "", name))),
-			"makes the link that is missing");
+	f->summary = imp_arena_printf(c->a, "%s needs %s; it is there, but under the name %s",
+				      needing(f), name, file);
+	imp_finding_evidence(
+		c->a, f, IMP_DERIVED,
+		"%s says that it is %s (its soname), and no file of that name leads to it", file,
+		name);
+	imp_finding_fix(
+		c->a, f, IMP_LIKELY,
+		imp_arena_printf(c->a, "ln -s %s %s", imp_shell_quote(c->a, base),
+				 imp_shell_quote(c->a, imp_arena_printf(c->a, "%s/%s",
+									dir ? dir : "", name))),
+		"makes the link that is missing");
 }
 
-static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places, const char *name)
+static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places,
+			     const char *name)
 {
-	struct imp_strings seen = { 0 }, told = { 0 };
+	struct imp_strings seen = {0}, told = {0};
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 	const char *found = NULL;
@@ -204,7 +244,8 @@ static bool say_other_soname(struct imp_load *l, const struct imp_load_places *p
 	if (strchr(name, '/'))
 		return false;
 	for (size_t i = 0; l->search && i < l->search->tried.n; i++) {
-		const char *dir = imp_ld_process_absolute(&l->replay.process, l->search->tried.v[i].path);
+		const char *dir =
+			imp_ld_process_absolute(&l->replay.process, l->search->tried.v[i].path);
 
 		dir = dir ? imp_load_parent(c->a, dir) : NULL;
 		if (dir)
@@ -238,17 +279,24 @@ static bool say_other_soname(struct imp_load *l, const struct imp_load_places *p
 				say_renamed(l, other, name);
 				return true;
 			}
-			imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is that library, by its soname: under another file name, in a directory that the loader does not search",
-					     other);
+			imp_finding_evidence(
+				c->a, f, IMP_DERIVED,
+				"%s is that library, by its soname: under another file name, in a directory that the loader does not search",
+				other);
 			continue;
 		}
 		found = found ? found : other;
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is there, under another soname%s%s: that version's interface is another one",
-				     other, img && img->soname ? ", " : "", img && img->soname ? img->soname : "");
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"%s is there, under another soname%s%s: that version's interface is another one",
+			other, img && img->soname ? ", " : "",
+			img && img->soname ? img->soname : "");
 	}
 	if (found)
-		f->summary = imp_arena_printf(c->a, "%s needs %s; this machine has another version of it, %s",
-					      needing(f), name, strrchr(found, '/') + 1);
+		f->summary =
+			imp_arena_printf(c->a,
+					 "%s needs %s; this machine has another version of it, %s",
+					 needing(f), name, strrchr(found, '/') + 1);
 	return found;
 }
 
@@ -273,7 +321,8 @@ static void say_recorded(struct imp_load *l)
 			if (!len || strncmp(file, path->path.v[k], len) ||
 			    imp_distribution_of_file(c->host, c->a, path->path.v[k], file, &dist))
 				continue;
-			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the RECORD of %s %s lists %s, and it is gone",
+			imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+					     "the RECORD of %s %s lists %s, and it is gone",
 					     dist.name, dist.version ? dist.version : "", file);
 			imp_remedy_repair(c, &dist, file, "puts the library back");
 			return;
@@ -292,13 +341,17 @@ bool imp_judge_missing_library(struct imp_load *l)
 
 	f->cause = IMP_CAUSE_MISSING_SHARED_LIBRARY;
 	if (!needed_by && l->root && strcmp(name, l->d->name))
-		needed_by = imp_load_image(l, l->root) && !imp_load_image(l, l->root)->partial ? NULL : l->root;
+		needed_by = imp_load_image(l, l->root) && !imp_load_image(l, l->root)->partial ?
+				    NULL :
+				    l->root;
 	f->path = l->root && strcmp(name, l->d->name) ? l->root : NULL;
 	imp_load_library(l, name, needed_by, l->search);
 	if (needed_by)
-		f->summary = imp_arena_printf(c->a, "The library %s is not found; it is needed by %s", name, needed_by);
+		f->summary = imp_arena_printf(
+			c->a, "The library %s is not found; it is needed by %s", name, needed_by);
 	else if (!*c->module && !strcmp(name, l->d->name))
-		f->summary = imp_arena_printf(c->a, "The library %s, which the program itself opens, is not found", name);
+		f->summary = imp_arena_printf(
+			c->a, "The library %s, which the program itself opens, is not found", name);
 	else
 		f->summary = imp_arena_printf(c->a, "The library %s is not found", name);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
@@ -312,9 +365,12 @@ bool imp_judge_missing_library(struct imp_load *l)
 		elsewhere |= imp_load_say_cache(l, name, needed_by) || say_places(l, &places, name);
 		elsewhere |= say_other_soname(l, &places, name);
 		if (!elsewhere && c->host->enabled)
-			imp_finding_evidence(c->a, f, IMP_DERIVED, "no file of that name was found on this machine: not in the loader's directories, "
-					     "not beside the packages, not in the prefix");
-	} else if (!imp_load_say_path(l, &places, name, needed_by) && imp_host_exists(c->host, name) == 0) {
+			imp_finding_evidence(
+				c->a, f, IMP_DERIVED,
+				"no file of that name was found on this machine: not in the loader's directories, "
+				"not beside the packages, not in the prefix");
+	} else if (!imp_load_say_path(l, &places, name, needed_by) &&
+		   imp_host_exists(c->host, name) == 0) {
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "there is no file %s", name);
 	}
 	return true;
@@ -338,19 +394,25 @@ bool imp_judge_wrong_libc(struct imp_load *l)
 	if (!musl_name(base) && !plain)
 		return false;
 	if (l->root && (!strcmp(name, l->root) || !strcmp(name, l->d->name)))
-		return false;	/* the program asked for it by its path */
+		return false; /* the program asked for it by its path */
 	c->f->cause = IMP_CAUSE_WRONG_LIBC;
 	if (!needed_by)
 		needed_by = l->root;
 	c->f->path = needed_by;
 	imp_load_library(l, l->search ? l->search->name : base, needed_by, l->search);
-	c->f->summary = imp_arena_printf(c->a, "%s was built for another C library (musl); this program runs with glibc%s%s",
-					 needed_by ? needed_by : l->d->name, c->image->libc ? " " : "", c->image->libc ? c->image->libc : "");
+	c->f->summary = imp_arena_printf(
+		c->a, "%s was built for another C library (musl); this program runs with glibc%s%s",
+		needed_by ? needed_by : l->d->name, c->image->libc ? " " : "",
+		c->image->libc ? c->image->libc : "");
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, plain ? "it needs %s: that is the name of musl's C library; glibc's is libc.so.6"
-							    : "it needs %s: that is musl's C library", base);
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		plain ? "it needs %s: that is the name of musl's C library; glibc's is libc.so.6" :
+			"it needs %s: that is musl's C library",
+		base);
 	if (who && who->image && who->image->interpreter)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the loader that it names is %s", who->image->interpreter);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the loader that it names is %s",
+				     who->image->interpreter);
 	imp_load_say_chain(l, base, l->search);
 	return true;
 }

@@ -6,14 +6,16 @@
 #include "../python/module_file.h"
 #include "judge_loader.h"
 
-#define CHAIN_MAX 32
+#define CHAIN_MAX	   32
 #define INIT_FUNCTIONS_MAX 8
 
 /* ---- what is known of a file ------------------------------------------------------------------------- */
 
 struct imp_elf_image *imp_load_image(struct imp_load *l, const char *path)
 {
-	const char *file = path && strchr(path, '/') ? imp_ld_process_absolute(&l->replay.process, path) : NULL;
+	const char *file = path && strchr(path, '/') ?
+				   imp_ld_process_absolute(&l->replay.process, path) :
+				   NULL;
 
 	return file ? imp_ld_disk_image(&l->replay.disk, file) : NULL;
 }
@@ -25,7 +27,8 @@ const struct imp_file_facts *imp_load_facts(const struct imp_load *l, const char
 	for (size_t i = image->files.n; path && i-- > 0;) {
 		const struct imp_file_facts *f = image->files.v[i];
 
-		if ((f->path && !strcmp(f->path, path)) || (f->realpath && !strcmp(f->realpath, path)))
+		if ((f->path && !strcmp(f->path, path)) ||
+		    (f->realpath && !strcmp(f->realpath, path)))
 			return f;
 	}
 	return NULL;
@@ -42,7 +45,8 @@ bool imp_load_fits(struct imp_load *l, const char *path)
 		return false;
 	img = imp_ld_disk_image(&l->replay.disk, path);
 	return img && img->header &&
-	       imp_elf_image_refusal(img, sys->bits, sys->machine, sys->big_endian, &text, &why) == IMP_ELF_ACCEPTED;
+	       imp_elf_image_refusal(img, sys->bits, sys->machine, sys->big_endian, &text, &why) ==
+		       IMP_ELF_ACCEPTED;
 }
 
 const struct imp_object *imp_load_mapped(const struct imp_load *l, const char *base)
@@ -71,7 +75,8 @@ const struct imp_ld_search *imp_load_search(const struct imp_load *l, const char
 		    (s->object && s->object->file && !strcmp(s->object->file, name)))
 			found = s;
 		for (size_t k = 0; k < s->tried.n && !found; k++)
-			if (s->tried.v[k].result != IMP_LD_ABSENT && !strcmp(s->tried.v[k].path, name))
+			if (s->tried.v[k].result != IMP_LD_ABSENT &&
+			    !strcmp(s->tried.v[k].path, name))
 				found = s;
 	}
 	return found;
@@ -85,7 +90,8 @@ const char *imp_load_needed_by(const struct imp_load *l, const struct imp_ld_sea
 }
 
 /* Between RUNPATH and the default directories ld.so.cache is asked: no path of it stands in the list where it has none. */
-static void say_cache(const struct imp_load *l, struct imp_library *lib, const struct imp_ld_search *s)
+static void say_cache(const struct imp_load *l, struct imp_library *lib,
+		      const struct imp_ld_search *s)
 {
 	if (!s || s->observed || !l->replay.system.cache.known)
 		return;
@@ -111,21 +117,24 @@ void imp_load_library(struct imp_load *l, const char *name, const char *needed_b
 	lib->source = s && s->observed ? IMP_OBSERVED : IMP_DERIVED;
 	say_cache(l, lib, s);
 	for (size_t i = 0; s && i < s->tried.n; i++)
-		*imp_vec_push(a, &lib->searched) = (struct imp_library_path){
-			s->tried.v[i].path, imp_ld_origin_name(s->tried.v[i].origin),
-			imp_ld_result_name(s->tried.v[i].result) };
+		*imp_vec_push(a, &lib->searched) =
+			(struct imp_library_path){s->tried.v[i].path,
+						  imp_ld_origin_name(s->tried.v[i].origin),
+						  imp_ld_result_name(s->tried.v[i].result)};
 	for (size_t i = 0; s && i < s->later.n; i++)
-		*imp_vec_push(a, &lib->searched) = (struct imp_library_path){
-			s->later.v[i].path, imp_ld_origin_name(s->later.v[i].origin),
-			imp_ld_result_name(IMP_LD_SKIPPED) };
+		*imp_vec_push(a, &lib->searched) =
+			(struct imp_library_path){s->later.v[i].path,
+						  imp_ld_origin_name(s->later.v[i].origin),
+						  imp_ld_result_name(IMP_LD_SKIPPED)};
 	for (size_t i = 0; s && i < s->skipped.n; i++)
 		if (s->skipped.v[i].path)
 			*imp_vec_push(a, &lib->searched) = (struct imp_library_path){
 				s->skipped.v[i].path, imp_ld_origin_name(s->skipped.v[i].origin),
-				imp_ld_result_name(IMP_LD_SKIPPED) };
+				imp_ld_result_name(IMP_LD_SKIPPED)};
 	l->c->f->library = lib;
 	if (s && lib->source == IMP_OBSERVED)
-		imp_finding_evidence(a, l->c->f, IMP_OBSERVED, "ld.so was seen (%s) to try %zu %s for %s",
+		imp_finding_evidence(a, l->c->f, IMP_OBSERVED,
+				     "ld.so was seen (%s) to try %zu %s for %s",
 				     l->c->image->lookups_by_kernel ? "by the kernel" : "rtld-audit",
 				     s->tried.n, s->tried.n == 1 ? "path" : "paths", s->name);
 }
@@ -147,10 +156,12 @@ void imp_load_say_chain(struct imp_load *l, const char *name, const struct imp_l
 
 void imp_load_say_caller(struct imp_load *l)
 {
-	const struct imp_object *o = l->d->caller ? imp_record_object(l->c->image, l->d->caller) : NULL;
+	const struct imp_object *o =
+		l->d->caller ? imp_record_object(l->c->image, l->d->caller) : NULL;
 
 	if (o && o->path)
-		imp_finding_evidence(l->c->a, l->c->f, IMP_OBSERVED, "dlopen(\"%s\") was called by %s", l->d->name, o->path);
+		imp_finding_evidence(l->c->a, l->c->f, IMP_OBSERVED,
+				     "dlopen(\"%s\") was called by %s", l->d->name, o->path);
 }
 
 /* ---- one failed dlopen ---------------------------------------------------------------------------------------- */
@@ -205,22 +216,25 @@ static const char *tidy(struct imp_load *l, const char *path)
 	if (!path || !strcmp(normal, path))
 		return path;
 	if (l->c->host->enabled)
-		return !imp_host_stat(l->c->host, path, &x) && !imp_host_stat(l->c->host, normal, &y) &&
-		       x.st_dev == y.st_dev && x.st_ino == y.st_ino ? normal : path;
+		return !imp_host_stat(l->c->host, path, &x) &&
+				       !imp_host_stat(l->c->host, normal, &y) &&
+				       x.st_dev == y.st_dev && x.st_ino == y.st_ino ?
+			       normal :
+			       path;
 	facts = imp_load_facts(l, path);
 	return facts && facts->realpath && !strcmp(facts->realpath, normal) ? normal : path;
 }
 
 bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 {
-	struct imp_load l = { .c = c, .d = d };
+	struct imp_load l = {.c = c, .d = d};
 	bool known;
 
 	if (!d->error || !d->name || !imp_loader_text_parse(&l.text, c->a, d->error))
 		return false;
 	imp_ld_replay_init(&l.replay, c->a, c->image, c->host);
 	if (imp_ld_replay_dlopen(&l.replay, d, &l.tree))
-		l.tree = (struct imp_ld_tree){ 0 };
+		l.tree = (struct imp_ld_tree){0};
 	if (strchr(d->name, '/'))
 		l.root = imp_ld_process_absolute(&l.replay.process, d->name);
 	l.search = imp_load_search(&l, l.text.object);
@@ -233,7 +247,8 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	}
 	if (known && !*c->module) {
 		if (!c->f->library)
-			imp_load_library(&l, d->name, NULL, l.tree.searches.n ? l.tree.searches.v[0] : NULL);
+			imp_load_library(&l, d->name, NULL,
+					 l.tree.searches.n ? l.tree.searches.v[0] : NULL);
 		imp_load_say_caller(&l);
 	}
 	imp_ld_replay_clear(&l.replay);
@@ -242,11 +257,11 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 
 void imp_judge_init_functions(struct imp_case *c, const char *path)
 {
-	struct imp_elf_symbol_list all = { 0 };
+	struct imp_elf_symbol_list all = {0};
 	struct imp_ld_replay replay;
 	const char *text = NULL, *file, *name = NULL;
 	struct imp_elf_image *img;
-	struct imp_elf_symbol_list mangled = { 0 };
+	struct imp_elf_symbol_list mangled = {0};
 	bool known = false;
 
 	imp_ld_replay_init(&replay, c->a, c->image, c->host);
@@ -254,22 +269,30 @@ void imp_judge_init_functions(struct imp_case *c, const char *path)
 	img = file ? imp_ld_disk_image(&replay.disk, file) : NULL;
 	if (img && img->header) {
 		known = !imp_elf_symbol_exported(img, "PyInit", INIT_FUNCTIONS_MAX, &all);
-		if (!all.n)	/* Python 2's */
+		if (!all.n) /* Python 2's */
 			known &= !imp_elf_symbol_exported(img, "init", INIT_FUNCTIONS_MAX, &all);
 		name = imp_arena_printf(c->a, "PyInit_%s", imp_case_tail(c));
-		if (imp_elf_symbol_exported(img, imp_arena_printf(c->a, "_Z%zu%s", strlen(name), name), 1, &mangled))
+		if (imp_elf_symbol_exported(
+			    img, imp_arena_printf(c->a, "_Z%zu%s", strlen(name), name), 1, &mangled))
 			mangled.n = 0;
 	}
 	for (size_t i = 0; i < all.n; i++)
 		text = text ? imp_arena_printf(c->a, "%s, %s", text, all.v[i].name) : all.v[i].name;
 	if (mangled.n) {
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it exports %s, which is C++'s name for %s(): it was compiled without extern \"C\"",
-				     mangled.v[0].name, name);
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "declare %s as PyMODINIT_FUNC, or in an extern \"C\" block, and build it again", name);
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"it exports %s, which is C++'s name for %s(): it was compiled without extern \"C\"",
+			mangled.v[0].name, name);
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, NULL,
+			"declare %s as PyMODINIT_FUNC, or in an extern \"C\" block, and build it again",
+			name);
 	} else if (text)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the init functions that it does export: %s", text);
-	else if (known)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
-				     "it exports no init function at all: it is no extension module, or was built with that function hidden");
+				     "the init functions that it does export: %s", text);
+	else if (known)
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"it exports no init function at all: it is no extension module, or was built with that function hidden");
 	imp_ld_replay_clear(&replay);
 }

@@ -12,15 +12,15 @@ struct imp_load {
 	const struct imp_dlopen *d;
 	struct imp_loader_text text;
 	struct imp_ld_replay replay;
-	struct imp_ld_tree tree;	/* of @d; empty where nothing could be derived */
-	const struct imp_ld_search *search;	/* for the object that the text names; NULL: unknown */
-	const char *root;		/* the file that was opened, absolute; NULL: a soname was asked for */
-	const char *file;		/* the file that the text names, absolute; NULL: it names none */
+	struct imp_ld_tree tree;	    /* of @d; empty where nothing could be derived */
+	const struct imp_ld_search *search; /* for the object that the text names; NULL: unknown */
+	const char *root; /* the file that was opened, absolute; NULL: a soname was asked for */
+	const char *file; /* the file that the text names, absolute; NULL: it names none */
 };
 
-struct imp_load_place {		/* a directory in which a library might lie that no rule leads to */
+struct imp_load_place { /* a directory in which a library might lie that no rule leads to */
 	const char *dir;
-	const char *package;	/* the other package that it belongs to; NULL: none */
+	const char *package; /* the other package that it belongs to; NULL: none */
 };
 
 IMP_VEC_TYPE(imp_load_places, struct imp_load_place);
@@ -103,14 +103,14 @@ bool imp_load_say_processor(struct imp_case *c);
 void imp_load_say_ids(struct imp_case *c);
 
 /* The causes. Each fills the finding and returns true, or leaves it alone. */
-bool imp_judge_open(struct imp_load *l);	/* "cannot open shared object file" */
+bool imp_judge_open(struct imp_load *l); /* "cannot open shared object file" */
 bool imp_judge_machine(struct imp_load *l);
 bool imp_judge_bad_file(struct imp_load *l);
 bool imp_judge_page_size(struct imp_load *l);
 bool imp_judge_static_tls(struct imp_load *l);
 bool imp_judge_stack(struct imp_load *l);
 bool imp_judge_memory(struct imp_load *l);
-bool imp_judge_mapping(struct imp_load *l);	/* "failed to map segment from shared object" */
+bool imp_judge_mapping(struct imp_load *l); /* "failed to map segment from shared object" */
 bool imp_judge_protection(struct imp_load *l);
 bool imp_judge_wrong_library(struct imp_load *l, const struct imp_load_wanted *w,
 			     const struct imp_ld_object *who);

@@ -25,7 +25,8 @@ static uint64_t limit_of(const struct imp_load *l)
 	uint64_t limit = 0;
 
 	for (size_t i = 0; i < l->c->image->files.n; i++)
-		if (l->c->image->files.v[i]->time_ns <= l->c->time_ns && l->c->image->files.v[i]->limit_as)
+		if (l->c->image->files.v[i]->time_ns <= l->c->time_ns &&
+		    l->c->image->files.v[i]->limit_as)
 			limit = l->c->image->files.v[i]->limit_as;
 	for (size_t i = 0; !limit && i < l->c->image->files.n; i++)
 		limit = l->c->image->files.v[i]->limit_as;
@@ -39,25 +40,33 @@ static void say_memory(struct imp_load *l)
 	uint64_t limit = limit_of(l), size = 0;
 
 	for (size_t i = 0; img && i < img->segments.n; i++)
-		if (img->segments.v[i].type == 1 && img->segments.v[i].address + img->segments.v[i].memory_size > size)
+		if (img->segments.v[i].type == 1 &&
+		    img->segments.v[i].address + img->segments.v[i].memory_size > size)
 			size = img->segments.v[i].address + img->segments.v[i].memory_size;
 	if (size)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "mapping it takes %llu bytes (%llu MiB) of address space",
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "mapping it takes %llu bytes (%llu MiB) of address space",
 				     (unsigned long long)size, (unsigned long long)(size >> 20));
 	if (limit)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the address space of the process is limited (RLIMIT_AS, ulimit -v) to %llu bytes (%llu MiB)",
-				     (unsigned long long)limit, (unsigned long long)(limit >> 20));
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"the address space of the process is limited (RLIMIT_AS, ulimit -v) to %llu bytes (%llu MiB)",
+			(unsigned long long)limit, (unsigned long long)(limit >> 20));
 	else
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "no limit of the address space (RLIMIT_AS) was recorded: the machine itself or its control group may have had no memory left");
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"no limit of the address space (RLIMIT_AS) was recorded: the machine itself or its control group may have had no memory left");
 }
 
 bool imp_judge_memory(struct imp_load *l)
 {
 	l->c->f->cause = IMP_CAUSE_MEMORY_LIMIT;
 	imp_load_at_fault(l);
-	l->c->f->summary = imp_arena_printf(l->c->a, "There was no address space left to map %s%s", imp_load_name(l),
-					    limit_of(l) ? ": the process has a limit" : "");
-	imp_finding_evidence(l->c->a, l->c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	l->c->f->summary =
+		imp_arena_printf(l->c->a, "There was no address space left to map %s%s",
+				 imp_load_name(l), limit_of(l) ? ": the process has a limit" : "");
+	imp_finding_evidence(l->c->a, l->c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+			     l->d->error);
 	say_memory(l);
 	return true;
 }
@@ -97,11 +106,15 @@ static bool judge_by_exclusion(struct imp_load *l)
 		l->file = only_path(l);
 	c->f->cause = IMP_CAUSE_NOEXEC_MOUNT;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "The kernel would not map %s for execution: its file system seems to be mounted noexec",
-					 imp_load_name(l));
+	c->f->summary = imp_arena_printf(
+		c->a,
+		"The kernel would not map %s for execution: its file system seems to be mounted noexec",
+		imp_load_name(l));
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the address space of the process was not limited (RLIMIT_AS), so room was not what it lacked: "
-			     "what is left is a mount with the flag noexec, or a security policy");
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		"the address space of the process was not limited (RLIMIT_AS), so room was not what it lacked: "
+		"what is left is a mount with the flag noexec, or a security policy");
 	return true;
 }
 
@@ -109,7 +122,8 @@ bool imp_judge_mapping(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
 	const char *why = l->text.reason;
-	bool observed, denied = why && (!strcmp(why, "Permission denied") || !strcmp(why, "Operation not permitted"));
+	bool observed, denied = why && (!strcmp(why, "Permission denied") ||
+					!strcmp(why, "Operation not permitted"));
 	int mount = noexec(l, l->file, &observed);
 
 	if (why && !strcmp(why, "Cannot allocate memory"))
@@ -117,22 +131,31 @@ bool imp_judge_mapping(struct imp_load *l)
 	if (mount == 1 || (mount < 0 && why && !strcmp(why, "Operation not permitted"))) {
 		c->f->cause = IMP_CAUSE_NOEXEC_MOUNT;
 		imp_load_at_fault(l);
-		c->f->summary = imp_arena_printf(c->a, "%s may not be mapped for execution: its file system is mounted noexec",
-						 imp_load_name(l));
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+		c->f->summary = imp_arena_printf(
+			c->a,
+			"%s may not be mapped for execution: its file system is mounted noexec",
+			imp_load_name(l));
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+				     l->d->error);
 		if (mount == 1)
-			imp_finding_evidence(c->a, c->f, observed ? IMP_OBSERVED : IMP_DERIVED,
-					     "the file system that holds %s is mounted with the flag noexec", imp_load_name(l));
+			imp_finding_evidence(
+				c->a, c->f, observed ? IMP_OBSERVED : IMP_DERIVED,
+				"the file system that holds %s is mounted with the flag noexec",
+				imp_load_name(l));
 		return true;
 	}
 	if (denied) {
 		c->f->cause = IMP_CAUSE_PERMISSION_DENIED;
 		imp_load_at_fault(l);
-		c->f->summary = imp_arena_printf(c->a, "%s may not be mapped for execution: a security policy (SELinux, AppArmor, seccomp) forbids it",
-						 imp_load_name(l));
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+		c->f->summary = imp_arena_printf(
+			c->a,
+			"%s may not be mapped for execution: a security policy (SELinux, AppArmor, seccomp) forbids it",
+			imp_load_name(l));
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+				     l->d->error);
 		if (!mount)
-			imp_finding_evidence(c->a, c->f, observed ? IMP_OBSERVED : IMP_DERIVED, "its file system is not mounted noexec");
+			imp_finding_evidence(c->a, c->f, observed ? IMP_OBSERVED : IMP_DERIVED,
+					     "its file system is not mounted noexec");
 		imp_load_say_ids(c);
 		imp_remedy_loader(c);
 		return true;
@@ -152,8 +175,10 @@ bool imp_judge_protection(struct imp_load *l)
 		return false;
 	c->f->cause = IMP_CAUSE_PERMISSION_DENIED;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "The code of %s would have to be changed while it is loaded (text relocations), and a security policy forbids it",
-					 imp_load_name(l));
+	c->f->summary = imp_arena_printf(
+		c->a,
+		"The code of %s would have to be changed while it is loaded (text relocations), and a security policy forbids it",
+		imp_load_name(l));
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	imp_load_say_ids(c);
 	imp_remedy_loader(c);

@@ -37,12 +37,18 @@ static bool say_oddity(struct imp_case *c)
 	const char *why, *meant = without_oddity(c, &why);
 
 	if (strchr(c->module, '/'))
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "\"%s\" is a path and no module's name: parts of a name are joined by dots", c->module);
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"\"%s\" is a path and no module's name: parts of a name are joined by dots",
+			c->module);
 	if (!meant)
 		return false;
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the name that was asked for is \"%s\": %s", c->module, why);
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the name that was asked for is \"%s\": %s",
+			     c->module, why);
 	if (*meant)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "ask for \"%s\": nothing under the other name can be installed", meant);
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+				"ask for \"%s\": nothing under the other name can be installed",
+				meant);
 	return true;
 }
 
@@ -55,17 +61,27 @@ static void say_stdlib(struct imp_case *c)
 	int since, removed;
 
 	if (successor)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is Python 2's name for %s", c->module, successor);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is Python 2's name for %s",
+				     c->module, successor);
 	if (!imp_package_stdlib_range(c->module, &since, &removed))
 		return;
 	if (removed)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has no %s since Python 3.%d", c->module, removed);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "the standard library has no %s since Python 3.%d", c->module,
+				     removed);
 	else if (since)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has %s from Python 3.%d on", c->module, since);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "the standard library has %s from Python 3.%d on", c->module,
+				     since);
 	else if (debian)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "Debian ships this part of the standard library in a package of its own, %s", debian);
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"Debian ships this part of the standard library in a package of its own, %s",
+			debian);
 	else
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the standard library has a module of that name, on other systems or in other builds");
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"the standard library has a module of that name, on other systems or in other builds");
 }
 
 /* ---- what lies there under a name much like it --------------------------------------------------------- */
@@ -83,11 +99,13 @@ static unsigned int edits(const char *x, size_t nx, const char *y, size_t ny)
 	for (size_t j = 0; j <= ny; j++)
 		rows[0][j] = (unsigned int)j;
 	for (size_t i = 1; i <= nx; i++) {
-		unsigned int *row = rows[i % 3], *before = rows[(i + 2) % 3], *two_before = rows[(i + 1) % 3];
+		unsigned int *row = rows[i % 3], *before = rows[(i + 2) % 3],
+			     *two_before = rows[(i + 1) % 3];
 
 		row[0] = (unsigned int)i;
 		for (size_t j = 1; j <= ny; j++) {
-			row[j] = least(least(before[j], row[j - 1]) + 1, before[j - 1] + (x[i - 1] != y[j - 1]));
+			row[j] = least(least(before[j], row[j - 1]) + 1,
+				       before[j - 1] + (x[i - 1] != y[j - 1]));
 			if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
 				row[j] = least(row[j], two_before[j - 2] + 1);
 		}
@@ -100,7 +118,8 @@ static bool is_alike(const char *asked, const char *name, size_t len)
 {
 	size_t n = strlen(asked);
 
-	if (n < 4 || n > NAME_MAX_LENGTH || len < 4 || len > NAME_MAX_LENGTH || n > len + 2 || len > n + 2)
+	if (n < 4 || n > NAME_MAX_LENGTH || len < 4 || len > NAME_MAX_LENGTH || n > len + 2 ||
+	    len > n + 2)
 		return false;
 	if (n == len && (!strncasecmp(asked, name, n) || (n < 6 && strspn(asked, name) != n)))
 		return false;
@@ -120,20 +139,26 @@ static bool is_hyphened(const char *asked, const char *name)
 static bool is_module(const struct imp_case *c, const char *dir, const char *name, size_t len)
 {
 	if (!name[len])
-		return imp_host_exists(c->host, imp_path_join(c->a, imp_path_join(c->a, dir, name), "__init__.py")) == 1;
+		return imp_host_exists(c->host, imp_path_join(c->a, imp_path_join(c->a, dir, name),
+							      "__init__.py")) == 1;
 	return !strcmp(name + len, ".py") || imp_ends_with(name, ".so");
 }
 
 static bool tell_hyphened(struct imp_case *c, const char *dir, const char *name)
 {
 	const char *path = imp_path_join(c->a, dir, name);
-	const char *right = imp_path_join(c->a, dir, imp_arena_printf(c->a, "%s%s", imp_case_tail(c), imp_ends_with(name, ".py") ? ".py" : ""));
+	const char *right = imp_path_join(c->a, dir,
+					  imp_arena_printf(c->a, "%s%s", imp_case_tail(c),
+							   imp_ends_with(name, ".py") ? ".py" : ""));
 
 	if (imp_remedy_is_installed(c, path))
 		return false;
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is there; no import statement can name it, because of the '-'", path);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s is there; no import statement can name it, because of the '-'",
+			     path);
 	imp_finding_fix(c->a, c->f, IMP_LIKELY,
-			imp_arena_printf(c->a, "mv %s %s", imp_shell_quote(c->a, path), imp_shell_quote(c->a, right)),
+			imp_arena_printf(c->a, "mv %s %s", imp_shell_quote(c->a, path),
+					 imp_shell_quote(c->a, right)),
 			"gives it the name under which it is imported; nothing has to be installed");
 	return true;
 }
@@ -141,7 +166,7 @@ static bool tell_hyphened(struct imp_case *c, const char *dir, const char *name)
 static bool say_alike_in(struct imp_case *c, const char *dir)
 {
 	const char *asked = imp_case_tail(c), *parent = imp_case_parent(c), *right;
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (imp_host_list(c->host, c->a, dir, &names))
 		return false;
@@ -152,11 +177,16 @@ static bool say_alike_in(struct imp_case *c, const char *dir)
 			return true;
 		if (!is_alike(asked, names.v[i], len) || !is_module(c, dir, names.v[i], len))
 			continue;
-		right = imp_arena_printf(c->a, "%s%s%.*s", imp_case_text(parent), parent ? "." : "", (int)len, names.v[i]);
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is there, in %s: a name much like %s", right, dir, c->module);
+		right = imp_arena_printf(c->a, "%s%s%.*s", imp_case_text(parent), parent ? "." : "",
+					 (int)len, names.v[i]);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s is there, in %s: a name much like %s", right, dir,
+				     c->module);
 		if (!imp_package_is_translated(c->module) && !imp_package_is_stdlib(c->module, NULL))
-			imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "write %s, if that is what %s should say; else install what brings it", right,
-					c->module);
+			imp_finding_fix(
+				c->a, c->f, IMP_POSSIBLE, NULL,
+				"write %s, if that is what %s should say; else install what brings it",
+				right, c->module);
 		return true;
 	}
 	return false;
@@ -168,14 +198,17 @@ static void say_required(struct imp_case *c)
 
 	if (!line)
 		return;
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s, whose code asked for it, says that it requires \"%s\"", who, line);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s, whose code asked for it, says that it requires \"%s\"", who, line);
 	if (imp_case_has(line, "extra =="))
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "that is an extra: it is installed only with the distribution's name and [EXTRA]");
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"that is an extra: it is installed only with the distribution's name and [EXTRA]");
 }
 
 void imp_judge_say_name(struct imp_case *c)
 {
-	struct imp_strings dirs = { 0 };
+	struct imp_strings dirs = {0};
 
 	if (say_oddity(c))
 		return;

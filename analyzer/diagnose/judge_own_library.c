@@ -20,9 +20,10 @@ static const struct imp_image *looked_for(const struct imp_case *c, const char *
 		const struct imp_strings *argv = &child->argv;
 		const char *last = argv->n > 4 ? argv->v[argv->n - 1] : NULL;
 
-		if (!last || strncmp(last, "-l", 2) || !last[2] || strcmp(argv->v[0], "ld") || strcmp(argv->v[1], "-t") ||
-		    strcmp(argv->v[argv->n - 2], "/dev/null") || !child->code_known || !child->code ||
-		    child->image_ns < since || child->image_ns > c->time_ns)
+		if (!last || strncmp(last, "-l", 2) || !last[2] || strcmp(argv->v[0], "ld") ||
+		    strcmp(argv->v[1], "-t") || strcmp(argv->v[argv->n - 2], "/dev/null") ||
+		    !child->code_known || !child->code || child->image_ns < since ||
+		    child->image_ns > c->time_ns)
 			continue;
 		found = child;
 		*name = last + 2;
@@ -39,7 +40,7 @@ static void say_places(struct imp_load *l, const char *name)
 	imp_load_places_find(l, &places);
 	for (size_t i = 0; i < places.n; i++) {
 		const char *dir = places.v[i].dir;
-		struct imp_strings names = { 0 };
+		struct imp_strings names = {0};
 
 		if (imp_host_list(c->host, c->a, dir, &names))
 			continue;
@@ -48,11 +49,17 @@ static void say_places(struct imp_load *l, const char *name)
 
 			if (strncmp(names.v[k], begin, strlen(begin)) || !imp_load_fits(l, file))
 				continue;
-			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is there, in a directory that no rule of the loader leads to", file);
-			imp_finding_fix(c->a, c->f, IMP_LIKELY,
-					imp_arena_printf(c->a, "export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
-							 imp_shell_quote(c->a, dir)),
-					"makes the loader, and find_library, look there");
+			imp_finding_evidence(
+				c->a, c->f, IMP_DERIVED,
+				"%s is there, in a directory that no rule of the loader leads to",
+				file);
+			imp_finding_fix(
+				c->a, c->f, IMP_LIKELY,
+				imp_arena_printf(
+					c->a,
+					"export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
+					imp_shell_quote(c->a, dir)),
+				"makes the loader, and find_library, look there");
 			return;
 		}
 	}
@@ -61,17 +68,21 @@ static void say_places(struct imp_load *l, const char *name)
 /* missing-shared-library: @name is what find_library() was asked for. */
 static void missing(struct imp_case *c, const struct imp_image *ld, const char *name)
 {
-	struct imp_load l = { .c = c };
+	struct imp_load l = {.c = c};
 	struct imp_finding *f = c->f;
 
 	imp_ld_replay_init(&l.replay, c->a, c->image, c->host);
 	f->cause = IMP_CAUSE_MISSING_SHARED_LIBRARY;
 	f->path = NULL;
 	imp_load_library(&l, imp_arena_printf(c->a, "lib%s.so", name), NULL, NULL);
-	f->summary = imp_arena_printf(c->a, "The library %s, which %s looks for by ctypes.util.find_library(\"%s\"), is not on this machine", f->library->name,
-				      *c->module ? c->module : "the program", name);
-	imp_finding_evidence(c->a, f, IMP_OBSERVED, "process %d (ld ... -l%s), by which find_library looks for it, ended with status %d: there is none, of whatever version",
-			     ld->pid, name, ld->code);
+	f->summary = imp_arena_printf(
+		c->a,
+		"The library %s, which %s looks for by ctypes.util.find_library(\"%s\"), is not on this machine",
+		f->library->name, *c->module ? c->module : "the program", name);
+	imp_finding_evidence(
+		c->a, f, IMP_OBSERVED,
+		"process %d (ld ... -l%s), by which find_library looks for it, ended with status %d: there is none, of whatever version",
+		ld->pid, name, ld->code);
 	say_places(&l, name);
 	imp_ld_replay_clear(&l.replay);
 }
@@ -85,7 +96,8 @@ bool imp_judge_find_library(struct imp_case *c)
 	/* What is raised speaks of it; many ask for libraries that they can do without. */
 	if (!ld || !e->message || !strcasestr(e->message, name) || strlen(name) < 3)
 		return false;
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s: %s", e->type ? e->type : "an exception", e->message);
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s: %s", e->type ? e->type : "an exception",
+			     e->message);
 	missing(c, ld, name);
 	return true;
 }
@@ -98,19 +110,24 @@ bool imp_judge_own_symbol(struct imp_case *c)
 	struct imp_loader_text text;
 	const char *name = NULL;
 	const struct imp_image *ld;
-	struct imp_load l = { .c = c };
+	struct imp_load l = {.c = c};
 	bool program;
 
-	if (strcmp(imp_case_text(e->type), "AttributeError") || !imp_case_has(e->where.file, "ctypes/__init__.py") ||
-	    !imp_loader_text_parse(&text, c->a, e->message) || text.complaint != IMP_LOADER_SYMBOL || !text.object)
+	if (strcmp(imp_case_text(e->type), "AttributeError") ||
+	    !imp_case_has(e->where.file, "ctypes/__init__.py") ||
+	    !imp_loader_text_parse(&text, c->a, e->message) ||
+	    text.complaint != IMP_LOADER_SYMBOL || !text.object)
 		return false;
 	program = (c->image->exe && !strcmp(c->image->exe, text.object)) ||
-		  (c->image->argv.n && !strcmp(c->image->argv.v[0], text.object));	/* the loader calls it so */
+		  (c->image->argv.n &&
+		   !strcmp(c->image->argv.v[0], text.object)); /* the loader calls it so */
 	ld = program ? looked_for(c, &name) : NULL;
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "dlsym says: %s", e->message);
 	if (program)
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s is the program itself: that is what ctypes.CDLL(None) opens, and find_library() gives None for what it does not find",
-				     text.object);
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"%s is the program itself: that is what ctypes.CDLL(None) opens, and find_library() gives None for what it does not find",
+			text.object);
 	if (ld) {
 		missing(c, ld, name);
 		return true;
@@ -119,12 +136,20 @@ bool imp_judge_own_symbol(struct imp_case *c)
 	f->path = strchr(text.object, '/') ? text.object : NULL;
 	imp_load_library(&l, text.object, NULL, NULL);
 	if (program) {
-		f->summary = imp_arena_printf(c->a, "%s was asked of the program itself, and not of a library: no library was opened for it", text.symbol);
-		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install the library that has %s, so that find_library() finds it", text.symbol);
+		f->summary = imp_arena_printf(
+			c->a,
+			"%s was asked of the program itself, and not of a library: no library was opened for it",
+			text.symbol);
+		imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL,
+				"install the library that has %s, so that find_library() finds it",
+				text.symbol);
 		return true;
 	}
-	f->summary = imp_arena_printf(c->a, "The library %s has no %s: it is another version of the library than the program was written for",
-				      text.object, text.symbol);
-	imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install the version of %s that has %s", imp_load_base_name(text.object), text.symbol);
+	f->summary = imp_arena_printf(
+		c->a,
+		"The library %s has no %s: it is another version of the library than the program was written for",
+		text.object, text.symbol);
+	imp_finding_fix(c->a, f, IMP_POSSIBLE, NULL, "install the version of %s that has %s",
+			imp_load_base_name(text.object), text.symbol);
 	return true;
 }

@@ -10,7 +10,7 @@
 #include "judge.h"
 #include "path_origin.h"
 
-#define SOURCE_MAX (1U << 20)	/* bytes */
+#define SOURCE_MAX (1U << 20) /* bytes */
 
 static bool in_name(char ch)
 {
@@ -23,7 +23,8 @@ static bool holds_word(const char *line, size_t len, const char *name)
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i + n <= len; i++)
-		if (!memcmp(line + i, name, n) && (!i || !in_name(line[i - 1])) && (i + n == len || !in_name(line[i + n])))
+		if (!memcmp(line + i, name, n) && (!i || !in_name(line[i - 1])) &&
+		    (i + n == len || !in_name(line[i + n])))
 			return true;
 	return false;
 }
@@ -31,7 +32,7 @@ static bool holds_word(const char *line, size_t len, const char *name)
 /* "def name(", "class name:", "name = ", "from x import name", at the beginning of a line */
 static bool defines(const struct imp_case *c, const char *file, const char *name)
 {
-	static const char *const words[] = { "def ", "class ", "async def ", "from ", "import " };
+	static const char *const words[] = {"def ", "class ", "async def ", "from ", "import "};
 	size_t len, n = strlen(name);
 	char *text;
 
@@ -39,10 +40,12 @@ static bool defines(const struct imp_case *c, const char *file, const char *name
 		return false;
 	for (const char *line = text; *line; line += len, line += strspn(line, "\r\n")) {
 		len = strcspn(line, "\r\n");
-		if (len > n && !strncmp(line, name, n) && (line[n] == ' ' || line[n] == '=' || line[n] == ':'))
+		if (len > n && !strncmp(line, name, n) &&
+		    (line[n] == ' ' || line[n] == '=' || line[n] == ':'))
 			return true;
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if (imp_starts_with(line, words[i]) && holds_word(line, i < 3 ? strcspn(line, "(:\r\n") : len, name))
+			if (imp_starts_with(line, words[i]) &&
+			    holds_word(line, i < 3 ? strcspn(line, "(:\r\n") : len, name))
 				return true;
 	}
 	return false;
@@ -56,13 +59,16 @@ static bool tell(struct imp_case *c, const char *taken, const char *passed, cons
 		return false;
 	f->cause = IMP_CAUSE_SHADOWED;
 	f->path = taken;
-	f->summary = imp_arena_printf(c->a, "%s took the name %s, ahead of %s, and has no %s", taken, f->module, passed, name);
+	f->summary = imp_arena_printf(c->a, "%s took the name %s, ahead of %s, and has no %s",
+				      taken, f->module, passed, name);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", f->module, taken);
-	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s comes after it, was never reached, and defines %s", passed, name);
+	imp_finding_evidence(c->a, f, IMP_DERIVED,
+			     "%s comes after it, was never reached, and defines %s", passed, name);
 	return true;
 }
 
-static bool in_directory(struct imp_case *c, const char *dir, const char *tail, const char *taken, const char *name)
+static bool in_directory(struct imp_case *c, const char *dir, const char *tail, const char *taken,
+			 const char *name)
 {
 	const char *stem = imp_path_join(c->a, dir, tail);
 

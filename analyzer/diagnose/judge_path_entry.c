@@ -13,7 +13,7 @@
 #include "judge_elsewhere.h"
 #include "path_origin.h"
 
-#define BELOW_MAX 256	/* names of a directory that are looked at */
+#define BELOW_MAX 256 /* names of a directory that are looked at */
 
 /* "$HOME/lib", "${HOME}/lib" */
 static const char *expand_variable(const struct imp_case *c, const char *entry)
@@ -32,7 +32,8 @@ static const char *expand_variable(const struct imp_case *c, const char *entry)
 	if (!len || (braces && *rest++ != '}'))
 		return NULL;
 	value = imp_record_env(c->image, imp_arena_strndup(c->a, name, len));
-	return value ? imp_arena_printf(c->a, "%.*s%s%s", (int)(dollar - entry), entry, value, rest) : NULL;
+	return value ? imp_arena_printf(c->a, "%.*s%s%s", (int)(dollar - entry), entry, value, rest) :
+		       NULL;
 }
 
 static const char *expand_home(const struct imp_case *c, const char *entry)
@@ -58,7 +59,8 @@ static const char *without_quotes(const struct imp_case *c, const char *entry)
 /* The entry names the package, or the file, and not the directory that holds it. */
 static const char *holder(const struct imp_case *c, const char *entry)
 {
-	const char *path = imp_path_normalize(c->a, imp_case_directory(c, entry)), *top = imp_case_top(c);
+	const char *path = imp_path_normalize(c->a, imp_case_directory(c, entry)),
+		   *top = imp_case_top(c);
 	const char *name = imp_path_name(path);
 
 	if (strcmp(name, top) && strcmp(name, imp_arena_printf(c->a, "%s.py", top)))
@@ -66,7 +68,8 @@ static const char *holder(const struct imp_case *c, const char *entry)
 	return imp_path_parent(c->a, path);
 }
 
-static bool tell(struct imp_case *c, const char *where, const char *entry, const char *meant, const char *why)
+static bool tell(struct imp_case *c, const char *where, const char *entry, const char *meant,
+		 const char *why)
 {
 	const char *dir, *path;
 
@@ -76,9 +79,12 @@ static bool tell(struct imp_case *c, const char *where, const char *entry, const
 	path = imp_path_on(&imp_case_sys_path(c)->path, dir) ? NULL : imp_elsewhere_held(c, dir);
 	if (!path)
 		return false;
-	imp_elsewhere_tell(c, path, dir, imp_arena_printf(c->a, "%s names it as \"%s\", and %s", where, entry, why));
+	imp_elsewhere_tell(c, path, dir,
+			   imp_arena_printf(c->a, "%s names it as \"%s\", and %s", where, entry,
+					    why));
 	imp_remedy_run_path(c, dir, imp_arena_printf(c->a, "names %s as Python reads it", dir));
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "write %s in place of \"%s\" where %s is set", dir, entry, where);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "write %s in place of \"%s\" where %s is set",
+			dir, entry, where);
 	return true;
 }
 
@@ -86,15 +92,20 @@ static bool mistaken(struct imp_case *c, const char *where, const char *entry)
 {
 	static const char marks[] = ";,|";
 
-	if (tell(c, where, entry, expand_home(c, entry), "only a shell makes a home directory of \"~\"; to Python it is a name") ||
-	    tell(c, where, entry, expand_variable(c, entry), "only a shell puts in a variable's value; to Python it is a name") ||
-	    tell(c, where, entry, without_quotes(c, entry), "the quotes or blanks at its ends are a part of that name"))
+	if (tell(c, where, entry, expand_home(c, entry),
+		 "only a shell makes a home directory of \"~\"; to Python it is a name") ||
+	    tell(c, where, entry, expand_variable(c, entry),
+		 "only a shell puts in a variable's value; to Python it is a name") ||
+	    tell(c, where, entry, without_quotes(c, entry),
+		 "the quotes or blanks at its ends are a part of that name"))
 		return true;
 	/* On sys.path, that is where a script lies in its package: judge_elsewhere.c tells how to run it. */
 	if (!strcmp(where, "PYTHONPATH") &&
-	    tell(c, where, entry, holder(c, entry), "that is the module itself: what has to be there is the directory that holds it"))
+	    tell(c, where, entry, holder(c, entry),
+		 "that is the module itself: what has to be there is the directory that holds it"))
 		return true;
-	for (const char *part = entry; strpbrk(entry, marks) && *part; part += strcspn(part, marks), part += *part != '\0')
+	for (const char *part = entry; strpbrk(entry, marks) && *part;
+	     part += strcspn(part, marks), part += *part != '\0')
 		if (tell(c, where, entry, imp_arena_strndup(c->a, part, strcspn(part, marks)),
 			 "entries are parted by ':'; to Python it is a single name"))
 			return true;
@@ -104,14 +115,15 @@ static bool mistaken(struct imp_case *c, const char *where, const char *entry)
 /* .pth files and eggs count in site directories alone. */
 static bool through_pth(struct imp_case *c, const char *entry)
 {
-	struct imp_site site = { .kind = IMP_SITE_SYSTEM, .directory = imp_case_directory(c, entry) };
+	struct imp_site site = {.kind = IMP_SITE_SYSTEM, .directory = imp_case_directory(c, entry)};
 	enum imp_path_origin origin = imp_path_origin_of(c, entry);
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	unsigned int major = 0, minor = 0;
 	const char *path = NULL, *egg;
 	bool importable;
 
-	if (origin == IMP_ORIGIN_SITE || origin == IMP_ORIGIN_USER_SITE || origin == IMP_ORIGIN_DEFAULT)
+	if (origin == IMP_ORIGIN_SITE || origin == IMP_ORIGIN_USER_SITE ||
+	    origin == IMP_ORIGIN_DEFAULT)
 		return false;
 	imp_case_version(c, &major, &minor);
 	site.major = (int)major;
@@ -119,23 +131,33 @@ static bool through_pth(struct imp_case *c, const char *entry)
 	imp_host_list(c->host, c->a, site.directory, &names);
 	for (size_t i = 0; i < names.n; i++) {
 		egg = imp_path_join(c->a, site.directory, names.v[i]);
-		path = imp_ends_with(egg, ".egg") && imp_host_is_directory(c->host, egg) ? imp_elsewhere_held(c, egg) : NULL;
+		path = imp_ends_with(egg, ".egg") && imp_host_is_directory(c->host, egg) ?
+			       imp_elsewhere_held(c, egg) :
+			       NULL;
 		if (!path)
 			continue;
-		imp_elsewhere_tell(c, path, egg, imp_arena_printf(c->a, "an egg has to be on sys.path itself; a .pth file sees to that in site directories alone, and %s is none",
-								  site.directory));
+		imp_elsewhere_tell(
+			c, path, egg,
+			imp_arena_printf(
+				c->a,
+				"an egg has to be on sys.path itself; a .pth file sees to that in site directories alone, and %s is none",
+				site.directory));
 		imp_remedy_run_path(c, egg, "names the egg itself");
 		return true;
 	}
 	if (!c->host->enabled || imp_elsewhere_held(c, site.directory) ||
-	    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) != 1 || !importable ||
-	    imp_starts_with(path, imp_arena_printf(c->a, "%s/", site.directory)))
+	    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) != 1 ||
+	    !importable || imp_starts_with(path, imp_arena_printf(c->a, "%s/", site.directory)))
 		return false;
 	egg = imp_path_parent(c->a, path);
 	if (imp_ends_with(path, "/__init__.py"))
 		egg = imp_path_parent(c->a, egg);
-	imp_elsewhere_tell(c, path, egg, imp_arena_printf(c->a, "a .pth file in %s names it, and Python reads those in site directories alone",
-							  site.directory));
+	imp_elsewhere_tell(
+		c, path, egg,
+		imp_arena_printf(
+			c->a,
+			"a .pth file in %s names it, and Python reads those in site directories alone",
+			site.directory));
 	imp_remedy_run_path(c, egg, imp_arena_printf(c->a, "puts %s on the search path", egg));
 	return true;
 }
@@ -159,7 +181,8 @@ bool imp_judge_mistaken_entry(struct imp_case *c)
 /* "mod-1.0", "mod-main", "mod" itself; any directory of a project, if no distribution has the name */
 static bool may_hold(const struct imp_case *c, const char *name, bool shared)
 {
-	static const char *const others[] = { "build", "dist", "doc", "docs", "node_modules", "test", "tests", "__pycache__" };
+	static const char *const others[] = {"build",	     "dist", "doc",   "docs",
+					     "node_modules", "test", "tests", "__pycache__"};
 	const char *top = imp_case_top(c);
 	size_t len = strlen(top);
 
@@ -168,13 +191,14 @@ static bool may_hold(const struct imp_case *c, const char *name, bool shared)
 			return false;
 	if (imp_starts_with(name, top) && (!name[len] || name[len] == '-'))
 		return true;
-	return name[0] != '.' && !shared && !imp_package_is_translated(c->module) && !imp_package_is_stdlib(c->module, NULL);
+	return name[0] != '.' && !shared && !imp_package_is_translated(c->module) &&
+	       !imp_package_is_stdlib(c->module, NULL);
 }
 
 static bool tell_below(struct imp_case *c, const char *path, const char *dir, const char *why)
 {
 	imp_elsewhere_tell(c, path, dir, why);
-	c->f->optional = true;	/* nobody said that it was to be found there */
+	c->f->optional = true; /* nobody said that it was to be found there */
 	imp_remedy_run_path(c, dir, imp_arena_printf(c->a, "puts %s on the search path", dir));
 	imp_remedy_install_project(c, dir);
 	return true;
@@ -182,9 +206,11 @@ static bool tell_below(struct imp_case *c, const char *path, const char *dir, co
 
 static bool below(struct imp_case *c, const char *entry)
 {
-	const char *home = imp_record_env(c->image, "HOME"), *dir = imp_path_normalize(c->a, imp_case_directory(c, entry));
-	bool shared = !strcmp(dir, "/") || !strcmp(dir, "/tmp") || (home && !strcmp(dir, home)) || imp_starts_with(dir, "/usr/");
-	struct imp_strings names = { 0 };
+	const char *home = imp_record_env(c->image, "HOME"),
+		   *dir = imp_path_normalize(c->a, imp_case_directory(c, entry));
+	bool shared = !strcmp(dir, "/") || !strcmp(dir, "/tmp") || (home && !strcmp(dir, home)) ||
+		      imp_starts_with(dir, "/usr/");
+	struct imp_strings names = {0};
 
 	if (imp_host_list(c->host, c->a, dir, &names))
 		return false;
@@ -199,7 +225,11 @@ static bool below(struct imp_case *c, const char *entry)
 			path = imp_elsewhere_held(c, child);
 		}
 		if (path)
-			return tell_below(c, path, child, imp_arena_printf(c->a, "%s is, and not what lies in a directory below it", dir));
+			return tell_below(
+				c, path, child,
+				imp_arena_printf(c->a,
+						 "%s is, and not what lies in a directory below it",
+						 dir));
 	}
 	return false;
 }
@@ -214,11 +244,16 @@ static bool beside_link(struct imp_case *c)
 		return false;
 	script = imp_path_normalize(c->a, imp_case_directory(c, line.what));
 	dir = imp_path_parent(c->a, script);
-	if (imp_host_realpath(c->host, c->a, script, &real) || !strcmp(imp_path_parent(c->a, real), dir) ||
+	if (imp_host_realpath(c->host, c->a, script, &real) ||
+	    !strcmp(imp_path_parent(c->a, real), dir) ||
 	    imp_path_on(&imp_case_sys_path(c)->path, dir))
 		return false;
 	path = imp_elsewhere_held(c, dir);
-	return path && tell_below(c, path, dir, imp_arena_printf(c->a, "%s is a link, and what is searched is the directory of %s", script, real));
+	return path &&
+	       tell_below(c, path, dir,
+			  imp_arena_printf(
+				  c->a, "%s is a link, and what is searched is the directory of %s",
+				  script, real));
 }
 
 bool imp_judge_below(struct imp_case *c)
@@ -230,7 +265,8 @@ bool imp_judge_below(struct imp_case *c)
 	for (size_t i = 0; i < now->path.n; i++) {
 		enum imp_path_origin origin = imp_path_origin_of(c, now->path.v[i]);
 
-		if ((origin == IMP_ORIGIN_SCRIPT || origin == IMP_ORIGIN_PYTHONPATH) && below(c, now->path.v[i]))
+		if ((origin == IMP_ORIGIN_SCRIPT || origin == IMP_ORIGIN_PYTHONPATH) &&
+		    below(c, now->path.v[i]))
 			return true;
 	}
 	return beside_link(c);

@@ -8,7 +8,7 @@
 #include "../python/installer.h"
 #include "judge_loader.h"
 
-#define SCRIPT_MAX 65536	/* bytes of a linker script */
+#define SCRIPT_MAX 65536 /* bytes of a linker script */
 
 const char *imp_load_name(const struct imp_load *l)
 {
@@ -33,18 +33,24 @@ void imp_load_at_fault(struct imp_load *l)
 bool imp_judge_machine(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
-	const struct imp_elf_image *img = imp_load_image(l, l->file), *program = imp_load_image(l, c->image->exe);
-	const char *here = program && program->header ? imp_elf_image_architecture(program, c->a)
-						      : c->image->machine ? c->image->machine : "x86-64";
+	const struct imp_elf_image *img = imp_load_image(l, l->file),
+				   *program = imp_load_image(l, c->image->exe);
+	const char *here = program && program->header ? imp_elf_image_architecture(program, c->a) :
+			   c->image->machine	      ? c->image->machine :
+							"x86-64";
 
 	c->f->cause = IMP_CAUSE_WRONG_ELF_MACHINE;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "%s was built for another processor%s%s; this program is %s", imp_load_name(l),
-					 img && img->header ? ": " : " or word size",
-					 img && img->header ? imp_elf_image_architecture(img, c->a) : "", here);
+	c->f->summary =
+		imp_arena_printf(c->a, "%s was built for another processor%s%s; this program is %s",
+				 imp_load_name(l), img && img->header ? ": " : " or word size",
+				 img && img->header ? imp_elf_image_architecture(img, c->a) : "",
+				 here);
 	if (img && img->header)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the ELF header of %s says %s; that of %s says %s", imp_load_name(l),
-				     imp_elf_image_architecture(img, c->a), c->image->exe ? c->image->exe : "the program", here);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "the ELF header of %s says %s; that of %s says %s",
+				     imp_load_name(l), imp_elf_image_architecture(img, c->a),
+				     c->image->exe ? c->image->exe : "the program", here);
 	return true;
 }
 
@@ -57,7 +63,8 @@ static bool judge_passed_over(struct imp_load *l)
 
 	if (img && img->header) {
 		const char *text, *why;
-		enum imp_elf_refusal no = imp_elf_image_refusal(img, sys->bits, sys->machine, sys->big_endian, &text, &why);
+		enum imp_elf_refusal no = imp_elf_image_refusal(img, sys->bits, sys->machine,
+								sys->big_endian, &text, &why);
 
 		if (no == IMP_ELF_OTHER_CLASS || no == IMP_ELF_OTHER_MACHINE)
 			return imp_judge_machine(l);
@@ -73,8 +80,9 @@ static bool judge_passed_over(struct imp_load *l)
 void imp_load_say_ids(struct imp_case *c)
 {
 	if (c->image->ids_known)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the process ran as user %u, group %u",
-				     c->image->euid, c->image->egid);
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "the process ran as user %u, group %u", c->image->euid,
+				     c->image->egid);
 }
 
 static bool judge_denied(struct imp_load *l)
@@ -100,25 +108,33 @@ static bool judge_denied(struct imp_load *l)
 	imp_load_at_fault(l);
 	if (!strchr(denied, '/'))
 		c->f->path = NULL;
-	c->f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", denied);
+	c->f->summary =
+		imp_arena_printf(c->a, "%s is there, and the process may not read it", denied);
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	facts = imp_load_facts(l, denied);
 	for (size_t i = 0; facts && i < facts->directories.n; i++)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the directory %s has mode %04o, owner %u, group %u",
-				     facts->directories.v[i].path, facts->directories.v[i].mode & 07777,
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "the directory %s has mode %04o, owner %u, group %u",
+				     facts->directories.v[i].path,
+				     facts->directories.v[i].mode & 07777,
 				     facts->directories.v[i].uid, facts->directories.v[i].gid);
 	if (facts && facts->stat.known)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s has mode %04o, owner %u, group %u", denied,
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "%s has mode %04o, owner %u, group %u", denied,
 				     facts->stat.mode & 07777, facts->stat.uid, facts->stat.gid);
 	else if (!imp_host_stat(c->host, denied, &st))
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s has mode %04o, owner %u, group %u", denied,
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s has mode %04o, owner %u, group %u", denied,
 				     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
 	if (strchr(denied, '/')) {
-		const char *dir = imp_arena_strndup(c->a, denied, (size_t)(strrchr(denied, '/') - denied));
+		const char *dir =
+			imp_arena_strndup(c->a, denied, (size_t)(strrchr(denied, '/') - denied));
 
 		if (!imp_host_stat(c->host, dir, &st))
-			imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its directory %s has mode %04o, owner %u, group %u", dir,
-					     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
+			imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+					     "its directory %s has mode %04o, owner %u, group %u",
+					     dir, (unsigned int)st.st_mode & 07777, st.st_uid,
+					     st.st_gid);
 	}
 	imp_load_say_ids(c);
 	imp_remedy_loader(c);
@@ -127,7 +143,8 @@ static bool judge_denied(struct imp_load *l)
 
 bool imp_judge_open(struct imp_load *l)
 {
-	if (imp_judge_wrong_libc(l) || judge_denied(l) || judge_passed_over(l) || imp_judge_dangling_library(l))
+	if (imp_judge_wrong_libc(l) || judge_denied(l) || judge_passed_over(l) ||
+	    imp_judge_dangling_library(l))
 		return true;
 	if (!l->text.reason || !strcmp(l->text.reason, "No such file or directory") ||
 	    !strcmp(l->text.reason, "Not a directory"))
@@ -157,7 +174,8 @@ static void say_script(struct imp_load *l)
 	from = strstr(text, "INPUT");
 	from = from ? from : strstr(text, "GROUP");
 	if (from)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the script stands for %.*s", (int)strcspn(from, "\r\n"), from);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the script stands for %.*s",
+				     (int)strcspn(from, "\r\n"), from);
 }
 
 bool imp_judge_bad_file(struct imp_load *l)
@@ -174,24 +192,30 @@ bool imp_judge_bad_file(struct imp_load *l)
 	imp_load_at_fault(l);
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
 	if (facts && facts->stat.known)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it is %llu bytes long%s", (unsigned long long)facts->stat.size,
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it is %llu bytes long%s",
+				     (unsigned long long)facts->stat.size,
 				     facts->stat.size ? "" : ": it is empty");
 	else if (img && img->kind != IMP_ELF_UNKNOWN)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it is %llu bytes long",
 				     (unsigned long long)img->bytes.size);
 	if (img && img->n_first)
-		imp_finding_evidence(c->a, c->f, facts ? IMP_OBSERVED : IMP_DERIVED, "its first bytes are %s", first_bytes(c->a, img));
+		imp_finding_evidence(c->a, c->f, facts ? IMP_OBSERVED : IMP_DERIVED,
+				     "its first bytes are %s", first_bytes(c->a, img));
 	if (img && img->promised > img->bytes.size)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its program headers promise %llu bytes",
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "its program headers promise %llu bytes",
 				     (unsigned long long)img->promised);
 	if (img && img->kind == IMP_ELF_LINKER_SCRIPT)
 		say_script(l);
 	if (img && img->kind != IMP_ELF_UNKNOWN && img->kind != IMP_ELF_OBJECT)
-		c->f->summary = imp_arena_printf(c->a, "%s is no ELF file: it is %s", imp_load_name(l), imp_elf_kind_name(img->kind));
+		c->f->summary = imp_arena_printf(c->a, "%s is no ELF file: it is %s",
+						 imp_load_name(l), imp_elf_kind_name(img->kind));
 	else if (img && img->damage)
-		c->f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", imp_load_name(l), img->damage);
+		c->f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", imp_load_name(l),
+						 img->damage);
 	else
-		c->f->summary = imp_arena_printf(c->a, "%s is damaged: %s", imp_load_name(l), l->text.message);
+		c->f->summary = imp_arena_printf(c->a, "%s is damaged: %s", imp_load_name(l),
+						 l->text.message);
 	return true;
 }
 
@@ -201,13 +225,19 @@ bool imp_judge_processor(struct imp_load *l)
 
 	c->f->cause = IMP_CAUSE_ILLEGAL_INSTRUCTION;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "%s was built for newer processors than this one: it is marked as in need of instructions that this one lacks",
-					 imp_load_name(l));
+	c->f->summary = imp_arena_printf(
+		c->a,
+		"%s was built for newer processors than this one: it is marked as in need of instructions that this one lacks",
+		imp_load_name(l));
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the mark is the property GNU_PROPERTY_X86_ISA_1_NEEDED of the file (x86-64-v2, -v3 or -v4): none of its code was run");
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		"the mark is the property GNU_PROPERTY_X86_ISA_1_NEEDED of the file (x86-64-v2, -v3 or -v4): none of its code was run");
 	imp_load_say_processor(c);
-	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL, "install a build of %s for older processors (plain x86-64), or build it on this machine",
-			imp_load_name(l));
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, NULL,
+		"install a build of %s for older processors (plain x86-64), or build it on this machine",
+		imp_load_name(l));
 	return true;
 }
 
@@ -221,13 +251,19 @@ bool imp_judge_page_size(struct imp_load *l)
 	imp_load_at_fault(l);
 	for (size_t i = 0; img && i < img->segments.n; i++)
 		if (img->segments.v[i].type == 1 && (!align || img->segments.v[i].align < align))
-			align = img->segments.v[i].align;	/* PT_LOAD */
-	c->f->summary = imp_arena_printf(c->a, "The segments of %s are not aligned for this kernel's page size", imp_load_name(l));
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->text.message);
+			align = img->segments.v[i].align; /* PT_LOAD */
+	c->f->summary =
+		imp_arena_printf(c->a,
+				 "The segments of %s are not aligned for this kernel's page size",
+				 imp_load_name(l));
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+			     l->text.message);
 	if (align && c->image->page_size)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "p_align of its segments is %llu (0x%llx); the kernel's pages have %llu bytes",
-				     (unsigned long long)align, (unsigned long long)align,
-				     (unsigned long long)c->image->page_size);
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"p_align of its segments is %llu (0x%llx); the kernel's pages have %llu bytes",
+			(unsigned long long)align, (unsigned long long)align,
+			(unsigned long long)c->image->page_size);
 	return true;
 }
 
@@ -239,20 +275,29 @@ bool imp_judge_static_tls(struct imp_load *l)
 
 	c->f->cause = IMP_CAUSE_STATIC_TLS_EXHAUSTED;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "There was no room left for the thread-local variables of %s: it must have them in the static TLS block, "
-					 "whose size was fixed when the program started", imp_load_name(l));
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->text.message);
+	c->f->summary = imp_arena_printf(
+		c->a,
+		"There was no room left for the thread-local variables of %s: it must have them in the static TLS block, "
+		"whose size was fixed when the program started",
+		imp_load_name(l));
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+			     l->text.message);
 	if (img && img->tls_size)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "its TLS segment (PT_TLS) asks for %llu bytes%s",
-				     (unsigned long long)img->tls_size, img->static_tls ? ", and DF_STATIC_TLS is set" : "");
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "its TLS segment (PT_TLS) asks for %llu bytes%s",
+				     (unsigned long long)img->tls_size,
+				     img->static_tls ? ", and DF_STATIC_TLS is set" : "");
 	for (size_t i = 0; i < c->image->objects.n && others < 16; i++) {
 		const struct imp_object *o = c->image->objects.v[i];
-		const struct imp_elf_image *other = o->mapped_ns <= c->time_ns && !o->gone_ns ? imp_load_image(l, o->path) : NULL;
+		const struct imp_elf_image *other = o->mapped_ns <= c->time_ns && !o->gone_ns ?
+							    imp_load_image(l, o->path) :
+							    NULL;
 
 		if (!other || other == img || !other->tls_size || !other->static_tls)
 			continue;
 		others++;
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s, loaded before, has %llu bytes of static TLS", o->path,
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s, loaded before, has %llu bytes of static TLS", o->path,
 				     (unsigned long long)other->tls_size);
 	}
 	return true;
@@ -272,10 +317,12 @@ static void fix_stack(struct imp_load *l, const struct imp_elf_image *img)
 
 		if (s->type != PT_GNU_STACK || !(s->flags & PF_X))
 			continue;
-		imp_finding_fix(c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(c->a, "printf '\\006' | dd bs=1 seek=%llu conv=notrunc of=%s", (unsigned long long)at,
-						 imp_shell_quote(c->a, c->f->path)),
-				"takes the flag PF_X from its PT_GNU_STACK; few objects need the executable stack that they ask for");
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY,
+			imp_arena_printf(c->a,
+					 "printf '\\006' | dd bs=1 seek=%llu conv=notrunc of=%s",
+					 (unsigned long long)at, imp_shell_quote(c->a, c->f->path)),
+			"takes the flag PF_X from its PT_GNU_STACK; few objects need the executable stack that they ask for");
 		return;
 	}
 }
@@ -295,12 +342,16 @@ bool imp_judge_stack(struct imp_load *l)
 		}
 	c->f->cause = IMP_CAUSE_EXECUTABLE_STACK;
 	imp_load_at_fault(l);
-	c->f->summary = imp_arena_printf(c->a, "%s asks for an executable stack, and that was refused", imp_load_name(l));
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->text.message);
+	c->f->summary = imp_arena_printf(
+		c->a, "%s asks for an executable stack, and that was refused", imp_load_name(l));
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s",
+			     l->text.message);
 	if (img && img->header)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s", img->stack_known && img->executable_stack
-				     ? "its PT_GNU_STACK has the flag PF_X"
-				     : "it has no PT_GNU_STACK without PF_X: that counts as a wish for an executable stack");
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED, "%s",
+			img->stack_known && img->executable_stack ?
+				"its PT_GNU_STACK has the flag PF_X" :
+				"it has no PT_GNU_STACK without PF_X: that counts as a wish for an executable stack");
 	fix_stack(l, img);
 	return true;
 }

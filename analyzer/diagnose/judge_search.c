@@ -12,17 +12,17 @@
 #include "judge.h"
 #include "path_origin.h"
 
-enum near_miss {		/* by rank: what explains more comes first */
-	NEAR_NONE = 0,
-	NEAR_OTHER_CASE,
-	NEAR_IN_ARCHIVE,
-	NEAR_TAG,
-	NEAR_STALE,
-	NEAR_DENIED,
-	NEAR_DANGLING,
+enum near_miss { /* by rank: what explains more comes first */
+		 NEAR_NONE = 0,
+		 NEAR_OTHER_CASE,
+		 NEAR_IN_ARCHIVE,
+		 NEAR_TAG,
+		 NEAR_STALE,
+		 NEAR_DENIED,
+		 NEAR_DANGLING,
 };
 
-static const char *const source_suffixes[] = { ".py", ".pyc" };
+static const char *const source_suffixes[] = {".py", ".pyc"};
 
 static bool is_file_of(const struct imp_case *c, const char *name, const char *tail, bool *extension)
 {
@@ -75,7 +75,7 @@ static enum near_miss classify(const struct imp_case *c, const struct imp_entry 
 			return NEAR_OTHER_CASE;
 		return NEAR_NONE;
 	}
-	if (!cand->name[len]) {		/* a package's directory, or a link to one */
+	if (!cand->name[len]) { /* a package's directory, or a link to one */
 		if (is_denied(cand))
 			return NEAR_DENIED;
 		if (is_link(cand) && cand->target_err)
@@ -104,14 +104,16 @@ static const char *owner_phrase(const struct imp_case *c, const struct imp_stat 
 {
 	if (!st->known)
 		return "mode and owner not known";
-	return imp_arena_printf(c->a, "mode %04o, owner %u, group %u", st->mode & 07777, st->uid, st->gid);
+	return imp_arena_printf(c->a, "mode %04o, owner %u, group %u", st->mode & 07777, st->uid,
+				st->gid);
 }
 
 static void say_ids(struct imp_case *c)
 {
 	if (c->image->ids_known)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the process ran as user %u, group %u",
-				     c->image->euid, c->image->egid);
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "the process ran as user %u, group %u", c->image->euid,
+				     c->image->egid);
 }
 
 static void say_entry(struct imp_case *c, const char *entry)
@@ -119,7 +121,8 @@ static void say_entry(struct imp_case *c, const char *entry)
 	const char *why = imp_path_origin_phrase(imp_path_origin_of(c, entry));
 
 	if (why)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s was searched: it is %s", entry, why);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s was searched: it is %s", entry,
+				     why);
 }
 
 static void say_suffixes(struct imp_case *c)
@@ -129,7 +132,8 @@ static void say_suffixes(struct imp_case *c)
 	for (size_t i = 0; c->py && i < c->py->suffixes.n; i++)
 		list = imp_arena_printf(c->a, "%s%s%s", list, i ? ", " : "", c->py->suffixes.v[i]);
 	if (*list)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s accepts extension modules named %s*, with one of: %s",
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "%s accepts extension modules named %s*, with one of: %s",
 				     imp_case_python(c), imp_case_tail(c), list);
 }
 
@@ -141,11 +145,12 @@ static void say_embedding(struct imp_case *c)
 	if (!base || !strncmp(base, "/python", 7) || !strncmp(base, "/pypy", 5) || !c->py)
 		return;
 	holder = imp_record_object(c->image, c->py->object);
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
-			     "the host program %s embeds this Python%s%s: the files must be for the Python "
-			     "that is embedded, not for the one in PATH", c->image->exe,
-			     holder && holder->path ? ", from " : "",
-			     holder && holder->path ? holder->path : "");
+	imp_finding_evidence(
+		c->a, c->f, IMP_OBSERVED,
+		"the host program %s embeds this Python%s%s: the files must be for the Python "
+		"that is embedded, not for the one in PATH",
+		c->image->exe, holder && holder->path ? ", from " : "",
+		holder && holder->path ? holder->path : "");
 }
 
 static void tell_tag(struct imp_case *c, const struct imp_entry *e, const struct imp_candidate *cand)
@@ -168,7 +173,8 @@ static void tell_tag(struct imp_case *c, const struct imp_entry *e, const struct
 	say_embedding(c);
 }
 
-static void tell_case(struct imp_case *c, const struct imp_entry *e, const struct imp_candidate *cand)
+static void tell_case(struct imp_case *c, const struct imp_entry *e,
+		      const struct imp_candidate *cand)
 {
 	struct imp_finding *f = c->f;
 	size_t len = strlen(imp_case_tail(c));
@@ -177,7 +183,8 @@ static void tell_case(struct imp_case *c, const struct imp_entry *e, const struc
 	const char *full = parent ? imp_arena_printf(c->a, "%s.%s", parent, right) : right;
 
 	f->cause = IMP_CAUSE_CASE_MISMATCH;
-	f->summary = imp_arena_printf(c->a, "There is no %s, only %s: names of modules are case-sensitive",
+	f->summary = imp_arena_printf(c->a,
+				      "There is no %s, only %s: names of modules are case-sensitive",
 				      c->module, full);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s lies in %s, which was searched for \"%s\"",
 			     cand->name, e->entry, imp_case_tail(c));
@@ -199,52 +206,64 @@ static void tell(struct imp_case *c, enum near_miss kind, const struct imp_entry
 
 	f->path = imp_case_join(c, e->entry, cand->name);
 	switch (kind) {
-	case NEAR_TAG:
-		tell_tag(c, e, cand);
-		break;
-	case NEAR_OTHER_CASE:
-		tell_case(c, e, cand);
-		break;
+	case NEAR_TAG: tell_tag(c, e, cand); break;
+	case NEAR_OTHER_CASE: tell_case(c, e, cand); break;
 	case NEAR_DANGLING:
 		f->cause = IMP_CAUSE_DANGLING_SYMLINK;
-		f->summary = imp_arena_printf(c->a, "%s is there only as a symbolic link that leads to nothing",
-					      c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s is a symbolic link to %s, and that does not exist (%s)",
-				     f->path, cand->target ? cand->target : "?", strerror(cand->target_err));
+		f->summary = imp_arena_printf(
+			c->a, "%s is there only as a symbolic link that leads to nothing",
+			c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED,
+				     "%s is a symbolic link to %s, and that does not exist (%s)",
+				     f->path, cand->target ? cand->target : "?",
+				     strerror(cand->target_err));
 		break;
 	case NEAR_DENIED:
 		f->cause = IMP_CAUSE_PERMISSION_DENIED;
-		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it", c->module);
+		f->summary = imp_arena_printf(c->a, "%s is there, and the process may not read it",
+					      c->module);
 		if (cand->target_err == EACCES)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s is a symbolic link to %s, and the process may not go there (%s)",
-					     f->path, cand->target ? cand->target : "?", strerror(cand->target_err));
+			imp_finding_evidence(
+				c->a, f, IMP_OBSERVED,
+				"%s is a symbolic link to %s, and the process may not go there (%s)",
+				f->path, cand->target ? cand->target : "?",
+				strerror(cand->target_err));
 		else
-			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s may not be read: %s", f->path,
-					     owner_phrase(c, &cand->stat));
+			imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s may not be read: %s",
+					     f->path, owner_phrase(c, &cand->stat));
 		say_ids(c);
 		break;
 	case NEAR_STALE:
 		f->cause = IMP_CAUSE_STALE_FINDER_CACHE;
-		f->summary = imp_arena_printf(c->a, "%s is there now, but the finder's list of that directory is older than the file",
-					      c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s exists, and the %s for %s has no such name in its cached listing (%llu names)",
-				     f->path, e->finder ? e->finder : "finder", e->entry,
-				     (unsigned long long)e->finder_names);
+		f->summary = imp_arena_printf(
+			c->a,
+			"%s is there now, but the finder's list of that directory is older than the file",
+			c->module);
+		imp_finding_evidence(
+			c->a, f, IMP_OBSERVED,
+			"%s exists, and the %s for %s has no such name in its cached listing (%llu names)",
+			f->path, e->finder ? e->finder : "finder", e->entry,
+			(unsigned long long)e->finder_names);
 		if (e->finder_mtime_known && e->stat.known)
-			imp_finding_evidence(c->a, f, IMP_OBSERVED,
-					     e->finder_mtime_ns / 1000 == e->stat.mtime_ns / 1000
-						     ? "the directory's modification time is still the one of that listing, so the finder took its cache for good"
-						     : "the directory has been modified since that listing");
+			imp_finding_evidence(
+				c->a, f, IMP_OBSERVED,
+				e->finder_mtime_ns / 1000 == e->stat.mtime_ns / 1000 ?
+					"the directory's modification time is still the one of that listing, so the finder took its cache for good" :
+					"the directory has been modified since that listing");
 		break;
 	case NEAR_IN_ARCHIVE:
 		f->cause = IMP_CAUSE_NOT_IMPORTABLE_FROM_ARCHIVE;
-		f->summary = imp_arena_printf(c->a, "%s lies in an archive, and Python cannot load native code from within one",
-					      c->module);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the archive %s holds %s", e->entry, cand->name);
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "zipimport loads .py and .pyc files only: the dynamic loader needs a file of its own");
+		f->summary = imp_arena_printf(
+			c->a,
+			"%s lies in an archive, and Python cannot load native code from within one",
+			c->module);
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the archive %s holds %s", e->entry,
+				     cand->name);
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"zipimport loads .py and .pyc files only: the dynamic loader needs a file of its own");
 		break;
-	case NEAR_NONE:
-		break;
+	case NEAR_NONE: break;
 	}
 }
 
@@ -253,7 +272,7 @@ static bool unreadable_entry(struct imp_case *c)
 {
 	const struct imp_entry *denied = NULL;
 	const char *tail = imp_case_tail(c), *inside = NULL;
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	struct imp_finding *f = c->f;
 	bool extension;
 
@@ -266,20 +285,23 @@ static bool unreadable_entry(struct imp_case *c)
 	}
 	if (!denied)
 		return false;
-	f->optional = true;	/* whether the module is in there is not known to the process */
+	f->optional = true; /* whether the module is in there is not known to the process */
 	if (!imp_host_list(c->host, c->a, denied->entry, &names)) {
 		for (size_t i = 0; i < names.n && !inside; i++)
 			if (!strcmp(names.v[i], tail) || is_file_of(c, names.v[i], tail, &extension))
 				inside = names.v[i];
 		if (!inside)
-			return false;	/* whoever analyzes may list it: the module is not in there */
+			return false; /* whoever analyzes may list it: the module is not in there */
 		f->optional = false;
-		imp_finding_evidence(c->a, f, IMP_DERIVED, "it holds %s, as this analysis may see", inside);
+		imp_finding_evidence(c->a, f, IMP_DERIVED, "it holds %s, as this analysis may see",
+				     inside);
 	}
 	f->cause = IMP_CAUSE_PERMISSION_DENIED;
 	f->path = denied->entry;
-	f->summary = imp_arena_printf(c->a, "%s is in no directory that could be searched, and %s may not be listed by this process",
-				      c->module, denied->entry);
+	f->summary = imp_arena_printf(
+		c->a,
+		"%s is in no directory that could be searched, and %s may not be listed by this process",
+		c->module, denied->entry);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s cannot be listed (%s): %s", denied->entry,
 			     strerror(denied->err), owner_phrase(c, &denied->stat));
 	say_ids(c);
@@ -299,7 +321,7 @@ bool imp_judge_candidates(struct imp_case *c)
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
 
 		if (imp_case_parent(c) && !e->of_package)
-			continue;	/* another copy of the package: imp_judge_stacked_copies() */
+			continue; /* another copy of the package: imp_judge_stacked_copies() */
 		for (size_t j = 0; j < e->candidates.n; j++) {
 			enum near_miss kind = classify(c, e, &e->candidates.v[j]);
 
@@ -333,10 +355,11 @@ bool imp_judge_not_a_package(struct imp_case *c)
 	if (!parent || !imp_case_has(c->exception->message, "is not a package"))
 		return false;
 	at = imp_case_loaded(c, parent);
-	c->f->path = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file
-							     : at ? at->outcome->origin : NULL;
-	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is no package but a single module%s%s", parent,
-			     c->f->path ? ", from " : "", c->f->path ? c->f->path : "");
+	c->f->path = c->snapshot && c->snapshot->parent_file ? c->snapshot->parent_file :
+		     at					     ? at->outcome->origin :
+							       NULL;
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s is no package but a single module%s%s",
+			     parent, c->f->path ? ", from " : "", c->f->path ? c->f->path : "");
 	if (imp_judge_shadowed(c))
 		return true;
 	if (!c->f->path || (!is_script(c, c->f->path) && !imp_package_is_translated(parent)))
@@ -344,8 +367,10 @@ bool imp_judge_not_a_package(struct imp_case *c)
 	/* requests.py, which wants requests.adapters: the package was meant, though it is not there either. */
 	c->f->cause = IMP_CAUSE_SHADOWED;
 	c->f->module = parent;
-	c->f->summary = imp_arena_printf(c->a, "%s took the name of the package %s", c->f->path, parent);
-	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "the package itself is in no directory of the search path");
+	c->f->summary =
+		imp_arena_printf(c->a, "%s took the name of the package %s", c->f->path, parent);
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "the package itself is in no directory of the search path");
 	return true;
 }
 
@@ -370,7 +395,8 @@ static bool was_searched(const struct imp_case *c, const char *path)
 	if (!strncmp(imp_path_name(path), "__init__.", 9))
 		dir = imp_path_parent(c->a, dir);
 	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
-		if (c->snapshot->entries.v[i].of_package && !strcmp(c->snapshot->entries.v[i].entry, dir))
+		if (c->snapshot->entries.v[i].of_package &&
+		    !strcmp(c->snapshot->entries.v[i].entry, dir))
 			return true;
 	return !imp_case_parent(c);
 }
@@ -393,12 +419,14 @@ static void observed_claims(struct imp_case *c, struct imp_owned_files *files)
 			if (!lists_module(c, path))
 				continue;
 			file = imp_vec_push(c->a, files);
-			imp_distribution_parse_name(c->a, slash + 1, &file->dist.name, &file->dist.version);
+			imp_distribution_parse_name(c->a, slash + 1, &file->dist.name,
+						    &file->dist.version);
 			file->dist.metadata = claim->metadata;
 			file->dist.wheel_tag = claim->wheel_tag;
 			file->line = claim->record;
-			file->path = imp_arena_printf(c->a, "%.*s/%s", (int)(slash - claim->metadata),
-						      claim->metadata, path);
+			file->path =
+				imp_arena_printf(c->a, "%.*s/%s", (int)(slash - claim->metadata),
+						 claim->metadata, path);
 			/* The search has just shown that no such file is there for it to find. */
 			file->exists = imp_host_exists(c->host, file->path);
 			if (file->exists < 0 && was_searched(c, file->path))
@@ -407,7 +435,8 @@ static void observed_claims(struct imp_case *c, struct imp_owned_files *files)
 	}
 }
 
-static const struct imp_owned_file *first_gone(const struct imp_case *c, const struct imp_owned_files *files)
+static const struct imp_owned_file *first_gone(const struct imp_case *c,
+					       const struct imp_owned_files *files)
 {
 	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
 
@@ -425,10 +454,10 @@ static const struct imp_owned_file *first_gone(const struct imp_case *c, const s
 bool imp_judge_claims(struct imp_case *c)
 {
 	const struct imp_sys_path *sys_path = imp_case_sys_path(c);
-	struct imp_owned_files observed = { 0 }, listed = { 0 }, dpkg = { 0 };
+	struct imp_owned_files observed = {0}, listed = {0}, dpkg = {0};
 	const struct imp_owned_file *gone;
 	enum imp_source source = IMP_OBSERVED;
-	struct imp_strings dirs = { 0 };
+	struct imp_strings dirs = {0};
 	struct imp_finding *f = c->f;
 
 	observed_claims(c, &observed);
@@ -448,16 +477,19 @@ bool imp_judge_claims(struct imp_case *c)
 		return false;
 	f->cause = IMP_CAUSE_BROKEN_INSTALLATION;
 	f->path = gone->path;
-	f->summary = imp_arena_printf(c->a, "%s is installed (%s%s%s), but its file is gone", c->module,
-				      gone->dist.name ? gone->dist.name : "by a package",
+	f->summary = imp_arena_printf(c->a, "%s is installed (%s%s%s), but its file is gone",
+				      c->module, gone->dist.name ? gone->dist.name : "by a package",
 				      gone->dist.version ? " " : "",
 				      gone->dist.version ? gone->dist.version : "");
-	imp_finding_evidence(c->a, f, source, "%s lists it: %s", gone->dist.metadata ? gone->dist.metadata : "?",
+	imp_finding_evidence(c->a, f, source, "%s lists it: %s",
+			     gone->dist.metadata ? gone->dist.metadata : "?",
 			     gone->line ? gone->line : "?");
 	imp_finding_evidence(c->a, f, source, "%s does not exist", gone->path);
 	if (gone->dist.wheel_tag)
 		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s",
-				     imp_starts_with(gone->dist.wheel_tag, "Tag: ") ? gone->dist.wheel_tag + 5 : gone->dist.wheel_tag);
+				     imp_starts_with(gone->dist.wheel_tag, "Tag: ") ?
+					     gone->dist.wheel_tag + 5 :
+					     gone->dist.wheel_tag);
 	imp_remedy_repair(c, &gone->dist, gone->path, "puts the missing file back");
 	return true;
 }

@@ -16,32 +16,47 @@
  */
 static const struct {
 	const char *text, *part, *other;
-	bool loaded;	/* only where the other one was imported well: else it is what failed */
+	bool loaded; /* only where the other one was imported well: else it is what failed */
 } disagreements[] = {
-	{ "numpy.core.multiarray failed to import", NULL, "numpy", true },
-	{ "numpy._core.multiarray failed to import", NULL, "numpy", true },
-	{ "Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi", false },
-	{ "extension was built for another version of Pillow", NULL, "PIL", false },
-	{ "module compiled against API version", NULL, "numpy", false },
-	{ "module compiled against ABI version", NULL, "numpy", false },
-	{ "module was compiled against NumPy C-API version", NULL, "numpy", false },
-	{ "A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy", false },
-	{ "may indicate binary incompatibility", NULL, NULL, false },
-	{ " does not export expected C ", NULL, NULL, false },			/* Cython, as the three below */
-	{ " has wrong signature (expected ", NULL, NULL, false },
-	{ "has no attribute '__reduce_cython__'", NULL, NULL, false },
-	{ "has no attribute '__pyx_capi__'", NULL, NULL, false },
-	{ "is incompatible with the current pydantic version", "pydantic_core", "pydantic", false },
-	{ "Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf", false },
-	{ "Descriptors cannot be created directly", NULL, "google.protobuf", false },
-	{ "Descriptors cannot not be created directly", NULL, "google.protobuf", false },
+	{"numpy.core.multiarray failed to import", NULL, "numpy", true},
+	{"numpy._core.multiarray failed to import", NULL, "numpy", true},
+	{"Version mismatch: this is the 'cffi' package version", "_cffi_backend", "cffi", false},
+	{"extension was built for another version of Pillow", NULL, "PIL", false},
+	{"module compiled against API version", NULL, "numpy", false},
+	{"module compiled against ABI version", NULL, "numpy", false},
+	{"module was compiled against NumPy C-API version", NULL, "numpy", false},
+	{"A module that was compiled using NumPy 1.x cannot be run in", NULL, "numpy", false},
+	{"may indicate binary incompatibility", NULL, NULL, false},
+	{" does not export expected C ", NULL, NULL, false}, /* Cython, as the three below */
+	{" has wrong signature (expected ", NULL, NULL, false},
+	{"has no attribute '__reduce_cython__'", NULL, NULL, false},
+	{"has no attribute '__pyx_capi__'", NULL, NULL, false},
+	{"is incompatible with the current pydantic version", "pydantic_core", "pydantic", false},
+	{"Detected incompatible Protobuf Gencode/Runtime versions", NULL, "google.protobuf", false},
+	{"Descriptors cannot be created directly", NULL, "google.protobuf", false},
+	{"Descriptors cannot not be created directly", NULL, "google.protobuf", false},
 };
 
 /* What a package says that asks for a version, and was given another: "numba needs NumPy 1.24 or less. Got NumPy 1.26." */
 static const char *const demands[] = {
-	"requires", "required", "needs ", "only supports", "incompatible", "not compatible", "unsupported version",
-	"compiled against", "compiled with different", "built against",
-	"or newer", "or later", "or higher", "or greater", "or above", "at least version", "minimum version", "version mismatch",
+	"requires",
+	"required",
+	"needs ",
+	"only supports",
+	"incompatible",
+	"not compatible",
+	"unsupported version",
+	"compiled against",
+	"compiled with different",
+	"built against",
+	"or newer",
+	"or later",
+	"or higher",
+	"or greater",
+	"or above",
+	"at least version",
+	"minimum version",
+	"version mismatch",
 };
 
 static const struct imp_attempt *loaded(const struct imp_case *c, const char *module)
@@ -67,7 +82,8 @@ static unsigned int versions_in(const char *text)
 		if (!major)
 			continue;
 		len = major + strspn(p + major, ".0123456789");
-		if ((p > text && (part_of_word(p[-1]) || p[-1] == '.') && p[-1] != 'v' && p[-1] != 'V') ||
+		if ((p > text && (part_of_word(p[-1]) || p[-1] == '.') && p[-1] != 'v' &&
+		     p[-1] != 'V') ||
 		    p[major] != '.' || !isdigit((unsigned char)p[major + 1])) {
 			p += len - 1;
 			continue;
@@ -148,7 +164,7 @@ static const char *version_of(const struct imp_case *c, const char *module, cons
 
 	for (size_t i = 0; path && i < path->path.n; i++) {
 		const char *entry = imp_case_directory(c, path->path.v[i]);
-		struct imp_distributions all = { 0 };
+		struct imp_distributions all = {0};
 		struct imp_distribution dist;
 		size_t len = strlen(entry);
 
@@ -170,13 +186,18 @@ static const char *version_of(const struct imp_case *c, const char *module, cons
 static void say_part(struct imp_case *c, const char *module)
 {
 	const struct imp_attempt *at = loaded(c, module);
-	const char *file = at ? at->outcome->origin : !strcmp(module, c->module) ? c->f->path : NULL;
+	const char *file = at			      ? at->outcome->origin :
+			   !strcmp(module, c->module) ? c->f->path :
+							NULL;
 	const char *version = file ? version_of(c, module, file) : NULL;
 
 	if (at && file)
-		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was imported from %s", module, file);
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "%s was imported from %s", module,
+				     file);
 	if (version)
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s is of version %s, by the metadata beside it", file, version);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s is of version %s, by the metadata beside it", file,
+				     version);
 }
 
 static const char *first_line(struct imp_case *c, const char *text)
@@ -191,21 +212,27 @@ static bool judge_demand(struct imp_case *c)
 	struct imp_finding *f = c->f;
 
 	/* A program's own error, at its top, is not about an import, whatever it says. */
-	if (!message || (!c->attempt && !imp_exception_is_import_error(c->exception)) || (!demands_version(message) && !imp_case_has(c->exception->type, "VersionConflict")) ||
+	if (!message || (!c->attempt && !imp_exception_is_import_error(c->exception)) ||
+	    (!demands_version(message) && !imp_case_has(c->exception->type, "VersionConflict")) ||
 	    !strcmp(imp_case_text(c->exception->type), "SyntaxError"))
 		return false;
 	f->cause = IMP_CAUSE_VERSION_MISMATCH;
 	other = other_in(c, message);
 	if (!f->module)
-		f->module = c->exception->where.module ? c->exception->where.module : other ? other : "the program";
+		f->module = c->exception->where.module ? c->exception->where.module :
+			    other		       ? other :
+							 "the program";
 	if (!f->path)
 		f->path = c->exception->where.file;
-	f->summary = imp_arena_printf(c->a, "%s does not accept the version that it met: %s", f->module, first_line(c, message));
+	f->summary = imp_arena_printf(c->a, "%s does not accept the version that it met: %s",
+				      f->module, first_line(c, message));
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the package itself says: %s", message);
 	if (other)
 		say_part(c, other);
-	imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "install a version of %s that %s accepts, or a version of %s that accepts this one",
-			other ? other : "what its message names", f->module, f->module);
+	imp_finding_fix(
+		c->a, f, IMP_LIKELY, NULL,
+		"install a version of %s that %s accepts, or a version of %s that accepts this one",
+		other ? other : "what its message names", f->module, f->module);
 	return true;
 }
 
@@ -217,9 +244,11 @@ bool imp_judge_version(struct imp_case *c)
 	for (size_t i = 0; i < sizeof(disagreements) / sizeof(disagreements[0]); i++) {
 		const char *part = disagreements[i].part, *other = disagreements[i].other;
 
-		if (!imp_case_has(message, disagreements[i].text) || (disagreements[i].loaded && !loaded(c, other)))
+		if (!imp_case_has(message, disagreements[i].text) ||
+		    (disagreements[i].loaded && !loaded(c, other)))
 			continue;
-		if (!other && !part) {	/* "numpy.dtype size changed, ...": the package whose type it is */
+		if (!other &&
+		    !part) { /* "numpy.dtype size changed, ...": the package whose type it is */
 			other = imp_arena_strndup(c->a, message, strcspn(message, ". "));
 			if (!loaded(c, other))
 				other = NULL;
@@ -235,9 +264,14 @@ bool imp_judge_version(struct imp_case *c)
 			f->path = loaded(c, f->module)->outcome->origin;
 		if (!f->path)
 			f->path = c->exception->where.file;
-		f->summary = other ? imp_arena_printf(c->a, "%s and %s do not belong together: their versions disagree",
-						      f->module, other)
-				   : imp_arena_printf(c->a, "%s was built against another version of what it uses", f->module);
+		f->summary =
+			other ? imp_arena_printf(
+					c->a,
+					"%s and %s do not belong together: their versions disagree",
+					f->module, other) :
+				imp_arena_printf(
+					c->a, "%s was built against another version of what it uses",
+					f->module);
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the package itself says: %s", message);
 		say_part(c, f->module);
 		if (other && strcmp(other, f->module))

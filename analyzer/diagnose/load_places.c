@@ -4,17 +4,18 @@
 
 #include "judge_loader.h"
 
-#define ANCESTORS 6		/* directories above the extension that are looked into */
-#define PACKAGES_MAX 4000	/* names of one directory of sys.path */
-#define PARTS_MAX 200		/* directories of one package */
+#define ANCESTORS    6	  /* directories above the extension that are looked into */
+#define PACKAGES_MAX 4000 /* names of one directory of sys.path */
+#define PARTS_MAX    200  /* directories of one package */
 
-static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir, const char *package)
+static void add_place(struct imp_load *l, struct imp_load_places *out, const char *dir,
+		      const char *package)
 {
 	for (size_t i = 0; i < out->n; i++)
 		if (!strcmp(out->v[i].dir, dir))
 			return;
 	if (*dir == '/' && imp_host_is_directory(l->c->host, dir))
-		*imp_vec_push(l->c->a, out) = (struct imp_load_place){ dir, package };
+		*imp_vec_push(l->c->a, out) = (struct imp_load_place){dir, package};
 }
 
 const char *imp_load_parent(struct imp_arena *a, const char *path)
@@ -47,11 +48,12 @@ bool imp_load_ends_with(const char *s, const char *end)
 /* A directory that an import would load something from; without this it just lies beside a program. */
 static bool is_package(struct imp_load *l, const char *dir)
 {
-	static const char *const files[] = { "__init__.py", "__init__.pyc", "__init__.so" };
+	static const char *const files[] = {"__init__.py", "__init__.pyc", "__init__.so"};
 	bool found = false;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !found; i++)
-		found = imp_host_exists(l->c->host, imp_arena_printf(l->c->a, "%s/%s", dir, files[i])) == 1;
+		found = imp_host_exists(l->c->host,
+					imp_arena_printf(l->c->a, "%s/%s", dir, files[i])) == 1;
 	return found;
 }
 
@@ -59,7 +61,7 @@ static bool is_package(struct imp_load *l, const char *dir)
 static void add_parts(struct imp_load *l, struct imp_load_places *out, const char *dir)
 {
 	struct imp_arena *a = l->c->a;
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (imp_host_list(l->c->host, a, dir, &names))
 		return;
@@ -71,10 +73,10 @@ static void add_parts(struct imp_load *l, struct imp_load_places *out, const cha
 /* Where packages keep the libraries that they bring: NAME.libs (auditwheel), NAME/lib (torch), NAME/.libs. */
 static void add_packages(struct imp_load *l, struct imp_load_places *out, const char *entry)
 {
-	static const char *const below[] = { "lib", "lib64", "libs", ".libs", "core/lib" };
+	static const char *const below[] = {"lib", "lib64", "libs", ".libs", "core/lib"};
 	const char *top = imp_case_top(l->c);
 	struct imp_arena *a = l->c->a;
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (!entry || *entry != '/' || imp_host_list(l->c->host, a, entry, &names))
 		return;
@@ -104,7 +106,7 @@ void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
 	const char *conda = imp_record_env(l->c->image, "CONDA_PREFIX");
 	struct imp_arena *a = l->c->a;
 
-	*out = (struct imp_load_places){ 0 };
+	*out = (struct imp_load_places){0};
 	if (!l->c->host->enabled)
 		return;
 	if (l->search && l->search->requester)

@@ -5,7 +5,7 @@
 #include "../elf/demangle.h"
 #include "judge_loader.h"
 
-#define LIBRARIES_MAX 3000	/* files that are asked for one symbol */
+#define LIBRARIES_MAX 3000 /* files that are asked for one symbol */
 
 int imp_load_offers(struct imp_elf_image *img, const struct imp_load_wanted *w)
 {
@@ -55,20 +55,21 @@ const struct imp_ld_object *imp_load_object_at(const struct imp_load *l, const c
 /* Extensions may hold a library, statically linked, and export its symbols: nobody is meant to link with them. */
 static bool is_extension(struct imp_elf_image *img)
 {
-	struct imp_elf_symbol_list init = { 0 };
+	struct imp_elf_symbol_list init = {0};
 
 	return !imp_elf_symbol_exported(img, "PyInit_", 1, &init) && init.n;
 }
 
-static const char *exporter_in(struct imp_load *l, const char *dir, const struct imp_load_wanted *w, unsigned int *left,
-			       const char **extension)
+static const char *exporter_in(struct imp_load *l, const char *dir, const struct imp_load_wanted *w,
+			       unsigned int *left, const char **extension)
 {
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 
 	if (imp_host_list(l->c->host, l->c->a, dir, &names))
 		return NULL;
 	for (size_t i = 0; i < names.n && *left; i++) {
-		const char *path = imp_arena_printf(l->c->a, "%s/%s", dir, names.v[i]), *so = strstr(names.v[i], ".so");
+		const char *path = imp_arena_printf(l->c->a, "%s/%s", dir, names.v[i]),
+			   *so = strstr(names.v[i], ".so");
 
 		if (!so || (so[3] && so[3] != '.') || (l->file && !strcmp(path, l->file)))
 			continue;
@@ -95,7 +96,8 @@ const char *imp_load_exporter(struct imp_load *l, const struct imp_load_wanted *
 	imp_load_places_find(l, &places);
 	for (size_t i = 0; i < places.n && !found && left; i++) {
 		/* Below /usr/lib and the like the cache knows better. */
-		if (strncmp(places.v[i].dir, "/usr/lib", 8) || imp_case_has(places.v[i].dir, "-packages"))
+		if (strncmp(places.v[i].dir, "/usr/lib", 8) ||
+		    imp_case_has(places.v[i].dir, "-packages"))
 			found = exporter_in(l, places.v[i].dir, w, &left, &extension);
 	}
 	for (size_t i = 0; cache->known && i < cache->entries.n && !found && left; i++, left--)

@@ -100,7 +100,8 @@ void imp_native_stack_fill(struct imp_case *c)
 {
 	bool recorded = fill_recorded(c);
 
-	for (const struct imp_attempt *at = c->attempt ? c->attempt->parent : NULL; at; at = at->parent)
+	for (const struct imp_attempt *at = c->attempt ? c->attempt->parent : NULL; at;
+	     at = at->parent)
 		for (size_t i = 0; i < c->image->extensions.n; i++) {
 			const struct imp_extension_call *ext = c->image->extensions.v[i];
 			const char *dot = strrchr(at->name, '.'), *symbol;
@@ -110,7 +111,8 @@ void imp_native_stack_fill(struct imp_case *c)
 			    (ext->ended && ext->end_ns < c->attempt->begin_ns) || !ext->path)
 				continue;
 			symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
-			imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it was asked for while %s was being initialized (%s)",
+			imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+					     "it was asked for while %s was being initialized (%s)",
 					     at->name, ext->path);
 			if (recorded) {
 				if (ext->step == IMP_STEP_CREATE)

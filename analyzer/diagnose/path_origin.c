@@ -84,10 +84,14 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 		if (imp_path_env_has(c, entry))
 			return IMP_ORIGIN_PYTHONPATH;
 		if (site_kind(entry))
-			return home && strstr(entry, "/.local/") && !strncmp(entry, home, strlen(home)) ?
-				       IMP_ORIGIN_USER_SITE : IMP_ORIGIN_SITE;
-		return imp_case_stdlib(c, imp_case_join(c, entry, "x")) || strstr(entry, "lib-dynload") ?
-			       IMP_ORIGIN_DEFAULT : IMP_ORIGIN_UNKNOWN;
+			return home && strstr(entry, "/.local/") &&
+					       !strncmp(entry, home, strlen(home)) ?
+				       IMP_ORIGIN_USER_SITE :
+				       IMP_ORIGIN_SITE;
+		return imp_case_stdlib(c, imp_case_join(c, entry, "x")) ||
+				       strstr(entry, "lib-dynload") ?
+			       IMP_ORIGIN_DEFAULT :
+			       IMP_ORIGIN_UNKNOWN;
 	}
 	if (first->phase == IMP_PHASE_START) {
 		if (imp_path_env_has(c, entry))
@@ -95,8 +99,8 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 		if (imp_case_stdlib(c, imp_case_join(c, entry, "x")) || strstr(entry, "/python") ||
 		    strstr(entry, "lib-dynload"))
 			return IMP_ORIGIN_DEFAULT;
-		return first->path.n && same_path(first->path.v[0], entry) ? IMP_ORIGIN_SCRIPT
-									   : IMP_ORIGIN_DEFAULT;
+		return first->path.n && same_path(first->path.v[0], entry) ? IMP_ORIGIN_SCRIPT :
+									     IMP_ORIGIN_DEFAULT;
 	}
 	if (site_kind(entry)) {
 		if (home && strstr(entry, "/.local/") && !strncmp(entry, home, strlen(home)))
@@ -112,8 +116,8 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 	if (first->path.n && same_path(first->path.v[0], entry)) {
 		for (size_t i = 0; i < c->py->paths.n; i++)
 			if (c->py->paths.v[i].phase == IMP_PHASE_RUN)
-				return first == &c->py->paths.v[i] ? IMP_ORIGIN_SCRIPT
-								   : IMP_ORIGIN_RUN_TIME;
+				return first == &c->py->paths.v[i] ? IMP_ORIGIN_SCRIPT :
+								     IMP_ORIGIN_RUN_TIME;
 	}
 	return IMP_ORIGIN_RUN_TIME;
 }
@@ -121,22 +125,14 @@ enum imp_path_origin imp_path_origin_of(const struct imp_case *c, const char *en
 const char *imp_path_origin_phrase(enum imp_path_origin origin)
 {
 	switch (origin) {
-	case IMP_ORIGIN_SCRIPT:
-		return "the directory of the script";
-	case IMP_ORIGIN_PYTHONPATH:
-		return "named by PYTHONPATH";
-	case IMP_ORIGIN_DEFAULT:
-		return "the interpreter's own";
-	case IMP_ORIGIN_SITE:
-		return "a site directory";
-	case IMP_ORIGIN_USER_SITE:
-		return "the user's site directory";
-	case IMP_ORIGIN_PTH:
-		return "added by a .pth file";
-	case IMP_ORIGIN_RUN_TIME:
-		return "added by the program";
-	case IMP_ORIGIN_UNKNOWN:
-		break;
+	case IMP_ORIGIN_SCRIPT: return "the directory of the script";
+	case IMP_ORIGIN_PYTHONPATH: return "named by PYTHONPATH";
+	case IMP_ORIGIN_DEFAULT: return "the interpreter's own";
+	case IMP_ORIGIN_SITE: return "a site directory";
+	case IMP_ORIGIN_USER_SITE: return "the user's site directory";
+	case IMP_ORIGIN_PTH: return "added by a .pth file";
+	case IMP_ORIGIN_RUN_TIME: return "added by the program";
+	case IMP_ORIGIN_UNKNOWN: break;
 	}
 	return NULL;
 }
@@ -144,7 +140,7 @@ const char *imp_path_origin_phrase(enum imp_path_origin origin)
 const char *imp_path_lost(const struct imp_case *c, size_t i)
 {
 	const struct imp_sys_path *now = imp_case_sys_path(c);
-	struct imp_strings seen = { 0 };
+	struct imp_strings seen = {0};
 
 	for (size_t p = 0; now && c->py && p < c->py->paths.n; p++) {
 		const struct imp_sys_path *then = &c->py->paths.v[p];

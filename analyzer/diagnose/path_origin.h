@@ -6,13 +6,13 @@
 
 enum imp_path_origin {
 	IMP_ORIGIN_UNKNOWN = 0,
-	IMP_ORIGIN_SCRIPT,	/* directory of the script, or the current directory (-c, -m) */
+	IMP_ORIGIN_SCRIPT, /* directory of the script, or the current directory (-c, -m) */
 	IMP_ORIGIN_PYTHONPATH,
-	IMP_ORIGIN_DEFAULT,	/* the interpreter's own: standard library, lib-dynload */
-	IMP_ORIGIN_SITE,	/* site-packages, dist-packages of the interpreter or the venv */
+	IMP_ORIGIN_DEFAULT, /* the interpreter's own: standard library, lib-dynload */
+	IMP_ORIGIN_SITE,    /* site-packages, dist-packages of the interpreter or the venv */
 	IMP_ORIGIN_USER_SITE,
-	IMP_ORIGIN_PTH,		/* added by a .pth file */
-	IMP_ORIGIN_RUN_TIME,	/* added by the program */
+	IMP_ORIGIN_PTH,	     /* added by a .pth file */
+	IMP_ORIGIN_RUN_TIME, /* added by the program */
 };
 
 /*

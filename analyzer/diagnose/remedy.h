@@ -11,11 +11,11 @@
 
 /* What is to be different in the next run; a zeroed one: nothing. */
 struct imp_run_change {
-	const char *before;		/* what stands before the command: "A=b", "env -u A"; quoted; or NULL */
-	const char *interpreter;	/* NULL: the same */
-	const char *without;		/* single-letter options that are left out: "SI"; or NULL */
-	const char *module;		/* run with -m in place of the script; or NULL */
-	const char *script;		/* run in place of the script; or NULL */
+	const char *before; /* what stands before the command: "A=b", "env -u A"; quoted; or NULL */
+	const char *interpreter; /* NULL: the same */
+	const char *without;	 /* single-letter options that are left out: "SI"; or NULL */
+	const char *module;	 /* run with -m in place of the script; or NULL */
+	const char *script;	 /* run in place of the script; or NULL */
 };
 
 /*

@@ -10,7 +10,7 @@
 #include "path_origin.h"
 #include "requirement.h"
 
-#define PROJECT_MAX (1U << 20)	/* bytes of a pyproject.toml */
+#define PROJECT_MAX (1U << 20) /* bytes of a pyproject.toml */
 
 const char *imp_remedy_python(const struct imp_case *c)
 {
@@ -21,7 +21,7 @@ const char *imp_remedy_python(const struct imp_case *c)
 
 static bool has_metadata(const struct imp_case *c, const char *dir, const char *distribution)
 {
-	struct imp_strings names = { 0 };
+	struct imp_strings names = {0};
 	const char *name, *version;
 
 	if (imp_host_list(c->host, c->a, dir, &names))
@@ -62,11 +62,13 @@ static void add(struct imp_case *c, const struct imp_install_command *command,
 		imp_finding_fix(c->a, c->f, confidence, text, "%s (%s)", effect, command->package);
 		return;
 	}
-	again = imp_remedy_run_with(c, imp_arena_printf(c->a, "%s/bin/python", command->environment));
-	imp_finding_fix(c->a, c->f, confidence, text,
-			"makes a virtual environment, %s, and installs %s there, since the system manages this Python; "
-			"then run the program with it%s%s", command->environment, command->package,
-			again ? ": " : "", again ? again : "");
+	again = imp_remedy_run_with(c,
+				    imp_arena_printf(c->a, "%s/bin/python", command->environment));
+	imp_finding_fix(
+		c->a, c->f, confidence, text,
+		"makes a virtual environment, %s, and installs %s there, since the system manages this Python; "
+		"then run the program with it%s%s",
+		command->environment, command->package, again ? ": " : "", again ? again : "");
 }
 
 void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
@@ -79,7 +81,8 @@ void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
 
 	if (!c->py)
 		return;
-	if (before && !strcmp(before, "unset PYTHONPATH")) {	/* then there is nothing to keep from pip */
+	if (before &&
+	    !strcmp(before, "unset PYTHONPATH")) { /* then there is nothing to keep from pip */
 		memset(&bare.env, 0, sizeof(bare.env));
 		for (size_t i = 0; i < c->image->env.n; i++)
 			if (strncmp(c->image->env.v[i], "PYTHONPATH=", 11))
@@ -105,7 +108,8 @@ void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, 
 		return;
 	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path, commands, 4);
 	for (int i = 0; i < n; i++)
-		add(c, &commands[i], commands[i].certain && !i ? IMP_LIKELY : IMP_POSSIBLE, NULL, effect);
+		add(c, &commands[i], commands[i].certain && !i ? IMP_LIKELY : IMP_POSSIBLE, NULL,
+		    effect);
 }
 
 /* Can pip install what lies here? A pyproject.toml may also hold the settings of tools alone. */
@@ -116,7 +120,8 @@ static bool is_project(const struct imp_case *c, const char *dir)
 
 	if (imp_host_exists(c->host, imp_path_join(c->a, dir, "setup.py")) == 1)
 		return true;
-	return !imp_host_read(c->host, c->a, imp_path_join(c->a, dir, "pyproject.toml"), PROJECT_MAX, &text, &len) &&
+	return !imp_host_read(c->host, c->a, imp_path_join(c->a, dir, "pyproject.toml"),
+			      PROJECT_MAX, &text, &len) &&
 	       (strstr(text, "[project]") || strstr(text, "[build-system]"));
 }
 
@@ -156,12 +161,14 @@ bool imp_remedy_is_installed(const struct imp_case *c, const char *path)
 		return true;
 	imp_case_path(c, &entries);
 	for (size_t i = 0; i < entries.n; i++)
-		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entries.v[i]), path, &dist))
+		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entries.v[i]),
+					      path, &dist))
 			return true;
 	if (imp_case_sys_path(c))
 		entries = imp_case_sys_path(c)->path;
 	for (size_t i = 0; i < entries.n; i++)
-		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entries.v[i]), path, &dist))
+		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entries.v[i]),
+					      path, &dist))
 			return true;
 	return false;
 }

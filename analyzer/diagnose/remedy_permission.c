@@ -31,17 +31,20 @@ static const char *open_way(struct imp_case *c, const char *path, bool *other_ow
 	const char *up[ABOVE_MAX], *words = NULL;
 	size_t n = 0;
 
-	for (const char *dir = imp_path_parent(c->a, path); n < ABOVE_MAX && dir[0] == '/' && dir[1]; dir = imp_path_parent(c->a, dir))
+	for (const char *dir = imp_path_parent(c->a, path);
+	     n < ABOVE_MAX && dir[0] == '/' && dir[1]; dir = imp_path_parent(c->a, dir))
 		up[n++] = dir;
 	while (n--) {
 		struct stat st;
 
 		if (imp_host_stat(c->host, up[n], &st) || !surely_denied(c, &st, S_IXOTH))
 			continue;
-		imp_finding_evidence(c->a, c->f, IMP_DERIVED, "%s may not be passed through: mode %04o, owner %u, group %u", up[n],
-				     (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
+		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+				     "%s may not be passed through: mode %04o, owner %u, group %u",
+				     up[n], (unsigned int)st.st_mode & 07777, st.st_uid, st.st_gid);
 		*other_owner |= st.st_uid != c->image->euid;
-		words = imp_arena_printf(c->a, "%s %s", words ? words : "", imp_shell_quote(c->a, up[n]));
+		words = imp_arena_printf(c->a, "%s %s", words ? words : "",
+					 imp_shell_quote(c->a, up[n]));
 	}
 	return words;
 }
@@ -57,7 +60,8 @@ static const char *open_recorded_way(struct imp_case *c, const char *path)
 		if (strcmp(imp_case_text(facts->path), path))
 			continue;
 		for (size_t k = 0; k < facts->directories.n; k++)
-			words = imp_arena_printf(c->a, "%s %s", words ? words : "", imp_shell_quote(c->a, facts->directories.v[k].path));
+			words = imp_arena_printf(c->a, "%s %s", words ? words : "",
+						 imp_shell_quote(c->a, facts->directories.v[k].path));
 		break;
 	}
 	return words;
@@ -72,7 +76,8 @@ void imp_remedy_permission(struct imp_case *c)
 	if (!path)
 		return;
 	for (size_t i = 0; c->snapshot && i < c->snapshot->entries.n; i++)
-		directory |= c->snapshot->entries.v[i].state != IMP_PATH_FILE && !strcmp(c->snapshot->entries.v[i].entry, path);
+		directory |= c->snapshot->entries.v[i].state != IMP_PATH_FILE &&
+			     !strcmp(c->snapshot->entries.v[i].entry, path);
 	if (!imp_host_realpath(c->host, c->a, path, &real))
 		path = real;
 	known = !imp_host_stat(c->host, path, &st);
@@ -81,14 +86,17 @@ void imp_remedy_permission(struct imp_case *c)
 	way = open_way(c, path, &other_owner);
 	if (!way && !c->host->enabled)
 		way = open_recorded_way(c, path);
-	closed = !known || !way || surely_denied(c, &st, S_IROTH) || (directory && surely_denied(c, &st, S_IXOTH));
+	closed = !known || !way || surely_denied(c, &st, S_IROTH) ||
+		 (directory && surely_denied(c, &st, S_IXOTH));
 	if (closed)
 		other_owner |= !known || st.st_uid != c->image->euid;
 	sudo = c->image->ids_known && c->image->euid && other_owner ? "sudo " : "";
 	if (way)
 		command = imp_arena_printf(c->a, "%schmod a+x%s", sudo, way);
 	if (closed)
-		command = imp_arena_printf(c->a, "%s%s%schmod %s %s", command ? command : "", command ? " && " : "", sudo,
-					   directory ? "a+rx" : "a+r", imp_shell_quote(c->a, path));
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "lets every user %s it", closed ? "read" : "get to");
+		command = imp_arena_printf(c->a, "%s%s%schmod %s %s", command ? command : "",
+					   command ? " && " : "", sudo, directory ? "a+rx" : "a+r",
+					   imp_shell_quote(c->a, path));
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "lets every user %s it",
+			closed ? "read" : "get to");
 }

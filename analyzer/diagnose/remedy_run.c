@@ -10,14 +10,17 @@
 #include "../python/module_file.h"
 #include "path_origin.h"
 
-#define COMMAND_MAX 300		/* bytes of a command line that a person would still type */
+#define COMMAND_MAX 300 /* bytes of a command line that a person would still type */
 
 bool imp_remedy_line(const struct imp_case *c, struct imp_command_line *line)
 {
-	const char *exe = c->image->exe ? c->image->exe : c->image->argv.n ? c->image->argv.v[0] : "";
+	const char *exe = c->image->exe	   ? c->image->exe :
+			  c->image->argv.n ? c->image->argv.v[0] :
+					     "";
 	const char *name = imp_path_name(exe);
 
-	if (!c->image->argv.n || (!imp_starts_with(name, "python") && !imp_starts_with(name, "pypy")))
+	if (!c->image->argv.n ||
+	    (!imp_starts_with(name, "python") && !imp_starts_with(name, "pypy")))
 		return false;
 	imp_command_line_parse(&c->image->argv, line);
 	return true;
@@ -39,8 +42,9 @@ const char *imp_remedy_run(const struct imp_case *c, const struct imp_run_change
 		return NULL;
 	for (size_t i = 1; i < argv->n; i++)
 		if (strchr(argv->v[i], '\n'))
-			return NULL;	/* a program given with -c: nobody types that again */
-	text = imp_shell_quote(c->a, change->interpreter ? change->interpreter : imp_remedy_python(c));
+			return NULL; /* a program given with -c: nobody types that again */
+	text = imp_shell_quote(c->a,
+			       change->interpreter ? change->interpreter : imp_remedy_python(c));
 	if (change->before)
 		text = imp_arena_printf(c->a, "%s %s", change->before, text);
 	imp_command_line_without(c->a, argv, change->without ? change->without : "", &options);
@@ -59,7 +63,7 @@ const char *imp_remedy_run(const struct imp_case *c, const struct imp_run_change
 
 const char *imp_remedy_run_with(const struct imp_case *c, const char *interpreter)
 {
-	struct imp_run_change change = { .interpreter = interpreter };
+	struct imp_run_change change = {.interpreter = interpreter};
 
 	return imp_remedy_run(c, &change);
 }
@@ -67,11 +71,13 @@ const char *imp_remedy_run_with(const struct imp_case *c, const char *interprete
 void imp_remedy_run_path(struct imp_case *c, const char *dirs, const char *effect)
 {
 	const char *now = imp_record_env(c->image, "PYTHONPATH"), *set, *command;
-	struct imp_run_change change = { .without = "EI" };	/* they ignore PYTHONPATH */
+	struct imp_run_change change = {.without = "EI"}; /* they ignore PYTHONPATH */
 	bool ignored = imp_case_flag(c, "ignore_environment") || imp_case_flag(c, "isolated");
 
-	set = imp_arena_printf(c->a, "PYTHONPATH=%s",
-			       imp_shell_quote(c->a, now && *now ? imp_arena_printf(c->a, "%s:%s", dirs, now) : dirs));
+	set = imp_arena_printf(
+		c->a, "PYTHONPATH=%s",
+		imp_shell_quote(c->a,
+				now && *now ? imp_arena_printf(c->a, "%s:%s", dirs, now) : dirs));
 	change.before = set;
 	command = imp_remedy_run(c, &change);
 	if (command)
@@ -129,7 +135,7 @@ static bool uses_siblings(const struct imp_case *c, const char *script)
 
 bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *package)
 {
-	struct imp_run_change change = { 0 };
+	struct imp_run_change change = {0};
 	const char *script, *relative, *cwd;
 	struct imp_command_line line;
 	size_t len;
@@ -152,9 +158,10 @@ bool imp_remedy_run_as_module(struct imp_case *c, const char *root, const char *
 	if (!change.module || !imp_remedy_run(c, &change))
 		return false;
 	if (!strcmp(cwd, root) && !imp_case_flag(c, "safe_path") && !imp_case_flag(c, "isolated")) {
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run(c, &change),
-				"runs the script as the module %s of its package, from the directory that holds the package",
-				change.module);
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, imp_remedy_run(c, &change),
+			"runs the script as the module %s of its package, from the directory that holds the package",
+			change.module);
 		return true;
 	}
 	change.before = imp_arena_printf(c->a, "PYTHONPATH=%s", imp_shell_quote(c->a, root));
@@ -185,17 +192,18 @@ const char *imp_remedy_drop_entry(const struct imp_case *c, const char *entry)
 {
 	const char *left = imp_path_env_without(c, entry);
 
-	return *left ? imp_arena_printf(c->a, "export PYTHONPATH=%s", imp_shell_quote(c->a, left)) : "unset PYTHONPATH";
+	return *left ? imp_arena_printf(c->a, "export PYTHONPATH=%s", imp_shell_quote(c->a, left)) :
+		       "unset PYTHONPATH";
 }
 
 void imp_remedy_drop_option(struct imp_case *c, char letter, const char *effect)
 {
-	const char letters[] = { letter, '\0' };
-	struct imp_run_change change = { .without = letters };
+	const char letters[] = {letter, '\0'};
+	struct imp_run_change change = {.without = letters};
 	const char *command = NULL;
 
 	if (imp_command_line_has(&c->image->argv, letter))
 		command = imp_remedy_run(c, &change);
-	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "%s: start %s without the option -%c", effect,
-			imp_remedy_python(c), letter);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "%s: start %s without the option -%c",
+			effect, imp_remedy_python(c), letter);
 }

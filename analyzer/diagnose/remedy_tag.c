@@ -20,7 +20,8 @@ static const char *interpreter_of(const struct imp_case *c, const char *dir)
 		bool importable = false;
 
 		if (sites->v[i].interpreter && !strcmp(sites->v[i].directory, dir) &&
-		    imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path, &importable) == 1 &&
+		    imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path,
+					  &importable) == 1 &&
 		    importable)
 			return sites->v[i].interpreter;
 	}
@@ -41,7 +42,7 @@ static const char *entry_of(const struct imp_case *c, const char *file)
 static const char *good_copy(const struct imp_case *c, const char *entry)
 {
 	const struct imp_sys_path *now = imp_case_sys_path(c);
-	struct imp_site site = { .kind = IMP_SITE_PROJECT };
+	struct imp_site site = {.kind = IMP_SITE_PROJECT};
 	unsigned int major, minor;
 
 	if (!now || !imp_case_version(c, &major, &minor))
@@ -54,7 +55,8 @@ static const char *good_copy(const struct imp_case *c, const char *entry)
 
 		site.directory = imp_case_directory(c, now->path.v[i]);
 		if (strcmp(site.directory, entry) && !imp_path_env_has(c, now->path.v[i]) &&
-		    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) == 1 && importable)
+		    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) == 1 &&
+		    importable)
 			return path;
 	}
 	return NULL;
@@ -69,12 +71,17 @@ static void remedy_tag_in_package(struct imp_case *c, const char *entry, const c
 	const char *drop = imp_remedy_drop_entry(c, entry), *copy = good_copy(c, entry);
 
 	if (copy) {
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, drop, "takes %s from the search path: %s, which is for this Python, is then found",
-				entry, copy);
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, drop,
+			"takes %s from the search path: %s, which is for this Python, is then found",
+			entry, copy);
 		return;
 	}
-	imp_remedy_install(c, c->module, true, IMP_LIKELY, drop,
-			   imp_arena_printf(c->a, "takes %s, which would come first, from the search path, and %s", entry, effect));
+	imp_remedy_install(
+		c, c->module, true, IMP_LIKELY, drop,
+		imp_arena_printf(c->a,
+				 "takes %s, which would come first, from the search path, and %s",
+				 entry, effect));
 }
 
 void imp_remedy_tag(struct imp_case *c)
@@ -82,10 +89,12 @@ void imp_remedy_tag(struct imp_case *c)
 	const char *entry = entry_of(c, c->f->path), *python;
 	bool from_env = imp_path_env_has(c, entry);
 	char *effect = imp_arena_printf(c->a, "installs a build of it for %s", imp_case_python(c));
-	bool own = c->host->enabled && !imp_package_is_translated(c->module) && !imp_remedy_is_installed(c, c->f->path);
+	bool own = c->host->enabled && !imp_package_is_translated(c->module) &&
+		   !imp_remedy_is_installed(c, c->f->path);
 
 	if (own)
-		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "build it again from its sources, for %s", imp_case_python(c));
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
+				"build it again from its sources, for %s", imp_case_python(c));
 	else if (from_env && imp_case_parent(c))
 		remedy_tag_in_package(c, entry, effect);
 	else
@@ -93,9 +102,12 @@ void imp_remedy_tag(struct imp_case *c)
 	python = interpreter_of(c, entry);
 	if (python)
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, imp_remedy_run_with(c, python),
-				"runs the program with %s, the Python that %s belongs to", python, entry);
+				"runs the program with %s, the Python that %s belongs to", python,
+				entry);
 	/* A module of somebody's own is nowhere else, unless another copy was seen. */
 	if (from_env && (!own || good_copy(c, entry)))
-		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, imp_remedy_drop_entry(c, entry),
-				"keeps this Python from searching %s, which holds files for another one", entry);
+		imp_finding_fix(
+			c->a, c->f, IMP_POSSIBLE, imp_remedy_drop_entry(c, entry),
+			"keeps this Python from searching %s, which holds files for another one",
+			entry);
 }

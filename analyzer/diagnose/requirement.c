@@ -7,7 +7,7 @@
 #include "../python/module_file.h"
 #include "../python/package_name.h"
 
-#define METADATA_MAX (4U << 20)	/* bytes */
+#define METADATA_MAX (4U << 20) /* bytes */
 
 /* The distribution that brought the file whose code asked; NULL: none did. */
 static const char *metadata_of_importer(const struct imp_case *c)
@@ -17,7 +17,8 @@ static const char *metadata_of_importer(const struct imp_case *c)
 	struct imp_distribution dist;
 
 	for (size_t i = 0; path && file && i < path->path.n; i++)
-		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, path->path.v[i]), file, &dist))
+		if (!imp_distribution_of_file(c->host, c->a, imp_case_directory(c, path->path.v[i]),
+					      file, &dist))
 			return dist.metadata;
 	return NULL;
 }
@@ -30,16 +31,19 @@ const char *imp_requirement_of(const struct imp_case *c, const char *distributio
 	char *text;
 
 	if (!metadata || !distribution ||
-	    imp_host_read(c->host, c->a, imp_path_join(c->a, metadata, "METADATA"), METADATA_MAX, &text, &len))
+	    imp_host_read(c->host, c->a, imp_path_join(c->a, metadata, "METADATA"), METADATA_MAX,
+			  &text, &len))
 		return NULL;
 	/* The header ends at the first empty line. */
-	for (; *text && *text != '\n' && *text != '\r'; text += len, text += *text == '\r', text += *text == '\n') {
+	for (; *text && *text != '\n' && *text != '\r';
+	     text += len, text += *text == '\r', text += *text == '\n') {
 		len = strcspn(text, "\r\n");
 		line = imp_arena_strndup(c->a, text, len);
 		if (!imp_starts_with(line, field))
 			continue;
 		line += sizeof(field) - 1;
-		if (!imp_package_same_name(imp_arena_strndup(c->a, line, strcspn(line, " ;<>=!~([")), distribution))
+		if (!imp_package_same_name(imp_arena_strndup(c->a, line, strcspn(line, " ;<>=!~([")),
+					   distribution))
 			continue;
 		*who = imp_path_name(metadata);
 		return line;

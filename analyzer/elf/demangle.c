@@ -8,8 +8,9 @@
 
 #include "demangle_rust.h"
 
-#define NAME_MAX_LENGTH 8192U	/* a longer one is left as it is: nobody reads it, and the work grows with it */
-#define RUST_HASH 19U		/* "::h" and 16 digits */
+#define NAME_MAX_LENGTH \
+	8192U /* a longer one is left as it is: nobody reads it, and the work grows with it */
+#define RUST_HASH 19U /* "::h" and 16 digits */
 
 typedef char *demangle_fn(const char *name, char *buffer, size_t *len, int *status);
 

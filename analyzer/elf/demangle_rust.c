@@ -6,7 +6,7 @@
 
 #include "rust_name.h"
 
-#define OUTPUT_MAX	4096U
+#define OUTPUT_MAX 4096U
 
 static void type(struct imp_rust_name *n);
 static void path(struct imp_rust_name *n, bool value);
@@ -82,9 +82,7 @@ static void path(struct imp_rust_name *n, bool value)
 		id = imp_rust_identifier(n);
 		imp_rust_put_identifier(n, &id);
 		break;
-	case 'N':
-		nested(n, value);
-		break;
+	case 'N': nested(n, value); break;
 	case 'M':
 		impl_path(n);
 		imp_rust_puts(n, "<");
@@ -114,8 +112,7 @@ static void path(struct imp_rust_name *n, bool value)
 			n->at = after;
 		}
 		break;
-	default:
-		n->bad = true;
+	default: n->bad = true;
 	}
 	n->depth--;
 }
@@ -151,8 +148,9 @@ static bool open_path(struct imp_rust_name *n)
 static const char *basic_type(char c)
 {
 	static const char *const names[26] = {
-		"i8", "bool", "char", "f64", "str", "f32", NULL, "u8", "isize", "usize", NULL, "i32", "u32",
-		"i128", "u128", "_", NULL, NULL, "i16", "u16", "()", "...", NULL, "i64", "u64", "!",
+		"i8",	 "bool", "char", "f64", "str",	"f32",	NULL,  "u8", "isize",
+		"usize", NULL,	 "i32",	 "u32", "i128", "u128", "_",   NULL, NULL,
+		"i16",	 "u16",	 "()",	 "...", NULL,	"i64",	"u64", "!",
 	};
 
 	return c >= 'a' && c <= 'z' ? names[c - 'a'] : NULL;
@@ -161,7 +159,7 @@ static const char *basic_type(char c)
 static void function(struct imp_rust_name *n)
 {
 	uint64_t bound = imp_rust_binder(n);
-	struct imp_rust_identifier abi = { .s = "C", .len = 1 };
+	struct imp_rust_identifier abi = {.s = "C", .len = 1};
 
 	if (imp_rust_eat(n, 'U'))
 		imp_rust_puts(n, "unsafe ");
@@ -169,7 +167,7 @@ static void function(struct imp_rust_name *n)
 		if (!imp_rust_eat(n, 'C'))
 			abi = imp_rust_plain_identifier(n);
 		imp_rust_puts(n, "extern \"");
-		for (size_t i = 0; i < abi.len; i++)	/* '-' can't stand in a symbol */
+		for (size_t i = 0; i < abi.len; i++) /* '-' can't stand in a symbol */
 			imp_rust_put(n, abi.s[i] == '_' ? "-" : abi.s + i, 1);
 		imp_rust_puts(n, "\" ");
 	}
@@ -268,24 +266,16 @@ static void compound_type(struct imp_rust_name *n, char c)
 		}
 		imp_rust_puts(n, "]");
 		break;
-	case 'T':
-		tuple(n);
-		break;
+	case 'T': tuple(n); break;
 	case 'R':
-	case 'Q':
-		reference(n, c == 'Q');
-		break;
+	case 'Q': reference(n, c == 'Q'); break;
 	case 'P':
 	case 'O':
 		imp_rust_puts(n, c == 'P' ? "*const " : "*mut ");
 		type(n);
 		break;
-	case 'F':
-		function(n);
-		break;
-	case 'D':
-		trait_object(n);
-		break;
+	case 'F': function(n); break;
+	case 'D': trait_object(n); break;
 	case 'B':
 		after = imp_rust_go_back(n);
 		if (after != SIZE_MAX) {
@@ -293,9 +283,7 @@ static void compound_type(struct imp_rust_name *n, char c)
 			n->at = after;
 		}
 		break;
-	default:
-		n->at--;
-		path(n, false);
+	default: n->at--; path(n, false);
 	}
 }
 
@@ -317,7 +305,8 @@ static void type(struct imp_rust_name *n)
 
 /* ---- constants ---------------------------------------------------------------------------------------- */
 
-static void put_constant(struct imp_rust_name *n, char kind, uint64_t value, bool fits, const char *digits, size_t len)
+static void put_constant(struct imp_rust_name *n, char kind, uint64_t value, bool fits,
+			 const char *digits, size_t len)
 {
 	if (kind == 'b') {
 		n->bad |= !fits || value > 1;
@@ -391,13 +380,13 @@ static void constant(struct imp_rust_name *n)
 
 const char *imp_demangle_rust(struct imp_arena *a, const char *symbol)
 {
-	struct imp_rust_name n = { .out = { .limit = OUTPUT_MAX } };
+	struct imp_rust_name n = {.out = {.limit = OUTPUT_MAX}};
 	const char *result = NULL;
 
 	if (strncmp(symbol, "_R", 2) || symbol[2] < 'A' || symbol[2] > 'Z')
 		return NULL;
 	n.s = symbol + 2;
-	n.len = strcspn(n.s, ".$");	/* behind it, what the linker or LLVM added */
+	n.len = strcspn(n.s, ".$"); /* behind it, what the linker or LLVM added */
 	path(&n, true);
 	if (!n.bad && n.at < n.len) {
 		/* The crate that the generic function was made for. */

@@ -49,7 +49,7 @@ struct imp_ld_search {
 	const char *loaded_by;	/* what it was recognised by: "soname", "name", "same file" */
 	const char *error;	/* what dlerror() would say behind "NAME: "; NULL: nothing failed */
 	const char *error_name; /* the NAME */
-	bool unknown; /* a path may hold the file and can't be looked at: no result is certain */
+	bool unknown;  /* a path may hold the file and can't be looked at: no result is certain */
 	bool observed; /* @tried is what rtld-audit saw (ld_observed.h), not what was derived */
 	struct imp_ld_search *next;
 };

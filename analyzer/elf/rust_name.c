@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX	64U
-#define STEPS_MAX	5000U /* a reference back may lead to another one, and each doubles the work */
-#define IDENTIFIER_MAX	256U  /* characters of one that is not ASCII */
-#define LIFETIMES_MAX	1000U
+#define DEPTH_MAX      64U
+#define STEPS_MAX      5000U /* a reference back may lead to another one, and each doubles the work */
+#define IDENTIFIER_MAX 256U /* characters of one that is not ASCII */
+#define LIFETIMES_MAX  1000U
 
 void imp_rust_put(struct imp_rust_name *n, const char *text, size_t len)
 {
@@ -69,9 +69,10 @@ uint64_t imp_rust_number(struct imp_rust_name *n)
 	if (imp_rust_eat(n, '_'))
 		return 0;
 	while ((c = imp_rust_next(n)) != '_' && !n->bad) {
-		unsigned int digit = c >= '0' && c <= '9' ? (unsigned int)(c - '0')
-				   : c >= 'a' && c <= 'z' ? (unsigned int)(c - 'a') + 10
-				   : c >= 'A' && c <= 'Z' ? (unsigned int)(c - 'A') + 36 : 62;
+		unsigned int digit = c >= '0' && c <= '9' ? (unsigned int)(c - '0') :
+				     c >= 'a' && c <= 'z' ? (unsigned int)(c - 'a') + 10 :
+				     c >= 'A' && c <= 'Z' ? (unsigned int)(c - 'A') + 36 :
+							    62;
 
 		if (digit == 62 || x > (UINT64_MAX - digit) / 62 - 1)
 			n->bad = true;
@@ -88,7 +89,7 @@ uint64_t imp_rust_optional_number(struct imp_rust_name *n, char tag)
 
 struct imp_rust_identifier imp_rust_plain_identifier(struct imp_rust_name *n)
 {
-	struct imp_rust_identifier id = { .punycode = imp_rust_eat(n, 'u') };
+	struct imp_rust_identifier id = {.punycode = imp_rust_eat(n, 'u')};
 	char c = imp_rust_next(n);
 	size_t len = 0;
 
@@ -136,7 +137,9 @@ static size_t punycode(const char *s, size_t len, uint32_t *chars)
 		do {
 			if (p == end)
 				return SIZE_MAX;
-			digit = *p >= 'a' && *p <= 'z' ? (uint64_t)(*p - 'a') : *p >= '0' && *p <= '9' ? (uint64_t)(*p - '0') + 26 : 36;
+			digit = *p >= 'a' && *p <= 'z' ? (uint64_t)(*p - 'a') :
+				*p >= '0' && *p <= '9' ? (uint64_t)(*p - '0') + 26 :
+							 36;
 			p++;
 			k += 36;
 			threshold = k <= bias ? 1 : k >= bias + 26 ? 26 : k - bias;

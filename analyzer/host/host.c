@@ -11,10 +11,10 @@
 
 #include "host_cache.h"
 
-#define LIST_MAX 200000	    /* names of one directory */
+#define LIST_MAX  200000      /* names of one directory */
 #define TEXT_KEEP (4U << 20)  /* bytes of one file that is kept in the cache */
 #define TEXTS_MAX (64U << 20) /* bytes of all of them */
-#define PIECE	 (1U << 20) /* bytes of a file that are searched at a time */
+#define PIECE	  (1U << 20)  /* bytes of a file that are searched at a time */
 
 /*
  * A path is looked up only where it means here what it meant there: a relative one would be taken
@@ -330,8 +330,8 @@ int imp_host_realpath(const struct imp_host *h, struct imp_arena *a, const char 
 		resolved = realpath(path, NULL);
 		answer->ret = resolved ? 0 : -errno;
 		if (resolved)
-			answer->text = imp_arena_strndup(answer == &own ? a : &h->cache->arena, resolved,
-							 strlen(resolved));
+			answer->text = imp_arena_strndup(answer == &own ? a : &h->cache->arena,
+							 resolved, strlen(resolved));
 		free(resolved);
 		answer->known = true;
 	}

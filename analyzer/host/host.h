@@ -17,8 +17,8 @@
  */
 struct imp_host {
 	bool enabled;
-	struct imp_dpkg_index *dpkg;	/* borrowed; NULL: dpkg's lists are read at each question */
-	struct imp_host_cache *cache;	/* borrowed; NULL: the disk is asked each time */
+	struct imp_dpkg_index *dpkg;  /* borrowed; NULL: dpkg's lists are read at each question */
+	struct imp_host_cache *cache; /* borrowed; NULL: the disk is asked each time */
 };
 
 /*

@@ -26,8 +26,8 @@ enum imp_host_question {
 	IMP_HOST_STAT,
 	IMP_HOST_PACKAGE, /* of a Debian package's name: does it exist? */
 	IMP_HOST_ALL,	  /* of an entry of the search path: its distributions */
-	IMP_HOST_OWNED,	  /* of an entry of the search path and a module: which distributions list it? */
-	IMP_HOST_DPKG,	  /* of a module: which packages list it? */
+	IMP_HOST_OWNED, /* of an entry of the search path and a module: which distributions list it? */
+	IMP_HOST_DPKG, /* of a module: which packages list it? */
 };
 
 struct imp_host_answer {

@@ -9,21 +9,22 @@
 #include <string.h>
 #include <sys/klog.h>
 
-#define READ_ALL 3		/* SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER: see syslog(2) */
+#define READ_ALL    3 /* SYSLOG_ACTION_READ_ALL, SYSLOG_ACTION_SIZE_BUFFER: see syslog(2) */
 #define SIZE_BUFFER 10
-#define LOG_MAX (64U << 20)
-#define INIT_PID_NS 4026531836U	/* PROC_PID_INIT_INO: the numbers in the log are of this namespace */
-#define NAME_MAX_LEN 15		/* TASK_COMM_LEN - 1 */
+#define LOG_MAX	    (64U << 20)
+#define INIT_PID_NS \
+	4026531836U	/* PROC_PID_INIT_INO: the numbers in the log are of this namespace */
+#define NAME_MAX_LEN 15 /* TASK_COMM_LEN - 1 */
 
 static const struct {
 	const char *text;
 	int signal;
 } deaths[] = {
-	{ " trap invalid opcode ", SIGILL },
-	{ " segfault at ", SIGSEGV },
-	{ " general protection fault ", SIGSEGV },
-	{ " trap divide error ", SIGFPE },
-	{ " trap int3 ", SIGTRAP },
+	{" trap invalid opcode ", SIGILL},
+	{" segfault at ", SIGSEGV},
+	{" general protection fault ", SIGSEGV},
+	{" trap divide error ", SIGFPE},
+	{" trap int3 ", SIGTRAP},
 };
 
 /* "<4>[   12.345678] text": where the text begins, NULL without a time. Some kernels say after it who wrote: "[   12.345678][  T123] ". */
@@ -68,14 +69,15 @@ static const char *after_name(const char *text, pid_t tid, const char *comm)
 	at = memmem(text, len, number, strlen(number));
 	if (!at)
 		return NULL;
-	if (comm && ((size_t)(at - text) != strnlen(comm, NAME_MAX_LEN) || strncmp(text, comm, (size_t)(at - text))))
+	if (comm && ((size_t)(at - text) != strnlen(comm, NAME_MAX_LEN) ||
+		     strncmp(text, comm, (size_t)(at - text))))
 		return NULL;
 	at += strlen(number);
 	return at + (*at == ':');
 }
 
-int imp_kernel_death_parse(struct imp_arena *a, const char *log, pid_t tid, const char *comm, uint64_t after_ns,
-			   struct imp_kernel_death *out)
+int imp_kernel_death_parse(struct imp_arena *a, const char *log, pid_t tid, const char *comm,
+			   uint64_t after_ns, struct imp_kernel_death *out)
 {
 	/* The log's clock is not disciplined, as CLOCK_MONOTONIC is: they drift apart over the days. */
 	uint64_t slack_ns = 5 * 1000000000ULL + after_ns / 5000;
@@ -107,12 +109,14 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-int imp_kernel_death_find(const struct imp_host *h, struct imp_arena *a, const struct imp_image *image, pid_t tid,
-			  uint64_t after_ns, struct imp_kernel_death *out)
+int imp_kernel_death_find(const struct imp_host *h, struct imp_arena *a,
+			  const struct imp_image *image, pid_t tid, uint64_t after_ns,
+			  struct imp_kernel_death *out)
 {
 	/* The kernel names a process after the file that was executed: a link's name, or that of a script with "#!". */
-	const char *const names[] = { base_name(image->argv.n ? image->argv.v[0] : NULL), base_name(image->exe),
-				      base_name(image->argv.n > 1 ? image->argv.v[1] : NULL) };
+	const char *const names[] = {base_name(image->argv.n ? image->argv.v[0] : NULL),
+				     base_name(image->exe),
+				     base_name(image->argv.n > 1 ? image->argv.v[1] : NULL)};
 	int size, n, ret = -ENOENT;
 	struct stat ns;
 	char *log;
@@ -132,7 +136,7 @@ int imp_kernel_death_find(const struct imp_host *h, struct imp_arena *a, const s
 		return -ENODATA;
 	}
 	log[n] = '\0';
-	if (tid != image->pid)	/* a thread may have been given any name */
+	if (tid != image->pid) /* a thread may have been given any name */
 		ret = imp_kernel_death_parse(a, log, tid, NULL, after_ns, out);
 	else
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && ret; i++)

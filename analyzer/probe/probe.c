@@ -14,8 +14,9 @@
 #include "probe_image.h"
 #include "probe_kernel.h"
 
-#define POLL_MS	 50
-#define FLUSH_NS (500 * 1000000ull) /* what is recorded is in the file so soon, though imptrace be killed */
+#define POLL_MS 50
+#define FLUSH_NS \
+	(500 * 1000000ull) /* what is recorded is in the file so soon, though imptrace be killed */
 
 struct imp_probe {
 	struct imp_probe_session s;
@@ -160,7 +161,8 @@ int imp_probe_start(struct imp_probe **out, const struct imp_probe_setup *setup,
 	p->s.self = getpid();
 	ret = imp_probe_kernel_open(&p->s.kernel, &wishes, take_event, p, err);
 	if (ret == 0 && setup->alone)
-		ret = imp_probe_sink_create(&p->s.sink, setup->output, 0, setup->uid, setup->gid, err);
+		ret = imp_probe_sink_create(&p->s.sink, setup->output, 0, setup->uid, setup->gid,
+					    err);
 	if (ret == 0 && command)
 		imp_probe_command_attach(&p->s, command);
 	/* COMMAND is the child that this process makes next: it is followed from its first moment. */
@@ -170,7 +172,8 @@ int imp_probe_start(struct imp_probe **out, const struct imp_probe_setup *setup,
 		ret = start_thread(p);
 	if (ret < 0) {
 		if (err && !err->msg[0])
-			imp_error_set(err, ret, "what the kernel sees cannot be recorded: %s", strerror(-ret));
+			imp_error_set(err, ret, "what the kernel sees cannot be recorded: %s",
+				      strerror(-ret));
 		destroy(p);
 		return ret;
 	}
@@ -187,7 +190,8 @@ int imp_probe_stop(struct imp_probe *p, const struct imp_run_trace *trace, struc
 		imp_probe_sink_join(&p->s.sink, trace->path, trace->run_id, trace->root_pid);
 	ret = p->s.sink.err;
 	if (ret < 0)
-		imp_error_set(err, ret, "what the kernel saw could not be written: %s", strerror(-ret));
+		imp_error_set(err, ret, "what the kernel saw could not be written: %s",
+			      strerror(-ret));
 	imp_probe_kernel_leave(p->s.kernel);
 	destroy(p);
 	return ret;
@@ -211,15 +215,18 @@ static int begin_attach(struct imp_probe *p, const struct imp_probe_attach *a, s
 	imp_probe_image_describe(&p->s, image);
 	imp_probe_objects_read(&p->s, image, image->image_ns, a->pid);
 	if (!image->n_objects)
-		return imp_error_set(err, -ESRCH, "process %d maps no object: it has ended, or is one of the kernel's own",
-				     (int)a->pid);
+		return imp_error_set(
+			err, -ESRCH,
+			"process %d maps no object: it has ended, or is one of the kernel's own",
+			(int)a->pid);
 	ret = imp_probe_sink_create(&p->s.sink, a->output, a->pid, geteuid(), getegid(), err);
 	if (ret < 0)
 		return ret;
 	imp_probe_python_describe(&p->s, image, image->image_ns, a->pid);
 	imp_probe_stream_flush(&image->stream);
 	ret = imp_probe_kernel_trace(p->s.kernel, a->pid);
-	return ret < 0 ? imp_error_set(err, ret, "process %d cannot be recorded: %s", (int)a->pid, strerror(-ret)) :
+	return ret < 0 ? imp_error_set(err, ret, "process %d cannot be recorded: %s", (int)a->pid,
+				       strerror(-ret)) :
 			 0;
 }
 
@@ -266,7 +273,8 @@ int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err)
 		a->bytes = p->s.sink.bytes;
 		ret = p->s.sink.err;
 		if (ret < 0)
-			imp_error_set(err, ret, "%s: the trace could not be written: %s", a->output, strerror(-ret));
+			imp_error_set(err, ret, "%s: the trace could not be written: %s", a->output,
+				      strerror(-ret));
 	}
 	destroy(p);
 	return ret;

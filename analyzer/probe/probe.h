@@ -17,7 +17,7 @@ struct imp_probe;
 struct imp_run_trace;
 
 struct imp_probe_setup {
-	bool alone;	/* no recorder is preloaded: the probe writes the whole trace, not just its part */
+	bool alone; /* no recorder is preloaded: the probe writes the whole trace, not just its part */
 	bool all_opens; /* also what the processes ask of the file system outside of imports and dlopens */
 	const char *output; /* of IMPTRACE_OUTPUT; absolute; "%p" is the process id */
 	uid_t uid;	    /* whose the trace is to be, where the probe makes it */
@@ -53,10 +53,10 @@ int imp_probe_stop(struct imp_probe *p, const struct imp_run_trace *trace, struc
  */
 struct imp_probe_attach {
 	pid_t pid;
-	const char *output; /* "-": standard output; may hold "%p" */
-	double duration_s;  /* 0: no limit */
+	const char *output;		   /* "-": standard output; may hold "%p" */
+	double duration_s;		   /* 0: no limit */
 	const volatile sig_atomic_t *stop; /* set by a signal handler */
-	void (*began)(pid_t pid); /* called when the probes are in */
+	void (*began)(pid_t pid);	   /* called when the probes are in */
 	/* filled */
 	uint64_t bytes; /* of the trace */
 	uint64_t lost;	/* events */

@@ -84,14 +84,17 @@ static bool got_is_callee(const struct walk *w, uint64_t address)
 				return false;
 			if (rela.r_offset != address)
 				continue;
-			return read_at(w, w->head.e_shoff + (uint64_t)s.sh_link * sizeof(s), &symbols, sizeof(s)) &&
-			       read_at(w, w->head.e_shoff + (uint64_t)symbols.sh_link * sizeof(s), &strings,
-				       sizeof(s)) &&
-			       read_at(w, symbols.sh_offset + ELF64_R_SYM(rela.r_info) * sizeof(symbol), &symbol,
-				       sizeof(symbol)) &&
+			return read_at(w, w->head.e_shoff + (uint64_t)s.sh_link * sizeof(s),
+				       &symbols, sizeof(s)) &&
+			       read_at(w, w->head.e_shoff + (uint64_t)symbols.sh_link * sizeof(s),
+				       &strings, sizeof(s)) &&
+			       read_at(w,
+				       symbols.sh_offset + ELF64_R_SYM(rela.r_info) * sizeof(symbol),
+				       &symbol, sizeof(symbol)) &&
 			       strings.sh_offset + symbol.st_name < w->len &&
 			       len <= w->len - (strings.sh_offset + symbol.st_name) &&
-			       !memcmp(w->data + strings.sh_offset + symbol.st_name, w->callee_name, len);
+			       !memcmp(w->data + strings.sh_offset + symbol.st_name, w->callee_name,
+				       len);
 		}
 	}
 	return false;
@@ -141,7 +144,8 @@ static bool is_plain_jump(const cs_insn *insn)
 #if defined __x86_64__
 	return insn->id == X86_INS_JMP;
 #else
-	return (insn->id == ARM64_INS_B && insn->detail->arm64.cc <= ARM64_CC_INVALID) || insn->id == ARM64_INS_BR;
+	return (insn->id == ARM64_INS_B && insn->detail->arm64.cc <= ARM64_CC_INVALID) ||
+	       insn->id == ARM64_INS_BR;
 #endif
 }
 
@@ -155,7 +159,8 @@ static bool is_stub(struct walk *w, uint64_t address)
 		if (w->insn->id == X86_INS_JMP)
 			return x->op_count == 1 && x->operands[0].type == X86_OP_MEM &&
 			       x->operands[0].mem.base == X86_REG_RIP &&
-			       got_is_callee(w, address + w->insn->size + (uint64_t)x->operands[0].mem.disp);
+			       got_is_callee(w, address + w->insn->size +
+							(uint64_t)x->operands[0].mem.disp);
 		address += w->insn->size;
 	}
 #else
@@ -199,8 +204,8 @@ static int see(struct walk *w, uint64_t address)
 	return 1;
 }
 
-static bool add_site(struct walk *w, uint64_t address, unsigned int size, struct imp_probe_call_site *sites,
-		     size_t *n)
+static bool add_site(struct walk *w, uint64_t address, unsigned int size,
+		     struct imp_probe_call_site *sites, size_t *n)
 {
 	if (*n == IMP_PROBE_CALLS_MAX || !find_address(w, address, &sites[*n].call) ||
 	    !find_address(w, address + size, &sites[*n].next))
@@ -223,11 +228,14 @@ static void track_argument(struct walk *w)
 		w->argument = 0;
 		return;
 	}
-	if (!x->op_count || to->type != X86_OP_REG || (to->reg != X86_REG_RSI && to->reg != X86_REG_ESI))
+	if (!x->op_count || to->type != X86_OP_REG ||
+	    (to->reg != X86_REG_RSI && to->reg != X86_REG_ESI))
 		return;
-	if (w->insn->id == X86_INS_LEA && from->mem.base == X86_REG_RIP && from->mem.index == X86_REG_INVALID)
+	if (w->insn->id == X86_INS_LEA && from->mem.base == X86_REG_RIP &&
+	    from->mem.index == X86_REG_INVALID)
 		w->argument = w->insn->address + w->insn->size + (uint64_t)from->mem.disp;
-	else if ((w->insn->id == X86_INS_MOV || w->insn->id == X86_INS_MOVABS) && from->type == X86_OP_IMM)
+	else if ((w->insn->id == X86_INS_MOV || w->insn->id == X86_INS_MOVABS) &&
+		 from->type == X86_OP_IMM)
 		w->argument = (uint64_t)from->imm;
 	else if (w->insn->id != X86_INS_CMP && w->insn->id != X86_INS_TEST)
 		w->argument = 0;
@@ -253,7 +261,8 @@ static bool follow(struct walk *w, uint64_t address, struct imp_probe_call_site 
 		track_argument(w);
 		if (in_group(w, CS_GRP_CALL)) {
 			if (target_of(w->insn, &target) &&
-			    (target == w->callee || target == w->stub || (!w->stub && is_stub(w, target)))) {
+			    (target == w->callee || target == w->stub ||
+			     (!w->stub && is_stub(w, target)))) {
 				if (target != w->callee)
 					w->stub = target;
 				w->argument = argument;
@@ -275,8 +284,8 @@ static bool follow(struct walk *w, uint64_t address, struct imp_probe_call_site 
 	return fresh == 0;
 }
 
-size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee, const char *name,
-		       struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX])
+size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee,
+		       const char *name, struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX])
 {
 	struct walk *w = calloc(1, sizeof(*w));
 	bool good = w != NULL;
@@ -289,7 +298,8 @@ size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t c
 	w->callee = callee;
 	w->callee_name = name;
 	w->seen = calloc(SEEN_SIZE, sizeof(*w->seen));
-	good = w->seen && read_at(w, 0, &w->head, sizeof(w->head)) && w->head.e_phentsize == sizeof(Elf64_Phdr) &&
+	good = w->seen && read_at(w, 0, &w->head, sizeof(w->head)) &&
+	       w->head.e_phentsize == sizeof(Elf64_Phdr) &&
 	       cs_open(ARCH, MODE, &w->handle) == CS_ERR_OK;
 	if (good) {
 		cs_option(w->handle, CS_OPT_DETAIL, CS_OPT_ON);
@@ -308,8 +318,8 @@ size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t c
 
 #else /* built without probes */
 
-size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee, const char *name,
-		       struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX])
+size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee,
+		       const char *name, struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX])
 {
 	(void)data, (void)len, (void)caller, (void)callee, (void)name, (void)sites;
 	return 0;

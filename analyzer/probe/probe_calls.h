@@ -16,7 +16,7 @@
 
 struct imp_probe_call_site {
 	uint64_t call, next; /* file offsets of the call, and of the instruction behind it */
-	uint64_t argument;   /* file offset of what its second argument points to, where that is a constant; else 0 */
+	uint64_t argument; /* file offset of what its second argument points to, where that is a constant; else 0 */
 };
 
 /*
@@ -29,7 +29,7 @@ struct imp_probe_call_site {
  * put elsewhere ("cold"). Returns how many there are: 0 where there is anything that can't be read, or more of
  * them than there is room.
  */
-size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee, const char *name,
-		       struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX]);
+size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t callee,
+		       const char *name, struct imp_probe_call_site sites[IMP_PROBE_CALLS_MAX]);
 
 #endif

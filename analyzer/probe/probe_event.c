@@ -62,7 +62,8 @@ static void take_fork(struct imp_probe_session *s, const struct imp_bpf_event *e
 	image->interpreter_written = parent->interpreter_written;
 	imp_probe_modules_copy(&image->imported, &parent->imported);
 	imp_strbuf_add(&image->sys_path, parent->sys_path.s, parent->sys_path.len);
-	imp_strbuf_add(&image->sys_path_written, parent->sys_path_written.s, parent->sys_path_written.len);
+	imp_strbuf_add(&image->sys_path_written, parent->sys_path_written.s,
+		       parent->sys_path_written.len);
 	/* It has its parent's objects, under the same numbers. */
 	for (size_t i = 0; i < parent->n_objects; i++) {
 		struct imp_probe_object *grown = realloc(image->objects, (i + 1) * sizeof(*grown));
@@ -77,7 +78,8 @@ static void take_fork(struct imp_probe_session *s, const struct imp_bpf_event *e
 }
 
 /* What was told of it so far has come to its end, though the process has not. */
-static void say_exec(struct imp_probe_session *s, struct imp_probe_image *old, const struct imp_bpf_event *e)
+static void say_exec(struct imp_probe_session *s, struct imp_probe_image *old,
+		     const struct imp_bpf_event *e)
 {
 	struct imp_cbor *c;
 
@@ -104,7 +106,8 @@ static void take_exec(struct imp_probe_session *s, const struct imp_bpf_event *e
 		imp_probe_image_free(s, old);
 	}
 	image = imp_probe_image_new(s, (pid_t)e->pid, e->time_ns,
-				    (pid_t)e->pid == s->root && !old ? IMP_START_FIRST : IMP_START_EXEC);
+				    (pid_t)e->pid == s->root && !old ? IMP_START_FIRST :
+								       IMP_START_EXEC);
 	if (!image)
 		return;
 	image->ppid = ppid;
@@ -139,7 +142,8 @@ static void take_exit(struct imp_probe_session *s, const struct imp_bpf_event *e
 		if (s->alone && image->described) {
 			bool signalled = (e->a & 0x7f) != 0;
 
-			c = imp_probe_stream_begin(&image->stream, signalled ? IMP_EV_WAIT : IMP_EV_PROCESS_END,
+			c = imp_probe_stream_begin(&image->stream,
+						   signalled ? IMP_EV_WAIT : IMP_EV_PROCESS_END,
 						   e->time_ns, (pid_t)e->pid);
 			if (signalled) {
 				imp_probe_put_uint(c, IMP_KEY_PID, e->pid);
@@ -162,7 +166,8 @@ static void take_exit(struct imp_probe_session *s, const struct imp_bpf_event *e
 static void take_file(struct imp_probe_image *image, struct imp_probe_thread *t, bool alone,
 		      const struct imp_bpf_event *e)
 {
-	struct imp_cbor *c = imp_probe_stream_begin(&image->stream, IMP_EV_KERNEL_FILE, e->time_ns, t->tid);
+	struct imp_cbor *c =
+		imp_probe_stream_begin(&image->stream, IMP_EV_KERNEL_FILE, e->time_ns, t->tid);
 
 	imp_probe_put_text(c, IMP_KEY_TEXT, e->len ? e->text : "");
 	imp_probe_put_uint(c, IMP_KEY_SYSCALL, e->call);
@@ -195,7 +200,8 @@ void imp_probe_take_event(struct imp_probe_session *s, const struct imp_bpf_even
 	image = imp_probe_image_get(s, (pid_t)e->pid);
 	if (!image && (pid_t)e->pid != s->self) /* its beginning was lost */
 		image = imp_probe_image_new(s, (pid_t)e->pid, e->time_ns,
-					    (pid_t)e->pid == s->root ? IMP_START_FIRST : IMP_START_EXEC);
+					    (pid_t)e->pid == s->root ? IMP_START_FIRST :
+								       IMP_START_EXEC);
 	t = image ? imp_probe_thread_get(image, (pid_t)e->tid) : NULL;
 	if (!t)
 		return;

@@ -41,11 +41,12 @@ static bool same_root(pid_t pid)
 	if (a <= 0 || a != b || memcmp(ours, theirs, (size_t)a) != 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
-	return stat("/", &x) == 0 && stat(path, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return stat("/", &x) == 0 && stat(path, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
-struct imp_probe_image *imp_probe_image_new(struct imp_probe_session *s, pid_t pid, uint64_t image_ns,
-					    enum imp_start how)
+struct imp_probe_image *imp_probe_image_new(struct imp_probe_session *s, pid_t pid,
+					    uint64_t image_ns, enum imp_start how)
 {
 	struct imp_probe_image *image = calloc(1, sizeof(*image));
 	char path[64];
@@ -214,7 +215,8 @@ void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *i
 	free(image);
 }
 
-bool imp_probe_image_path(const struct imp_probe_image *image, const char *path, char *out, size_t size)
+bool imp_probe_image_path(const struct imp_probe_image *image, const char *path, char *out,
+			  size_t size)
 {
 	char root[64];
 
@@ -288,7 +290,8 @@ void imp_probe_image_put_argv(struct imp_cbor *c, const char *data, size_t len)
 /* The same as the recorder keeps: preload/process_event.c */
 static bool env_wanted(const char *variable)
 {
-	static const char *const allowed[] = {"PATH", "PYTHON*", "VIRTUAL_ENV", "CONDA_*", "LD_*", "HOME"};
+	static const char *const allowed[] = {"PATH",	 "PYTHON*", "VIRTUAL_ENV",
+					      "CONDA_*", "LD_*",    "HOME"};
 
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
 		size_t len = strcspn(allowed[i], "*");
@@ -361,9 +364,11 @@ void imp_probe_image_describe(struct imp_probe_session *s, struct imp_probe_imag
 		imp_probe_put_uint(c, IMP_KEY_PARENT_IMAGE_NS, image->parent_image_ns);
 	imp_probe_image_put_exe(c, image);
 	imp_cbor_uint(c, IMP_KEY_ARGV);
-	imp_probe_image_put_argv(c, image->argv ? image->argv : words.s, image->argv ? image->argv_len : words.len);
+	imp_probe_image_put_argv(c, image->argv ? image->argv : words.s,
+				 image->argv ? image->argv_len : words.len);
 	put_link(c, IMP_KEY_CWD, image->pid, "cwd");
-	if (status_numbers(&status, "\nUid:", &uid, &euid) && status_numbers(&status, "\nGid:", &gid, &egid)) {
+	if (status_numbers(&status, "\nUid:", &uid, &euid) &&
+	    status_numbers(&status, "\nGid:", &gid, &egid)) {
 		imp_cbor_uint(c, IMP_KEY_IDS);
 		imp_cbor_array_begin(c);
 		imp_cbor_uint(c, uid);

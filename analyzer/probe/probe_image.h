@@ -30,17 +30,18 @@ struct imp_probe_call {
 	bool is_dlopen;
 	uint64_t number; /* IMP_KEY_IMPORT or IMP_KEY_CALL */
 	uint64_t begin_ns, end_ns;
-	char *name;	 /* NULL: dlopen(NULL) */
+	char *name; /* NULL: dlopen(NULL) */
 	/* of an import */
-	bool nameless;		  /* its name could not be read: @name is "?" */
-	unsigned int stage;	  /* the part of the dotted name that is being looked for */
-	struct imp_strbuf dirs;	  /* directories that were looked into for it, in order; a NUL behind each */
-	struct imp_strbuf spaces; /* among them the ones that have a directory of its name: namespace portions */
-	char *package;		  /* directory of its parent, which is being imported; NULL: none is */
-	char *origin;		  /* the file that was found; NULL: none */
-	bool inner_failed;	  /* an import within it failed, and nothing has begun since */
-	bool code_ran;		  /* an import within it was begun: the module was being executed */
-	uint64_t extension;	  /* CALL of the IMP_EV_EXT_BEGIN within it; 0: none is open */
+	bool nameless;	    /* its name could not be read: @name is "?" */
+	unsigned int stage; /* the part of the dotted name that is being looked for */
+	struct imp_strbuf dirs; /* directories that were looked into for it, in order; a NUL behind each */
+	struct imp_strbuf
+		spaces; /* among them the ones that have a directory of its name: namespace portions */
+	char *package;	    /* directory of its parent, which is being imported; NULL: none is */
+	char *origin;	    /* the file that was found; NULL: none */
+	bool inner_failed;  /* an import within it failed, and nothing has begun since */
+	bool code_ran;	    /* an import within it was begun: the module was being executed */
+	uint64_t extension; /* CALL of the IMP_EV_EXT_BEGIN within it; 0: none is open */
 	char *extension_path;
 	struct imp_probe_exception error; /* of the loader: dlopen, or no init function */
 };
@@ -50,11 +51,11 @@ struct imp_probe_thread {
 	pid_t tid;
 	struct imp_probe_call *calls; /* outermost first */
 	size_t n, cap;
-	struct {		      /* a dlopen that failed, and whose dlerror() is not known yet */
+	struct { /* a dlopen that failed, and whose dlerror() is not known yet */
 		uint64_t number, end_ns; /* 0: none */
 		char *name;
 	} failed;
-	struct {		      /* the file that it opened last */
+	struct { /* the file that it opened last */
 		int fd;
 		char *path;
 	} opened;
@@ -95,7 +96,7 @@ struct imp_probe_image {
 	struct imp_strbuf sys_path;	  /* as last derived; a NUL behind each entry */
 	struct imp_strbuf sys_path_written;
 	struct imp_probe_modules imported;
-	struct imp_strbuf listed;   /* directories whose metadata names are written */
+	struct imp_strbuf listed; /* directories whose metadata names are written */
 };
 
 struct imp_probe_session {
@@ -103,8 +104,8 @@ struct imp_probe_session {
 	struct imp_probe_sink sink;
 	struct imp_probe_image *images;
 	bool alone;
-	pid_t self;  /* imptrace, whose child COMMAND is */
-	pid_t root;  /* COMMAND; 0: not forked yet */
+	pid_t self;    /* imptrace, whose child COMMAND is */
+	pid_t root;    /* COMMAND; 0: not forked yet */
 	pid_t watched; /* by attach: its end ends the recording */
 	bool ended;
 	struct imp_arena arena;
@@ -115,16 +116,17 @@ struct imp_probe_session {
 
 /* ---- probe_image.c ---- */
 struct imp_probe_image *imp_probe_image_get(struct imp_probe_session *s, pid_t pid);
-struct imp_probe_image *imp_probe_image_new(struct imp_probe_session *s, pid_t pid, uint64_t image_ns,
-					    enum imp_start how);
+struct imp_probe_image *imp_probe_image_new(struct imp_probe_session *s, pid_t pid,
+					    uint64_t image_ns, enum imp_start how);
 void imp_probe_image_free(struct imp_probe_session *s, struct imp_probe_image *image);
 struct imp_probe_thread *imp_probe_thread_get(struct imp_probe_image *image, pid_t tid);
 struct imp_probe_call *imp_probe_call_push(struct imp_probe_thread *t);
 void imp_probe_call_pop(struct imp_probe_thread *t);
 void imp_probe_call_clear(struct imp_probe_call *call);
 struct imp_probe_call *imp_probe_call_import(struct imp_probe_thread *t); /* innermost import; NULL */
-size_t imp_probe_call_imports(const struct imp_probe_thread *t); /* how many are open */
-struct imp_probe_call *imp_probe_call_outer(struct imp_probe_thread *t);  /* the import around that one; NULL */
+size_t imp_probe_call_imports(const struct imp_probe_thread *t);	  /* how many are open */
+struct imp_probe_call *
+imp_probe_call_outer(struct imp_probe_thread *t); /* the import around that one; NULL */
 /* imp_probe_image_describe - write IMP_EV_PROCESS and the objects, where that was not done yet */
 void imp_probe_image_describe(struct imp_probe_session *s, struct imp_probe_image *image);
 /* imp_probe_image_put_exe - IMP_KEY_EXE: the program that its process runs now */
@@ -132,18 +134,20 @@ void imp_probe_image_put_exe(struct imp_cbor *c, const struct imp_probe_image *i
 /* imp_probe_image_put_argv - the value of IMP_KEY_ARGV; @data: words, a NUL behind each, the last may be cut */
 void imp_probe_image_put_argv(struct imp_cbor *c, const char *data, size_t len);
 /* imp_probe_image_path - @path as we can open it: through /proc/PID/root; false: the process's root is gone */
-bool imp_probe_image_path(const struct imp_probe_image *image, const char *path, char *out, size_t size);
+bool imp_probe_image_path(const struct imp_probe_image *image, const char *path, char *out,
+			  size_t size);
 
 /* ---- probe_object.c ---- */
 /* imp_probe_objects_read - take what /proc/PID/maps has and we have not; probes are put where they belong */
-void imp_probe_objects_read(struct imp_probe_session *s, struct imp_probe_image *image, uint64_t time_ns,
-			    pid_t tid);
+void imp_probe_objects_read(struct imp_probe_session *s, struct imp_probe_image *image,
+			    uint64_t time_ns, pid_t tid);
 /* imp_probe_take_map - something was mapped executable */
 void imp_probe_take_map(struct imp_probe_session *s, struct imp_probe_image *image,
 			struct imp_probe_thread *t, const struct imp_bpf_event *e);
 const struct imp_probe_object *imp_probe_object_at(struct imp_probe_image *image, uint64_t address);
 /* imp_probe_object_named - the object of that path; NULL: none */
-const struct imp_probe_object *imp_probe_object_named(struct imp_probe_image *image, const char *path);
+const struct imp_probe_object *imp_probe_object_named(struct imp_probe_image *image,
+						      const char *path);
 /* imp_probe_file_attach - put probes into a file, where it has a place for them and has none yet */
 const struct imp_probe_target *imp_probe_file_attach(struct imp_probe_session *s, const char *path,
 						     const char *name);
@@ -163,16 +167,19 @@ void imp_probe_load_settle(struct imp_probe_image *image, struct imp_probe_threa
 /* imp_probe_extension_end - write IMP_EV_EXT_END, where an extension module of the import is being loaded */
 void imp_probe_extension_end(struct imp_probe_image *image, pid_t tid, struct imp_probe_call *call,
 			     const struct imp_probe_exception *x, uint64_t time_ns);
-void imp_probe_put_exception(struct imp_cbor *c, unsigned int key, const struct imp_probe_exception *e);
+void imp_probe_put_exception(struct imp_cbor *c, unsigned int key,
+			     const struct imp_probe_exception *e);
 void imp_probe_exception_clear(struct imp_probe_exception *e);
-void imp_probe_exception_copy(struct imp_probe_exception *to, const struct imp_probe_exception *from);
+void imp_probe_exception_copy(struct imp_probe_exception *to,
+			      const struct imp_probe_exception *from);
 
 /* ---- probe_python.c ---- */
 /* imp_probe_python_describe - write IMP_EV_INTERPRETER, as far as it is known by now */
-void imp_probe_python_describe(struct imp_probe_session *s, struct imp_probe_image *image, uint64_t time_ns,
-			       pid_t tid);
+void imp_probe_python_describe(struct imp_probe_session *s, struct imp_probe_image *image,
+			       uint64_t time_ns, pid_t tid);
 /* imp_probe_python_path - write IMP_EV_SYS_PATH, where it has changed */
-void imp_probe_python_path(struct imp_probe_image *image, uint64_t time_ns, pid_t tid, uint64_t import);
+void imp_probe_python_path(struct imp_probe_image *image, uint64_t time_ns, pid_t tid,
+			   uint64_t import);
 /* imp_probe_snapshot - what lies in the directories that were searched for @name (IMP_EV_SNAPSHOT) */
 struct imp_probe_search {
 	const struct imp_strbuf *dirs; /* that were searched; a NUL behind each */

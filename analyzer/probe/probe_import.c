@@ -7,10 +7,11 @@
 
 /* Imports: their begin and their end. */
 
-void imp_probe_import_begin(struct imp_probe_image *image, uint64_t number, uint64_t parent, const char *name,
-			    uint64_t time_ns, pid_t tid)
+void imp_probe_import_begin(struct imp_probe_image *image, uint64_t number, uint64_t parent,
+			    const char *name, uint64_t time_ns, pid_t tid)
 {
-	struct imp_cbor *c = imp_probe_stream_begin(&image->stream, IMP_EV_IMPORT_BEGIN, time_ns, tid);
+	struct imp_cbor *c =
+		imp_probe_stream_begin(&image->stream, IMP_EV_IMPORT_BEGIN, time_ns, tid);
 
 	imp_probe_put_uint(c, IMP_KEY_IMPORT, number);
 	imp_probe_put_text(c, IMP_KEY_TEXT, name);
@@ -19,7 +20,8 @@ void imp_probe_import_begin(struct imp_probe_image *image, uint64_t number, uint
 	imp_probe_stream_end(&image->stream);
 }
 
-static void begin(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
+static void begin(struct imp_probe_image *image, struct imp_probe_thread *t,
+		  const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *outer = imp_probe_call_import(t), *call;
 	char *name = e->c ? imp_probe_text_utf8(e->text, e->len, e->c, e->a) : NULL;
@@ -65,12 +67,14 @@ static void learn_stdlib(struct imp_probe_image *image, const struct imp_probe_c
 		*slash = '\0';
 }
 
-static void found(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
+static void found(struct imp_probe_image *image, struct imp_probe_thread *t,
+		  const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *call = imp_probe_call_import(t), *outer = imp_probe_call_outer(t);
 	size_t len = strlen(call->name), part;
 
-	for (unsigned int i = 1; !call->nameless && (part = imp_probe_name_prefix(call->name, i)) < len; i++)
+	for (unsigned int i = 1;
+	     !call->nameless && (part = imp_probe_name_prefix(call->name, i)) < len; i++)
 		imp_probe_modules_add(&image->imported, call->name, part, NULL);
 	if (!call->nameless)
 		imp_probe_modules_add(&image->imported, call->name, len, call->origin);
@@ -85,8 +89,8 @@ static void found(struct imp_probe_image *image, struct imp_probe_thread *t, con
 	outer->code_ran = outer->inner_failed = false;
 }
 
-static void end(struct imp_probe_session *s, struct imp_probe_image *image, struct imp_probe_thread *t,
-		const struct imp_bpf_event *e)
+static void end(struct imp_probe_session *s, struct imp_probe_image *image,
+		struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *outer;
 

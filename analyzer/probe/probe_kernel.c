@@ -21,7 +21,7 @@
 
 #include "imptrace.skel.h"
 
-#define RING_SIZE  (8u << 20)
+#define RING_SIZE      (8u << 20)
 #define CAP_PERFMON_NR 38
 #define CAP_BPF_NR     39
 #define INIT_PID_NS    0xEFFFFFFCu /* PROC_PID_INIT_INO */
@@ -62,19 +62,22 @@ bool imp_probe_missing(char *why, size_t size)
 	ssize_t len;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
-		snprintf(why, size, "the kernel does not describe its types (no /sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)");
+		snprintf(why, size,
+			 "the kernel does not describe its types (no /sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)");
 		return true;
 	}
 	if (!has_capability(CAP_SYS_ADMIN) &&
 	    !(has_capability(CAP_BPF_NR) && has_capability(CAP_PERFMON_NR))) {
-		snprintf(why, size, "it takes root, or the capabilities CAP_BPF and CAP_PERFMON: start it with sudo");
+		snprintf(why, size,
+			 "it takes root, or the capabilities CAP_BPF and CAP_PERFMON: start it with sudo");
 		return true;
 	}
 	len = readlink("/proc/self/ns/pid", link, sizeof(link) - 1);
 	if (len > 0) {
 		link[len] = '\0';
 		if (strncmp(link, "pid:[", 5) == 0 && strtoul(link + 5, NULL, 10) != INIT_PID_NS) {
-			snprintf(why, size, "imptrace runs in a pid namespace of its own (a container), and the kernel counts processes from outside: start it on the host");
+			snprintf(why, size,
+				 "imptrace runs in a pid namespace of its own (a container), and the kernel counts processes from outside: start it on the host");
 			return true;
 		}
 	}
@@ -95,9 +98,8 @@ static int handle_record(void *context, void *data, size_t size)
 
 static int attach_tracepoints(struct imp_probe_kernel *k)
 {
-	struct bpf_program *const programs[] = {
-		k->skel->progs.on_fork, k->skel->progs.on_exec, k->skel->progs.on_exit,
-		k->skel->progs.on_sys_exit};
+	struct bpf_program *const programs[] = {k->skel->progs.on_fork, k->skel->progs.on_exec,
+						k->skel->progs.on_exit, k->skel->progs.on_sys_exit};
 	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && ret == 0; i++)
@@ -123,7 +125,8 @@ static int load_with(struct imp_probe_kernel *k, const struct imp_probe_wishes *
 	k->skel->rodata->all_opens = wishes->all_opens;
 	k->skel->rodata->files_only = wishes->files_only;
 	k->links.multi = imp_probe_links_multi();
-	bpf_object__for_each_program(program, k->skel->obj) {
+	bpf_object__for_each_program(program, k->skel->obj)
+	{
 		if (k->links.multi && bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
 			bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)48);
 	}
@@ -159,7 +162,8 @@ int imp_probe_kernel_open(struct imp_probe_kernel **out, const struct imp_probe_
 		return imp_error_set(err, -ENOMEM, "there is no memory");
 	if (imp_probe_missing(why, sizeof(why))) {
 		free(k);
-		return imp_error_set(err, -EPERM, "what the kernel sees cannot be recorded: %s", why);
+		return imp_error_set(err, -EPERM, "what the kernel sees cannot be recorded: %s",
+				     why);
 	}
 	libbpf_set_print(keep_words);
 	last_words[0] = '\0';
@@ -174,8 +178,8 @@ int imp_probe_kernel_open(struct imp_probe_kernel **out, const struct imp_probe_
 	}
 	if (ret < 0) {
 		last_words[strcspn(last_words, "\n")] = '\0';
-		imp_error_set(err, ret, "what the kernel sees cannot be recorded: %s%s%s", strerror(-ret),
-			      *last_words ? ": " : "", last_words);
+		imp_error_set(err, ret, "what the kernel sees cannot be recorded: %s%s%s",
+			      strerror(-ret), *last_words ? ": " : "", last_words);
 		imp_probe_kernel_close(k);
 		return ret;
 	}
@@ -217,7 +221,8 @@ int imp_probe_kernel_trace(struct imp_probe_kernel *k, pid_t pid)
 	} fresh = {0, 0};
 	uint32_t key = (uint32_t)pid;
 
-	return bpf_map__update_elem(k->skel->maps.traced, &key, sizeof(key), &fresh, sizeof(fresh), BPF_ANY);
+	return bpf_map__update_elem(k->skel->maps.traced, &key, sizeof(key), &fresh, sizeof(fresh),
+				    BPF_ANY);
 }
 
 struct point_programs {
@@ -243,9 +248,7 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 		p.leave = k->skel->progs.leave_dlsym;
 		break;
 	case IMP_PROBE_DLERROR: p.leave = k->skel->progs.leave_dlerror; break;
-	case IMP_PROBE_EXTENSION:
-		p.leave = k->skel->progs.leave_extension;
-		break;
+	case IMP_PROBE_EXTENSION: p.leave = k->skel->progs.leave_extension; break;
 	case IMP_PROBE_DISPLAY:
 		if (t->layout == IMP_LAYOUT_WSTR)
 			p.enter = k->skel->progs.uncaught_wstr;
@@ -259,11 +262,12 @@ static struct point_programs programs_of(struct imp_probe_kernel *k, enum imp_pr
 	return p;
 }
 
-static int attach_point(struct imp_probe_kernel *k, const char *path, const struct imp_probe_target *target,
-			enum imp_probe_point point)
+static int attach_point(struct imp_probe_kernel *k, const char *path,
+			const struct imp_probe_target *target, enum imp_probe_point point)
 {
 	struct point_programs p = programs_of(k, point, target);
-	struct imp_probe_place returns[IMP_PROBE_RETURNS_MAX] = {{0}}, enter = {.offset = target->offset[point]};
+	struct imp_probe_place returns[IMP_PROBE_RETURNS_MAX] = {{0}},
+			       enter = {.offset = target->offset[point]};
 	size_t n = target->n_returns[point];
 	int ret = 0;
 
@@ -280,7 +284,8 @@ static int attach_point(struct imp_probe_kernel *k, const char *path, const stru
 	return ret;
 }
 
-static const struct bpf_program *import_program(struct imp_probe_kernel *k, const struct imp_probe_target *t)
+static const struct bpf_program *import_program(struct imp_probe_kernel *k,
+						const struct imp_probe_target *t)
 {
 	if (t->layout == IMP_LAYOUT_PLAIN)
 		return k->skel->progs.enter_import_plain;
@@ -296,7 +301,8 @@ static const struct bpf_program *import_program(struct imp_probe_kernel *k, cons
 	return k->skel->progs.enter_import_wstr;
 }
 
-static int attach_imports(struct imp_probe_kernel *k, const char *path, const struct imp_probe_target *t)
+static int attach_imports(struct imp_probe_kernel *k, const char *path,
+			  const struct imp_probe_target *t)
 {
 	const struct bpf_program *enter = import_program(k, t);
 	struct imp_probe_place calls[IMP_PROBE_CALLS_MAX] = {{0}}, next[IMP_PROBE_CALLS_MAX] = {{0}};
@@ -308,7 +314,8 @@ static int attach_imports(struct imp_probe_kernel *k, const char *path, const st
 		calls[i].offset = t->imports[i].call;
 		next[i].offset = t->imports[i].next;
 	}
-	ret = imp_probe_links_attach(&k->links, k->skel->progs.leave_import, path, next, t->n_imports);
+	ret = imp_probe_links_attach(&k->links, k->skel->progs.leave_import, path, next,
+				     t->n_imports);
 	return ret < 0 ? ret : imp_probe_links_attach(&k->links, enter, path, calls, t->n_imports);
 }
 
@@ -323,7 +330,8 @@ int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 	if (ret == 0)
 		ret = attach_imports(k, path, target);
 	if (ret < 0)
-		return imp_error_set(err, ret, "%s: no probe can be put there: %s", path, strerror(-ret));
+		return imp_error_set(err, ret, "%s: no probe can be put there: %s", path,
+				     strerror(-ret));
 	return (int)(k->links.n + k->links.n_fds - before);
 }
 
@@ -343,7 +351,8 @@ uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)
 
 	if (!pid)
 		return k->skel->bss->lost_events + k->unread;
-	if (bpf_map__lookup_elem(k->skel->maps.traced, &key, sizeof(key), &value, sizeof(value), 0) < 0)
+	if (bpf_map__lookup_elem(k->skel->maps.traced, &key, sizeof(key), &value, sizeof(value),
+				 0) < 0)
 		return 0;
 	return value.lost;
 }
@@ -361,9 +370,10 @@ int imp_probe_kernel_open(struct imp_probe_kernel **k, const struct imp_probe_wi
 {
 	(void)wishes, (void)handle, (void)context;
 	*k = NULL;
-	return imp_error_set(err, -ENOSYS,
-			     "what the kernel sees cannot be recorded: this imptrace was built without it (%s)",
-			     IMP_BPF_WHY);
+	return imp_error_set(
+		err, -ENOSYS,
+		"what the kernel sees cannot be recorded: this imptrace was built without it (%s)",
+		IMP_BPF_WHY);
 }
 
 /* Never reached: there is no struct imp_probe_kernel to give to them. */

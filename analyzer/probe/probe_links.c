@@ -24,8 +24,8 @@ struct multi_attr {
 	uint32_t count, multi_flags, pid;
 };
 
-static int create_multi(int program, const char *path, const uint64_t *offsets, const uint64_t *semaphores,
-			const uint64_t *cookies, size_t n)
+static int create_multi(int program, const char *path, const uint64_t *offsets,
+			const uint64_t *semaphores, const uint64_t *cookies, size_t n)
 {
 	struct multi_attr attr = {
 		.prog_fd = (uint32_t)program,
@@ -44,7 +44,8 @@ static int create_multi(int program, const char *path, const uint64_t *offsets, 
 bool imp_probe_links_multi(void)
 {
 	/* r0 = 0; exit */
-	const struct bpf_insn body[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K}, {.code = BPF_JMP | BPF_EXIT}};
+	const struct bpf_insn body[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K},
+					{.code = BPF_JMP | BPF_EXIT}};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = 48);
 	const uint64_t offset = 0;
 	int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", body, 2, &opts), fd;
@@ -62,7 +63,8 @@ bool imp_probe_links_multi(void)
 static int attach_multi(struct imp_probe_links *links, int program, const char *path,
 			const struct imp_probe_place *places, size_t n)
 {
-	uint64_t offsets[IMP_PROBE_PLACES_MAX], semaphores[IMP_PROBE_PLACES_MAX], cookies[IMP_PROBE_PLACES_MAX];
+	uint64_t offsets[IMP_PROBE_PLACES_MAX], semaphores[IMP_PROBE_PLACES_MAX],
+		cookies[IMP_PROBE_PLACES_MAX];
 	int fd;
 
 	if (links->n_fds == IMP_PROBE_LINKS_MAX)
@@ -93,8 +95,8 @@ int imp_probe_links_add(struct imp_probe_links *links, struct bpf_link *link)
 	return 0;
 }
 
-int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_program *program, const char *path,
-			   const struct imp_probe_place *places, size_t n)
+int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_program *program,
+			   const char *path, const struct imp_probe_place *places, size_t n)
 {
 	int ret = 0;
 
@@ -106,8 +108,9 @@ int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_progr
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .ref_ctr_offset = places[i].semaphore,
 			    .bpf_cookie = places[i].cookie);
 
-		ret = imp_probe_links_add(links, bpf_program__attach_uprobe_opts(program, -1, path,
-										 places[i].offset, &opts));
+		ret = imp_probe_links_add(links,
+					  bpf_program__attach_uprobe_opts(program, -1, path,
+									  places[i].offset, &opts));
 	}
 	return ret;
 }

@@ -19,8 +19,8 @@ struct bpf_program;
 #define IMP_PROBE_PLACES_MAX 64
 
 struct imp_probe_links {
-	bool multi;	/* the kernel has uprobe_multi; the programs must be loaded for it */
-	bool left;	/* another process takes them out */
+	bool multi; /* the kernel has uprobe_multi; the programs must be loaded for it */
+	bool left;  /* another process takes them out */
 	size_t n, n_fds;
 	struct bpf_link *v[IMP_PROBE_LINKS_MAX];
 	int fds[IMP_PROBE_LINKS_MAX]; /* of uprobe_multi */
@@ -39,8 +39,8 @@ bool imp_probe_links_multi(void);
 int imp_probe_links_add(struct imp_probe_links *links, struct bpf_link *link);
 
 /* imp_probe_links_attach - put a program into @n places of a file, for all processes that map it */
-int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_program *program, const char *path,
-			   const struct imp_probe_place *places, size_t n);
+int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_program *program,
+			   const char *path, const struct imp_probe_place *places, size_t n);
 
 /* imp_probe_links_clear - take all out, and wait until it is done */
 void imp_probe_links_clear(struct imp_probe_links *links);

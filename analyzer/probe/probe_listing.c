@@ -16,8 +16,9 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 static bool unchanged(const struct imp_probe_listing *listing, const struct stat *st)
 {
-	return listing->kept && listing->st.st_dev == st->st_dev && listing->st.st_ino == st->st_ino &&
-	       same_time(&listing->st.st_mtim, &st->st_mtim) && same_time(&listing->st.st_ctim, &st->st_ctim);
+	return listing->kept && listing->st.st_dev == st->st_dev &&
+	       listing->st.st_ino == st->st_ino && same_time(&listing->st.st_mtim, &st->st_mtim) &&
+	       same_time(&listing->st.st_ctim, &st->st_ctim);
 }
 
 static bool settled(const struct stat *st)
@@ -25,7 +26,8 @@ static bool settled(const struct stat *st)
 	struct timespec now = {0, 0};
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return st->st_mtim.tv_sec + SETTLED_S < now.tv_sec && st->st_ctim.tv_sec + SETTLED_S < now.tv_sec;
+	return st->st_mtim.tv_sec + SETTLED_S < now.tv_sec &&
+	       st->st_ctim.tv_sec + SETTLED_S < now.tv_sec;
 }
 
 static void forget(struct imp_probe_listing *listing)

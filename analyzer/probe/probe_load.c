@@ -27,13 +27,14 @@ static bool is_module_file(const char *path, const char *module)
 }
 
 /* An import opens a file of its own name: CPython's _imp.create_dynamic, up to the end of its init function. */
-static void begin_extension(struct imp_probe_image *image, struct imp_probe_thread *t, const char *path,
-			    const struct imp_bpf_event *e)
+static void begin_extension(struct imp_probe_image *image, struct imp_probe_thread *t,
+			    const char *path, const struct imp_bpf_event *e)
 {
 	struct imp_probe_call *import = imp_probe_call_import(t);
 	struct imp_cbor *c;
 
-	if (!import || import != &t->calls[t->n - 1] || import->extension || !is_module_file(path, import->name))
+	if (!import || import != &t->calls[t->n - 1] || import->extension ||
+	    !is_module_file(path, import->name))
 		return;
 	import->extension = ++image->calls;
 	free(import->extension_path);
@@ -66,7 +67,8 @@ static void set_error(struct imp_probe_image *image, struct imp_probe_call *impo
 static void write_leave(struct imp_probe_image *image, pid_t tid, uint64_t number, uint64_t time_ns,
 			uint64_t handle, uint64_t object, const char *error)
 {
-	struct imp_cbor *c = imp_probe_stream_begin(&image->stream, IMP_EV_DLOPEN_LEAVE, time_ns, tid);
+	struct imp_cbor *c =
+		imp_probe_stream_begin(&image->stream, IMP_EV_DLOPEN_LEAVE, time_ns, tid);
 
 	imp_probe_put_uint(c, IMP_KEY_CALL, number);
 	imp_probe_put_uint(c, IMP_KEY_HANDLE, handle);
@@ -94,7 +96,8 @@ static void put_caller(struct imp_cbor *c, struct imp_probe_image *image, uint64
 	imp_probe_put_uint(c, IMP_KEY_OFFSET, o ? address - o->address : address);
 }
 
-static void enter(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
+static void enter(struct imp_probe_image *image, struct imp_probe_thread *t,
+		  const struct imp_bpf_event *e)
 {
 	const char *name = e->d ? NULL : text_of(e);
 	struct imp_probe_call *call;
@@ -120,7 +123,8 @@ static void enter(struct imp_probe_image *image, struct imp_probe_thread *t, con
 	imp_probe_stream_end(&image->stream);
 }
 
-static void leave(struct imp_probe_image *image, struct imp_probe_thread *t, const struct imp_bpf_event *e)
+static void leave(struct imp_probe_image *image, struct imp_probe_thread *t,
+		  const struct imp_bpf_event *e)
 {
 	const struct imp_probe_object *o = NULL;
 	struct imp_probe_call *call = t->n ? &t->calls[t->n - 1] : NULL;
@@ -176,8 +180,10 @@ static void take_dlsym(struct imp_probe_image *image, struct imp_probe_thread *t
 	imp_probe_put_uint(c, IMP_KEY_ADDRESS, e->b);
 	imp_probe_stream_end(&image->stream);
 	/* CPython's words, Python/importdl.c */
-	if (!e->b && import && import->extension && (!strncmp(symbol, "PyInit", 6) || !strncmp(symbol, "init", 4))) {
-		snprintf(text, sizeof(text), "dynamic module does not define module export function (%s)", symbol);
+	if (!e->b && import && import->extension &&
+	    (!strncmp(symbol, "PyInit", 6) || !strncmp(symbol, "init", 4))) {
+		snprintf(text, sizeof(text),
+			 "dynamic module does not define module export function (%s)", symbol);
 		set_error(image, import, text);
 	}
 }

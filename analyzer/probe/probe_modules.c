@@ -34,7 +34,8 @@ static uint32_t *place_of(const struct imp_probe_modules *m, const char *name, s
 /* At most half of the places are taken. Returns false where there is no memory. */
 static bool make_room(struct imp_probe_modules *m)
 {
-	struct imp_probe_modules grown = {.text = m->text, .room = m->room ? 2 * m->room : ROOM_FIRST};
+	struct imp_probe_modules grown = {.text = m->text,
+					  .room = m->room ? 2 * m->room : ROOM_FIRST};
 
 	if (m->room && 2 * (m->n + 1) <= m->room)
 		return true;
@@ -53,7 +54,8 @@ static bool make_room(struct imp_probe_modules *m)
 	return true;
 }
 
-void imp_probe_modules_add(struct imp_probe_modules *m, const char *name, size_t len, const char *file)
+void imp_probe_modules_add(struct imp_probe_modules *m, const char *name, size_t len,
+			   const char *file)
 {
 	uint32_t *place;
 

@@ -10,8 +10,8 @@
 /* The modules that came in well, by full name, each with its file. A zeroed one is empty. */
 struct imp_probe_modules {
 	struct imp_strbuf text; /* name and file of each; a NUL behind both */
-	uint32_t *places;	/* where in @text a name begins, and 1; 0: free. Found by the name's hash. Owned */
-	size_t n, room;		/* @room: of @places; a power of two, or 0 */
+	uint32_t *places; /* where in @text a name begins, and 1; 0: free. Found by the name's hash. Owned */
+	size_t n, room; /* @room: of @places; a power of two, or 0 */
 };
 
 /*
@@ -22,7 +22,8 @@ struct imp_probe_modules {
  * The file of one that is known already stays. A process that imports megabytes of names is not followed to its
  * end: what finds no room is dropped.
  */
-void imp_probe_modules_add(struct imp_probe_modules *m, const char *name, size_t len, const char *file);
+void imp_probe_modules_add(struct imp_probe_modules *m, const char *name, size_t len,
+			   const char *file);
 
 /* imp_probe_modules_file - its file, borrowed until the next change; "": not known. NULL: no such module */
 const char *imp_probe_modules_file(const struct imp_probe_modules *m, const char *name, size_t len);

@@ -57,12 +57,18 @@ const struct imp_probe_target *imp_probe_file_attach(struct imp_probe_session *s
 /* ---- what a command is going to run -------------------------------------------------------------- */
 
 /* A needed library of @exe, where the usual places have it: the others are found when they are mapped. */
-static void attach_needed(struct imp_probe_session *s, const struct imp_elf_image *img, const char *exe,
-			  const char *name)
+static void attach_needed(struct imp_probe_session *s, const struct imp_elf_image *img,
+			  const char *exe, const char *name)
 {
-	static const char *const usual[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
-					    "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
-					    "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"};
+	static const char *const usual[] = {"/lib/x86_64-linux-gnu",
+					    "/usr/lib/x86_64-linux-gnu",
+					    "/lib/aarch64-linux-gnu",
+					    "/usr/lib/aarch64-linux-gnu",
+					    "/usr/local/lib",
+					    "/lib64",
+					    "/usr/lib64",
+					    "/lib",
+					    "/usr/lib"};
 	const char *runpath = img->runpath ? img->runpath : img->rpath;
 	char path[2 * PATH_MAX], origin[PATH_MAX];
 	int len = (int)(last_part(exe) - exe), part;
@@ -164,7 +170,8 @@ const struct imp_probe_object *imp_probe_object_at(struct imp_probe_image *image
 	return NULL;
 }
 
-const struct imp_probe_object *imp_probe_object_named(struct imp_probe_image *image, const char *path)
+const struct imp_probe_object *imp_probe_object_named(struct imp_probe_image *image,
+						      const char *path)
 {
 	for (size_t i = image->n_objects; i-- > 0;)
 		if (!strcmp(image->objects[i].path, path))
@@ -172,8 +179,8 @@ const struct imp_probe_object *imp_probe_object_named(struct imp_probe_image *im
 	return NULL;
 }
 
-static void write_object(struct imp_probe_image *image, const struct imp_probe_object *o, uint64_t time_ns,
-			 pid_t tid)
+static void write_object(struct imp_probe_image *image, const struct imp_probe_object *o,
+			 uint64_t time_ns, pid_t tid)
 {
 	struct imp_cbor *c = imp_probe_stream_begin(&image->stream, IMP_EV_OBJECT, time_ns, tid);
 
@@ -186,8 +193,9 @@ static void write_object(struct imp_probe_image *image, const struct imp_probe_o
 }
 
 /* A new object; its probes, and whether it is a Python, are looked after. */
-static struct imp_probe_object *add_object(struct imp_probe_session *s, struct imp_probe_image *image,
-					   const char *path, uint64_t start, uint64_t size)
+static struct imp_probe_object *add_object(struct imp_probe_session *s,
+					   struct imp_probe_image *image, const char *path,
+					   uint64_t start, uint64_t size)
 {
 	const struct imp_probe_target *target = NULL;
 	struct imp_probe_object *grown, *o;
@@ -219,8 +227,8 @@ static struct imp_probe_object *add_object(struct imp_probe_session *s, struct i
 	return o;
 }
 
-void imp_probe_objects_read(struct imp_probe_session *s, struct imp_probe_image *image, uint64_t time_ns,
-			    pid_t tid)
+void imp_probe_objects_read(struct imp_probe_session *s, struct imp_probe_image *image,
+			    uint64_t time_ns, pid_t tid)
 {
 	char name[64], *line = NULL, *path;
 	size_t room = 0, old = image->n_objects;
@@ -236,7 +244,8 @@ void imp_probe_objects_read(struct imp_probe_session *s, struct imp_probe_image 
 	if (!maps)
 		return;
 	while (getline(&line, &room, maps) > 0) {
-		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &start, &end, flags, &offset, &at) < 4)
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &start, &end, flags, &offset, &at) <
+		    4)
 			continue;
 		path = line + at;
 		path[strcspn(path, "\n")] = '\0';
@@ -265,14 +274,19 @@ void imp_probe_take_map(struct imp_probe_session *s, struct imp_probe_image *ima
 			struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
 	uint64_t offset = e->result > 0 ? (uint64_t)e->result : 0;
-	const char *path = t->opened.path && t->opened.fd == (int)(uint32_t)e->c ? t->opened.path : NULL;
+	const char *path =
+		t->opened.path && t->opened.fd == (int)(uint32_t)e->c ? t->opened.path : NULL;
 	struct imp_probe_object *o;
 	struct imp_cbor *c;
 
-	if (path && strcmp(last_part(path), e->len ? e->text : "") != 0 && path[0] == '/' && !strchr(path, ':'))
-		path = imp_probe_target_wanted(e->text) ? NULL : path; /* a link to it: the name asked for stays */
+	if (path && strcmp(last_part(path), e->len ? e->text : "") != 0 && path[0] == '/' &&
+	    !strchr(path, ':'))
+		path = imp_probe_target_wanted(e->text) ?
+			       NULL :
+			       path; /* a link to it: the name asked for stays */
 	if (t->n || !s->alone) { /* what is mapped at the start belongs to no import and no dlopen */
-		c = imp_probe_stream_begin(&image->stream, IMP_EV_KERNEL_MAP, e->time_ns, (pid_t)e->tid);
+		c = imp_probe_stream_begin(&image->stream, IMP_EV_KERNEL_MAP, e->time_ns,
+					   (pid_t)e->tid);
 		imp_probe_put_text(c, IMP_KEY_TEXT, path ? path : e->len ? e->text : "");
 		imp_probe_put_uint(c, IMP_KEY_ADDRESS, e->result < 0 ? 0 : e->a);
 		imp_probe_put_uint(c, IMP_KEY_SIZE, e->b);
@@ -283,8 +297,10 @@ void imp_probe_take_map(struct imp_probe_session *s, struct imp_probe_image *ima
 	if (e->result < 0)
 		return;
 	if (imp_probe_target_wanted(e->len ? e->text : "")) {
-		imp_probe_objects_read(s, image, e->time_ns, (pid_t)e->tid); /* now: it may be used at once */
-	} else if (path && path[0] == '/' && !imp_probe_object_named(image, path) && image->n_objects) {
+		imp_probe_objects_read(s, image, e->time_ns,
+				       (pid_t)e->tid); /* now: it may be used at once */
+	} else if (path && path[0] == '/' && !imp_probe_object_named(image, path) &&
+		   image->n_objects) {
 		o = add_object(s, image, path, e->a - offset, e->b + offset);
 		if (o && s->alone)
 			write_object(image, o, e->time_ns, (pid_t)e->tid);

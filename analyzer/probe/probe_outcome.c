@@ -14,7 +14,8 @@
 
 /* ---- writing ------------------------------------------------------------------------------------- */
 
-void imp_probe_put_exception(struct imp_cbor *c, unsigned int key, const struct imp_probe_exception *x)
+void imp_probe_put_exception(struct imp_cbor *c, unsigned int key,
+			     const struct imp_probe_exception *x)
 {
 	imp_cbor_uint(c, key);
 	imp_cbor_map_begin(c);
@@ -71,7 +72,8 @@ static void write_end(struct imp_probe_image *image, pid_t tid, const struct imp
 	if (x && call->stage && call->dirs.len) {
 		imp_cbor_uint(c, IMP_KEY_SUBMODULE_PATH);
 		imp_cbor_array_begin(c);
-		for (const char *at = call->dirs.s; at < call->dirs.s + call->dirs.len; at += strlen(at) + 1)
+		for (const char *at = call->dirs.s; at < call->dirs.s + call->dirs.len;
+		     at += strlen(at) + 1)
 			imp_probe_value(c, at, strlen(at));
 		imp_cbor_array_end(c);
 	}
@@ -88,15 +90,16 @@ static void write_both(struct imp_probe_image *image, pid_t tid, struct imp_prob
 	write_end(image, tid, call, call->number, x, time_ns);
 }
 
-void imp_probe_outcome_found(struct imp_probe_image *image, struct imp_probe_thread *t, uint64_t time_ns)
+void imp_probe_outcome_found(struct imp_probe_image *image, struct imp_probe_thread *t,
+			     uint64_t time_ns)
 {
 	write_both(image, t->tid, imp_probe_call_import(t), NULL, time_ns);
 }
 
 /* ---- not found ----------------------------------------------------------------------------------- */
 
-static void set_exception(struct imp_probe_image *image, struct imp_probe_exception *x, const char *type,
-			  const char *message, const char *name)
+static void set_exception(struct imp_probe_image *image, struct imp_probe_exception *x,
+			  const char *type, const char *message, const char *name)
 {
 	imp_probe_exception_clear(x);
 	x->id = ++image->exceptions;
@@ -106,8 +109,9 @@ static void set_exception(struct imp_probe_image *image, struct imp_probe_except
 }
 
 /* The finder's own exception: there is no module of that name where it was looked for. */
-static void not_found(struct imp_probe_session *s, struct imp_probe_image *image, struct imp_probe_thread *t,
-		      struct imp_probe_call *call, const struct imp_bpf_event *e, struct imp_probe_exception *x)
+static void not_found(struct imp_probe_session *s, struct imp_probe_image *image,
+		      struct imp_probe_thread *t, struct imp_probe_call *call,
+		      const struct imp_bpf_event *e, struct imp_probe_exception *x)
 {
 	size_t len = imp_probe_name_prefix(call->name, call->stage + 1);
 	const bool whole = len == strlen(call->name);
@@ -226,10 +230,12 @@ static bool quoted(const char *text, const char *after, char *out, size_t size)
  * "from package import name". Nothing told of it. Where it was not found, the exception that nobody caught says
  * so; what was searched is sys.path as it was last, or the package's directory.
  */
-static bool add_unseen(struct imp_probe_session *s, struct imp_probe_image *image, struct imp_probe_thread *t,
-		       const struct imp_bpf_event *e, const char *name, const char *package_file)
+static bool add_unseen(struct imp_probe_session *s, struct imp_probe_image *image,
+		       struct imp_probe_thread *t, const struct imp_bpf_event *e, const char *name,
+		       const char *package_file)
 {
-	struct imp_probe_call call = {.number = ++image->imports, .stage = strchr(name, '.') ? 1 : 0};
+	struct imp_probe_call call = {.number = ++image->imports,
+				      .stage = strchr(name, '.') ? 1 : 0};
 	struct imp_probe_search search = {.dirs = &call.dirs, .import = call.number, .name = name};
 	uint64_t time_ns = t->n_waiting ? t->waiting[0].end_ns : e->time_ns;
 	struct imp_probe_exception x = {0};
@@ -246,7 +252,8 @@ static bool add_unseen(struct imp_probe_session *s, struct imp_probe_image *imag
 		imp_strbuf_add(&call.dirs, search.parent_file, (size_t)(slash - search.parent_file));
 		imp_strbuf_add(&call.dirs, "", 1);
 	}
-	imp_probe_import_begin(image, call.number, t->n_waiting ? t->waiting[0].number : 0, name, time_ns, t->tid);
+	imp_probe_import_begin(image, call.number, t->n_waiting ? t->waiting[0].number : 0, name,
+			       time_ns, t->tid);
 	imp_probe_python_describe(s, image, e->time_ns, t->tid);
 	imp_probe_snapshot(s, image, e, &search);
 	snprintf(message, sizeof(message), "No module named '%s'", name);
@@ -265,7 +272,8 @@ static bool add_unseen(struct imp_probe_session *s, struct imp_probe_image *imag
 
 /* "cannot import name 'b' from 'a' (/x/a/__init__.py)": a package was also asked for a submodule of that name. */
 static void take_from_clause(struct imp_probe_session *s, struct imp_probe_image *image,
-			     struct imp_probe_thread *t, const struct imp_bpf_event *e, const char *message)
+			     struct imp_probe_thread *t, const struct imp_bpf_event *e,
+			     const char *message)
 {
 	char name[256], package[1024], full[sizeof(name) + sizeof(package)], file[4096];
 	const char *paren = strrchr(message, '(');
@@ -291,7 +299,8 @@ void imp_probe_outcome_uncaught(struct imp_probe_session *s, struct imp_probe_im
 				struct imp_probe_thread *t, const struct imp_bpf_event *e)
 {
 	const char *type = e->text[0] ? e->text : "Exception";
-	char *message = imp_probe_text_utf8(e->text + IMP_BPF_TYPE_MAX, e->len - IMP_BPF_TYPE_MAX, e->c, e->b);
+	char *message = imp_probe_text_utf8(e->text + IMP_BPF_TYPE_MAX, e->len - IMP_BPF_TYPE_MAX,
+					    e->c, e->b);
 	char module[1024];
 	struct imp_cbor *c;
 	bool same;

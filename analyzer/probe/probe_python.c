@@ -38,8 +38,8 @@ static void put_suffixes(struct imp_cbor *c, const struct imp_probe_target *py)
 		if (py->suffix) {
 			put_value(c, py->suffix);
 		} else if (uname(&name) == 0) {
-			snprintf(text, sizeof(text), ".cpython-%u%u%s-%s-linux-gnu.so", py->major, py->minor,
-				 py->free_threaded ? "t" : "", name.machine);
+			snprintf(text, sizeof(text), ".cpython-%u%u%s-%s-linux-gnu.so", py->major,
+				 py->minor, py->free_threaded ? "t" : "", name.machine);
 			put_value(c, text);
 		}
 		if (py->abi3)
@@ -56,8 +56,8 @@ static void find_stdlib(struct imp_probe_image *image)
 	char tail[32];
 	size_t len, n;
 
-	len = (size_t)snprintf(tail, sizeof(tail), "/python%u.%u%s", image->python->major, image->python->minor,
-			       image->python->free_threaded ? "t" : "");
+	len = (size_t)snprintf(tail, sizeof(tail), "/python%u.%u%s", image->python->major,
+			       image->python->minor, image->python->free_threaded ? "t" : "");
 	for (; !image->stdlib && at && at < end; at += n + 1) {
 		n = strlen(at);
 		if (n > len && !strcmp(at + n - len, tail))
@@ -88,8 +88,8 @@ static const char *executable(const struct imp_probe_image *image)
 	return slash && !strncmp(slash + 1, "python", 6) ? path : NULL;
 }
 
-void imp_probe_python_describe(struct imp_probe_session *s, struct imp_probe_image *image, uint64_t time_ns,
-			       pid_t tid)
+void imp_probe_python_describe(struct imp_probe_session *s, struct imp_probe_image *image,
+			       uint64_t time_ns, pid_t tid)
 {
 	const struct imp_probe_target *py;
 	const struct imp_probe_object *o;
@@ -130,7 +130,8 @@ void imp_probe_python_describe(struct imp_probe_session *s, struct imp_probe_ima
 	imp_probe_stream_end(&image->stream);
 }
 
-void imp_probe_python_path(struct imp_probe_image *image, uint64_t time_ns, pid_t tid, uint64_t import)
+void imp_probe_python_path(struct imp_probe_image *image, uint64_t time_ns, pid_t tid,
+			   uint64_t import)
 {
 	const struct imp_strbuf *now = &image->sys_path, *before = &image->sys_path_written;
 	struct imp_cbor *c;
@@ -237,7 +238,8 @@ static void put_entry(struct imp_cbor *c, struct imp_probe_session *s, struct im
 			put_candidate(c, real, names->v[i]);
 	imp_cbor_array_end(c);
 	if (image->listed.len < (1 << 16) &&
-	    (!image->listed.len || !memmem(image->listed.s, image->listed.len, dir, strlen(dir) + 1))) {
+	    (!image->listed.len ||
+	     !memmem(image->listed.s, image->listed.len, dir, strlen(dir) + 1))) {
 		imp_strbuf_add(&image->listed, dir, strlen(dir) + 1);
 		imp_cbor_uint(c, IMP_ENTRY_METADATA);
 		imp_cbor_array_begin(c);
@@ -262,12 +264,14 @@ void imp_probe_snapshot(struct imp_probe_session *s, struct imp_probe_image *ima
 	imp_probe_put_uint(c, IMP_KEY_IMPORT, search->import);
 	imp_probe_put_text(c, IMP_KEY_TEXT, search->name);
 	imp_probe_put_text(c, IMP_KEY_MODULE_FILE, search->parent_file);
-	imp_probe_put_uint(c, IMP_KEY_SYS_MODULES, search->blocked ? IMP_MODULE_NONE : IMP_MODULE_ABSENT);
+	imp_probe_put_uint(c, IMP_KEY_SYS_MODULES,
+			   search->blocked ? IMP_MODULE_NONE : IMP_MODULE_ABSENT);
 	imp_cbor_uint(c, IMP_KEY_ENTRIES);
 	imp_cbor_array_begin(c);
 	for (; at && at < end; at += strlen(at) + 1) {
 		mark = imp_cbor_mark(c);
-		put_entry(c, s, image, at, imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail,
+		put_entry(c, s, image, at,
+			  imp_probe_image_path(image, at, real, sizeof(real)) ? real : NULL, tail,
 			  dot != NULL);
 		if (c->overflow) { /* what does not fit is left out */
 			imp_cbor_rewind(c, mark);

@@ -31,7 +31,8 @@ void imp_probe_search_next(struct imp_probe_call *call)
 }
 
 /* Is @path, in a directory that was searched, a directory of the name that is looked for? */
-static bool is_portion(const struct imp_probe_call *call, const char *path, const char *part, size_t len)
+static bool is_portion(const struct imp_probe_call *call, const char *path, const char *part,
+		       size_t len)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[4096];
@@ -68,7 +69,8 @@ void imp_probe_import_looks(struct imp_probe_image *image, struct imp_probe_thre
 		if (!call->dirs.len && part[len] && strlen(file) == len && !memcmp(file, part, len))
 			imp_probe_search_next(call);
 		if (list_has(&call->spaces, path))
-			imp_probe_search_next(call); /* a namespace package: its directories are searched now */
+			imp_probe_search_next(
+				call); /* a namespace package: its directories are searched now */
 		else if (is_portion(call, path, part, len)) {
 			list_add(&call->spaces, path);
 			return;
@@ -79,8 +81,8 @@ void imp_probe_import_looks(struct imp_probe_image *image, struct imp_probe_thre
 	if (!S_ISREG(e->b))
 		return;
 	if ((strncmp(file, part, len) || file[len] != '.') &&
-	    !(!strncmp(file, "__init__.", 9) && (size_t)(slash - path) > len && slash[-(ptrdiff_t)len - 1] == '/' &&
-	      !strncmp(slash - len, part, len)))
+	    !(!strncmp(file, "__init__.", 9) && (size_t)(slash - path) > len &&
+	      slash[-(ptrdiff_t)len - 1] == '/' && !strncmp(slash - len, part, len)))
 		return;
 	if (call->name + strlen(call->name) != part + len) {
 		imp_probe_search_next(call); /* the parent was found, and is imported now */

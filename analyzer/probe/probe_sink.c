@@ -37,18 +37,20 @@ static int begin_stdout(struct imp_probe_sink *s, pid_t root, struct imp_error *
 	ssize_t len;
 	int ret;
 
-	if (getrandom(s->output.run_id, sizeof(s->output.run_id), 0) != (ssize_t)sizeof(s->output.run_id))
+	if (getrandom(s->output.run_id, sizeof(s->output.run_id), 0) !=
+	    (ssize_t)sizeof(s->output.run_id))
 		return imp_error_set(err, -errno, "no random number: %s", strerror(errno));
 	len = imp_trace_header_make(s->output.run_id, root, frame, sizeof(frame));
 	ret = len < 0 ? (int)len : write_all(STDOUT_FILENO, frame, (size_t)len);
 	if (ret < 0)
-		return imp_error_set(err, ret, "standard output cannot be written: %s", strerror(-ret));
+		return imp_error_set(err, ret, "standard output cannot be written: %s",
+				     strerror(-ret));
 	s->to_stdout = s->open = true;
 	return 0;
 }
 
-int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid, gid_t gid,
-			  struct imp_error *err)
+int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid,
+			  gid_t gid, struct imp_error *err)
 {
 	const char *why = NULL, *name;
 	int ret;
@@ -57,7 +59,8 @@ int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t ro
 		return begin_stdout(s, root ? root : getpid(), err);
 	ret = imp_output_set_path(&s->output, output);
 	if (ret == 0)
-		ret = root ? imp_output_create_for(&s->output, root, &why) : imp_output_create(&s->output, &why);
+		ret = root ? imp_output_create_for(&s->output, root, &why) :
+			     imp_output_create(&s->output, &why);
 	if (ret < 0)
 		return imp_error_set(err, ret, "%s: the trace cannot be made: %s", output,
 				     why ? why : strerror(-ret));
@@ -71,7 +74,8 @@ int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t ro
 
 static void append(struct imp_probe_sink *s, const void *frame, size_t len)
 {
-	int ret = s->to_stdout ? write_all(STDOUT_FILENO, frame, len) : imp_output_append(&s->output, frame, len);
+	int ret = s->to_stdout ? write_all(STDOUT_FILENO, frame, len) :
+				 imp_output_append(&s->output, frame, len);
 
 	if (ret == 0)
 		s->bytes += len;
@@ -152,7 +156,8 @@ void imp_probe_stream_flush(struct imp_probe_stream *st)
 	imp_cbor_map_end(&c);
 	memcpy(data + c.len, st->items.s, st->items.len); /* BATCH_FULL leaves room */
 	s->writer.level = LEVEL;
-	len = imp_frame_compress(&s->writer, s->frame, sizeof(s->frame), data, c.len + st->items.len);
+	len = imp_frame_compress(&s->writer, s->frame, sizeof(s->frame), data,
+				 c.len + st->items.len);
 	imp_strbuf_reset(&st->items);
 	if (len < 0)
 		s->err = s->err ? s->err : (int)len;

@@ -20,11 +20,11 @@
  */
 struct imp_probe_sink {
 	struct imp_output output;
-	bool open; /* @output is known: append */
-	bool to_stdout; /* instead of @output */
-	uint64_t bytes; /* written */
-	struct imp_strbuf kept;	/* frames that wait for the file, each with its length in front */
-	uint64_t dropped; /* bytes of frames that found no room there */
+	bool open;		/* @output is known: append */
+	bool to_stdout;		/* instead of @output */
+	uint64_t bytes;		/* written */
+	struct imp_strbuf kept; /* frames that wait for the file, each with its length in front */
+	uint64_t dropped;	/* bytes of frames that found no room there */
 	struct imp_frame_writer writer;
 	int err; /* of the first frame that could not be written */
 	uint8_t frame[IMP_FRAME_MAX];
@@ -46,8 +46,8 @@ struct imp_probe_stream {
  * @root: the run's first process; 0: this one
  * @uid, @gid: whose it is to be
  */
-int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid, gid_t gid,
-			  struct imp_error *err);
+int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid,
+			  gid_t gid, struct imp_error *err);
 
 /* imp_probe_sink_join - the trace file is there: append what was kept, and from now on directly */
 void imp_probe_sink_join(struct imp_probe_sink *s, const char *path, const uint8_t *run_id,

@@ -30,9 +30,9 @@ static const struct {
 
 bool imp_probe_target_wanted(const char *name)
 {
-	static const char *const begins[] = {"libc.so",    "libc-",	 "libdl.so", "libdl-",
-					     "ld-musl-",   "libc.musl-", "libpython", "python",
-					     "libpypy",	   "pypy"};
+	static const char *const begins[] = {"libc.so",	 "libc-",      "libdl.so",  "libdl-",
+					     "ld-musl-", "libc.musl-", "libpython", "python",
+					     "libpypy",	 "pypy"};
 
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (!strncmp(name, begins[i], strlen(begins[i])))
@@ -50,8 +50,8 @@ static bool find_offset(struct imp_elf_image *img, const char *name, uint64_t *o
 }
 
 /* A function, and where it returns. */
-static bool find_function(struct imp_probe_target *t, enum imp_probe_point point, struct imp_elf_image *img,
-			  const char *name)
+static bool find_function(struct imp_probe_target *t, enum imp_probe_point point,
+			  struct imp_elf_image *img, const char *name)
 {
 	struct imp_elf_symbol symbol;
 	const uint8_t *code;
@@ -81,7 +81,8 @@ static const char *suffix_at(struct imp_arena *arena, const char *at, size_t lef
 	return imp_arena_strndup(arena, at, len);
 }
 
-static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, const char *data, size_t len)
+static void find_texts(struct imp_probe_target *t, struct imp_arena *arena, const char *data,
+		       size_t len)
 {
 	static const char tag[] = ".cpython-", abi3[] = ".abi3.so";
 	const char *at = data, *end = data + len;
@@ -193,12 +194,15 @@ static uint64_t address_of(struct imp_elf_image *img, const char *name)
 static void drop_others(struct imp_probe_target *t, const char *data, size_t len)
 {
 	static const char wanted[] = "_find_and_load";
-	const uint64_t text = t->layout == IMP_LAYOUT_WSTR ? 48 : t->layout == IMP_LAYOUT_PLAIN ? 40 : 56;
+	const uint64_t text = t->layout == IMP_LAYOUT_WSTR  ? 48 :
+			      t->layout == IMP_LAYOUT_PLAIN ? 40 :
+							      56;
 	size_t n = 0, found = 0;
 
 	for (size_t i = 0; i < t->n_imports; i++) {
 		const uint64_t at = t->imports[i].argument ? t->imports[i].argument + text : 0;
-		const bool same = at && at + sizeof(wanted) <= len && !memcmp(data + at, wanted, sizeof(wanted));
+		const bool same = at && at + sizeof(wanted) <= len &&
+				  !memcmp(data + at, wanted, sizeof(wanted));
 
 		found += same;
 		if (!at || same)
@@ -209,15 +213,18 @@ static void drop_others(struct imp_probe_target *t, const char *data, size_t len
 }
 
 /* The calls of a method of importlib: through a function that takes its name as a str, or as an identifier. */
-static void find_imports(struct imp_probe_target *t, struct imp_elf_image *img, const char *data, size_t len)
+static void find_imports(struct imp_probe_target *t, struct imp_elf_image *img, const char *data,
+			 size_t len)
 {
-	static const char *const callees[] = {"PyObject_CallMethodObjArgs", "_PyObject_CallMethodIdObjArgs"};
+	static const char *const callees[] = {"PyObject_CallMethodObjArgs",
+					      "_PyObject_CallMethodIdObjArgs"};
 	uint64_t caller = address_of(img, "PyImport_ImportModuleLevelObject"), callee;
 
 	for (size_t i = 0; caller && !t->n_imports && i < sizeof(callees) / sizeof(callees[0]); i++) {
 		callee = address_of(img, callees[i]);
 		if (callee)
-			t->n_imports = imp_probe_calls(data, len, caller, callee, callees[i], t->imports);
+			t->n_imports =
+				imp_probe_calls(data, len, caller, callee, callees[i], t->imports);
 		if (i == 0)
 			drop_others(t, data, len);
 		if (i == 0)
@@ -227,8 +234,8 @@ static void find_imports(struct imp_probe_target *t, struct imp_elf_image *img, 
 	}
 }
 
-static void look_through(struct imp_probe_target *t, struct imp_elf_image *img, struct imp_arena *arena,
-			 const char *path, const char *name)
+static void look_through(struct imp_probe_target *t, struct imp_elf_image *img,
+			 struct imp_arena *arena, const char *path, const char *name)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;

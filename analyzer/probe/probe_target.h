@@ -52,7 +52,7 @@ struct imp_probe_target {
 	struct imp_probe_call_site imports[IMP_PROBE_CALLS_MAX];
 	size_t n_imports;
 	enum imp_probe_method method;
-	bool has_libc;			   /* one of the dl functions */
+	bool has_libc; /* one of the dl functions */
 	bool has_python;
 	unsigned int major, minor, micro; /* of CPython; 0.0: not known */
 	bool micro_known;

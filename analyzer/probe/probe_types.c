@@ -38,7 +38,8 @@ static const struct btf_type *resolve(const struct btf *btf, uint32_t id)
 	return t;
 }
 
-static const struct btf_member *member_named(const struct btf *btf, const struct btf_type *t, const char *name)
+static const struct btf_member *member_named(const struct btf *btf, const struct btf_type *t,
+					     const char *name)
 {
 	const struct btf_member *m = btf_members(t);
 
@@ -48,26 +49,28 @@ static const struct btf_member *member_named(const struct btf *btf, const struct
 	return NULL;
 }
 
-static int copy_struct(struct copy *c, const struct btf_type *t, const struct btf_type *wanted, const char *name,
-		       int depth);
+static int copy_struct(struct copy *c, const struct btf_type *t, const struct btf_type *wanted,
+		       const char *name, int depth);
 
 /* What a pointer points to does not matter. Returns the new type's number, or a negative errno. */
-static int copy_type(struct copy *c, const struct btf_type *t, const struct btf_type *wanted, int depth)
+static int copy_type(struct copy *c, const struct btf_type *t, const struct btf_type *wanted,
+		     int depth)
 {
 	if (!t || !wanted)
 		return -EINVAL;
 	if (btf_is_ptr(t))
 		return btf__add_ptr(c->to, 0);
 	if (btf_is_int(t))
-		return btf__add_int(c->to, btf__name_by_offset(c->kernel, t->name_off), t->size, btf_int_encoding(t));
+		return btf__add_int(c->to, btf__name_by_offset(c->kernel, t->name_off), t->size,
+				    btf_int_encoding(t));
 	if (btf_is_composite(t) && btf_is_composite(wanted))
 		return copy_struct(c, t, wanted, "", depth + 1);
 	return -EINVAL;
 }
 
 /* Fields of @t, and of what has no name in it, that @wanted has too. */
-static void add_fields(struct copy *c, struct fields *fields, const struct btf_type *t, const struct btf_type *wanted,
-		       uint32_t base, int depth)
+static void add_fields(struct copy *c, struct fields *fields, const struct btf_type *t,
+		       const struct btf_type *wanted, uint32_t base, int depth)
 {
 	const struct btf_member *m = btf_members(t), *same;
 
@@ -84,8 +87,8 @@ static void add_fields(struct copy *c, struct fields *fields, const struct btf_t
 		type = resolve(c->kernel, m[i].type);
 		if (!same) {
 			if (type && btf_is_composite(type))
-				add_fields(c, fields, type, wanted, base + btf_member_bit_offset(t, (uint32_t)i),
-					   depth + 1);
+				add_fields(c, fields, type, wanted,
+					   base + btf_member_bit_offset(t, (uint32_t)i), depth + 1);
 			continue;
 		}
 		id = copy_type(c, type, resolve(c->wanted, same->type), depth);
@@ -95,8 +98,8 @@ static void add_fields(struct copy *c, struct fields *fields, const struct btf_t
 	}
 }
 
-static int copy_struct(struct copy *c, const struct btf_type *t, const struct btf_type *wanted, const char *name,
-		       int depth)
+static int copy_struct(struct copy *c, const struct btf_type *t, const struct btf_type *wanted,
+		       const char *name, int depth)
 {
 	struct fields fields = {.n = 0};
 	int id, ret = 0;
@@ -106,7 +109,8 @@ static int copy_struct(struct copy *c, const struct btf_type *t, const struct bt
 	add_fields(c, &fields, t, wanted, 0, depth);
 	id = btf__add_struct(c->to, name, t->size);
 	for (size_t i = 0; i < fields.n && id > 0 && ret == 0; i++)
-		ret = btf__add_field(c->to, fields.v[i].name, fields.v[i].type, fields.v[i].bit_offset, 0);
+		ret = btf__add_field(c->to, fields.v[i].name, fields.v[i].type,
+				     fields.v[i].bit_offset, 0);
 	return ret < 0 ? ret : id;
 }
 

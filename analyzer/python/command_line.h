@@ -22,8 +22,8 @@ enum imp_run_how {
 struct imp_command_line {
 	enum imp_run_how how;
 	const char *what; /* the script, the module's name, the code; NULL for IMP_RUN_NOTHING; borrowed */
-	size_t options;	  /* argv[1] up to here are options of the interpreter's own */
-	size_t args;	  /* from here on they are the program's */
+	size_t options; /* argv[1] up to here are options of the interpreter's own */
+	size_t args;	/* from here on they are the program's */
 };
 
 /* imp_command_line_parse - @argv[0] is the interpreter, whatever its name */

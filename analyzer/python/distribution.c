@@ -182,7 +182,8 @@ static int list_metadata(const struct imp_host *h, struct imp_arena *a, const ch
 	return 0;
 }
 
-static int list_all(const struct imp_host *h, struct imp_arena *a, const char *entry, struct imp_distributions *out)
+static int list_all(const struct imp_host *h, struct imp_arena *a, const char *entry,
+		    struct imp_distributions *out)
 {
 	struct imp_distribution d;
 	struct imp_strings names;
@@ -325,9 +326,11 @@ static bool is_top_level(const struct wanted *w, const char *metadata, struct im
 }
 
 /* Half uninstalled: RECORD is gone, and top_level.txt still names the module, be it a package or a file. */
-static void take_top_level(const struct wanted *w, const struct imp_distribution *dist, const char *site)
+static void take_top_level(const struct wanted *w, const struct imp_distribution *dist,
+			   const char *site)
 {
-	const char *path = imp_path_join(w->a, site, w->base), *file = imp_arena_printf(w->a, "%s.py", path);
+	const char *path = imp_path_join(w->a, site, w->base),
+		   *file = imp_arena_printf(w->a, "%s.py", path);
 
 	take_line(w, dist, imp_host_exists(w->h, file) == 1 ? file : path, w->base);
 }
@@ -347,7 +350,8 @@ static void search_distribution(const struct wanted *w, const char *entry, const
 		path = imp_path_join(w->a, dist.metadata, "RECORD");
 		if (imp_host_text(w->h, path, RECORD_MAX, b, &text, &len) == 0)
 			search_record(w, &dist, site, text, len);
-		else if (imp_host_exists(w->h, path) == 0 && is_top_level(w, dist.metadata, b) && !strchr(w->base, '/'))
+		else if (imp_host_exists(w->h, path) == 0 && is_top_level(w, dist.metadata, b) &&
+			 !strchr(w->base, '/'))
 			take_top_level(w, &dist, site);
 		return;
 	}
@@ -388,8 +392,9 @@ static int search_entry(const struct wanted *w, const char *entry)
 	const struct imp_owned_file *v;
 	size_t i;
 
-	answer = imp_host_cache_get(w->h, imp_arena_printf(w->a, "%s\n%c%s", entry,
-						    w->file ? 'f' : 'm', w->file ? w->file : w->base),
+	answer = imp_host_cache_get(w->h,
+				    imp_arena_printf(w->a, "%s\n%c%s", entry, w->file ? 'f' : 'm',
+						     w->file ? w->file : w->base),
 				    IMP_HOST_OWNED);
 	if (!answer)
 		return search_lists(w, entry);

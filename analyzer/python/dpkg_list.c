@@ -165,7 +165,8 @@ static int build_index(const struct imp_host *h, struct imp_arena *a, struct imp
 			const char *list = names.v[i];
 
 			if (imp_ends_with(list, ".list") && is_python_package(list) == !others &&
-			    imp_host_read_into(h, imp_path_join(a, DPKG_INFO, list), LIST_MAX, &b) >= 0)
+			    imp_host_read_into(h, imp_path_join(a, DPKG_INFO, list), LIST_MAX,
+					       &b) >= 0)
 				index_list(index, list, b.data);
 		}
 	}

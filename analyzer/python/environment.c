@@ -90,8 +90,9 @@ static bool is_shared(struct imp_site_search *s, const char *dir)
 
 static void add_near(struct imp_site_search *s, const char *dir)
 {
-	static const char *const below[] = {"src", "lib", "python", "vendor", "third_party",
-					    "deps", "libs", "packages", "site-packages"};
+	static const char *const below[] = {"src",    "lib",	     "python",
+					    "vendor", "third_party", "deps",
+					    "libs",   "packages",    "site-packages"};
 	const char *child = NULL;
 	int level;
 	size_t i;
@@ -112,9 +113,12 @@ static void add_near(struct imp_site_search *s, const char *dir)
 			for (i = 0; !shared && i < sizeof(below) / sizeof(below[0]); i++)
 				add_project(s, imp_path_join(s->a, dir, below[i]));
 			if (!shared)
-				add_project(s, imp_path_join(s->a, dir,
-							     imp_arena_printf(s->a, "lib/python%d.%d/site-packages",
-									      s->version.major, s->version.minor)));
+				add_project(
+					s,
+					imp_path_join(s->a, dir,
+						      imp_arena_printf(
+							      s->a, "lib/python%d.%d/site-packages",
+							      s->version.major, s->version.minor)));
 		}
 		add_project(s, imp_path_join(s->a, dir,
 					     imp_arena_printf(s->a, "__pypackages__/%d.%d/lib",
@@ -293,11 +297,13 @@ static void add_managers(struct imp_site_search *s)
 /* An environment that has lost its pyvenv.cfg is none any more to the interpreter in it. */
 static void add_own_prefix(struct imp_site_search *s)
 {
-	const char *bin = s->py->executable && s->py->executable[0] == '/'
-				  ? imp_path_parent(s->a, s->py->executable) : NULL;
+	const char *bin = s->py->executable && s->py->executable[0] == '/' ?
+				  imp_path_parent(s->a, s->py->executable) :
+				  NULL;
 
 	if (bin && !strcmp(imp_path_name(bin), "bin"))
-		imp_site_add_environment(s, imp_path_parent(s->a, bin), IMP_SITE_VENV, IMP_RANK_ACTIVE);
+		imp_site_add_environment(s, imp_path_parent(s->a, bin), IMP_SITE_VENV,
+					 IMP_RANK_ACTIVE);
 }
 
 static int compare(const void *one, const void *two, void *data)

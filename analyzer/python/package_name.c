@@ -234,7 +234,8 @@ static int exists(const struct imp_host *h, struct imp_arena *a, const char *pac
 
 int imp_package_debian_exists(const struct imp_host *h, struct imp_arena *a, const char *package)
 {
-	struct imp_host_answer *answer = h->enabled ? imp_host_cache_get(h, package, IMP_HOST_PACKAGE) : NULL;
+	struct imp_host_answer *answer =
+		h->enabled ? imp_host_cache_get(h, package, IMP_HOST_PACKAGE) : NULL;
 
 	if (!answer)
 		return exists(h, a, package);

@@ -23,7 +23,8 @@ static const struct stdlib_row *find_stdlib(const char *module, size_t len)
 	size_t i;
 
 	for (i = 0; i < sizeof(stdlib) / sizeof(stdlib[0]); i++) {
-		if (stdlib[i].name[0] == module[0] && strlen(stdlib[i].name) == len && strncmp(module, stdlib[i].name, len) == 0)
+		if (stdlib[i].name[0] == module[0] && strlen(stdlib[i].name) == len &&
+		    strncmp(module, stdlib[i].name, len) == 0)
 			return &stdlib[i];
 	}
 	return NULL;

@@ -76,10 +76,9 @@ static const struct part candidate_parts[] = {IMP_CAND_KEYS(X){0, 0, NULL, NULL}
 static char shape_of(const struct part *p)
 {
 	static const struct part special[] = {
-		{0, 'S', "STAT", NULL},	 {0, 'C', "CANDIDATES", NULL}, {0, 'F', "WHERE", NULL},
-		{0, 'M', "MEMBERS", NULL},
-		{0, 'p', "STATE", NULL}, {0, 'a', "ID", NULL},	       {0, 't', NULL, "text"},
-		{0, 'T', NULL, "texts"}, {0, 'E', NULL, "map"},
+		{0, 'S', "STAT", NULL},	   {0, 'C', "CANDIDATES", NULL}, {0, 'F', "WHERE", NULL},
+		{0, 'M', "MEMBERS", NULL}, {0, 'p', "STATE", NULL},	 {0, 'a', "ID", NULL},
+		{0, 't', NULL, "text"},	   {0, 'T', NULL, "texts"},	 {0, 'E', NULL, "map"},
 	};
 	size_t i;
 
@@ -235,8 +234,7 @@ static void show_flags(struct walk *w, const struct imp_cbor_item *item)
 	w->sink->open(w->sink, true);
 	in = imp_cbor_enter(item);
 	while (imp_cbor_get(&in, &key) && imp_cbor_get(&in, &value)) {
-		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->maker,
-				    &key);
+		name = imp_text_get(w->c->texts ? w->c->texts : &none, w->c->maker, &key);
 		w->sink->key(w->sink, name ? name : "?");
 		show(w, &value, 'i');
 	}

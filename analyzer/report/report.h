@@ -8,11 +8,11 @@
 #include "../diagnose/finding.h"
 
 struct imp_report_options {
-	const char *trace;	/* name of the trace's file, for the text */
-	const char *module;	/* -m: NULL: all */
-	bool all;		/* the optional failures too */
+	const char *trace;  /* name of the trace's file, for the text */
+	const char *module; /* -m: NULL: all */
+	bool all;	    /* the optional failures too */
 	bool color;
-	int columns;		/* of the terminal; 80 where it is none */
+	int columns; /* of the terminal; 80 where it is none */
 };
 
 /*

@@ -120,7 +120,8 @@ static void print_native_stack(struct imp_text *t, const struct imp_finding *f)
 		if (best->symbol)
 			what = imp_page_format(&t->page, "%s: %s", what, best->symbol);
 		if (best->offset_known)
-			what = imp_page_format(&t->page, "%s+%llu", what, (unsigned long long)best->offset);
+			what = imp_page_format(&t->page, "%s+%llu", what,
+					       (unsigned long long)best->offset);
 		line(t, IMP_PLAIN, "  ", IMP_PLAIN, what);
 	}
 }

@@ -201,20 +201,25 @@ static bool add_text(struct imp_strbuf *out, struct imp_texts *t, const struct i
 }
 
 /* The usual path, [number of a directory, name]: is it the one that this slot holds? */
-static const char *known_path(const struct imp_path_slot *slot, const char *dir, const uint8_t *name, size_t len)
+static const char *known_path(const struct imp_path_slot *slot, const char *dir,
+			      const uint8_t *name, size_t len)
 {
-	if (slot->dir != dir || slot->name_len != len || memcmp(slot->path + slot->dir_len + 1, name, len) != 0)
+	if (slot->dir != dir || slot->name_len != len ||
+	    memcmp(slot->path + slot->dir_len + 1, name, len) != 0)
 		return NULL;
 	return slot->path;
 }
 
-static struct imp_path_slot *path_slot(struct imp_text_maker *m, const char *dir, const uint8_t *name, size_t len)
+static struct imp_path_slot *path_slot(struct imp_text_maker *m, const char *dir,
+				       const uint8_t *name, size_t len)
 {
 	return &m->paths[(imp_intern_hash(&m->strings, (const char *)name, len) ^
-			  (uintptr_t)dir / 16 * 0x9e3779b1u) & (IMP_PATH_SLOTS - 1)];
+			  (uintptr_t)dir / 16 * 0x9e3779b1u) &
+			 (IMP_PATH_SLOTS - 1)];
 }
 
-const char *imp_text_get(struct imp_texts *t, struct imp_text_maker *m, const struct imp_cbor_item *item)
+const char *imp_text_get(struct imp_texts *t, struct imp_text_maker *m,
+			 const struct imp_cbor_item *item)
 {
 	struct imp_path_slot *slot = NULL;
 	struct imp_cbor_item dir, name;
@@ -225,8 +230,9 @@ const char *imp_text_get(struct imp_texts *t, struct imp_text_maker *m, const st
 		return look_up(t, item->number);
 	if (item->type == IMP_CBOR_ARRAY && item->number == 2 && m->paths) {
 		in = imp_cbor_enter(item);
-		if (imp_cbor_get(&in, &dir) && dir.type == IMP_CBOR_UINT && imp_cbor_get(&in, &name) &&
-		    name.type == IMP_CBOR_BYTES && (directory = find_text(t, dir.number))) {
+		if (imp_cbor_get(&in, &dir) && dir.type == IMP_CBOR_UINT &&
+		    imp_cbor_get(&in, &name) && name.type == IMP_CBOR_BYTES &&
+		    (directory = find_text(t, dir.number))) {
 			slot = path_slot(m, directory, name.data, name.len);
 			path = known_path(slot, directory, name.data, name.len);
 			if (path)

@@ -63,7 +63,8 @@ static inline const struct imp_cbor_item *imp_event_get(const struct imp_event *
 	return i ? &ev->fields[i - 1].value : NULL;
 }
 
-static inline uint64_t imp_event_uint(const struct imp_event *ev, enum imp_key key, uint64_t otherwise)
+static inline uint64_t imp_event_uint(const struct imp_event *ev, enum imp_key key,
+				      uint64_t otherwise)
 {
 	const struct imp_cbor_item *item = imp_event_get(ev, key);
 
@@ -80,8 +81,8 @@ const char *imp_event_key_name(uint64_t key, char *buf, size_t size);
 
 /* The strings of one image: what IMP_EV_STRING gave, by number. */
 struct imp_texts {
-	const char **v;	       /* owned; by id, where the ids count up as the recorder's do; NULL: not there */
-	size_t n, cap;	       /* of @v: ids below @n may be in it */
+	const char **v; /* owned; by id, where the ids count up as the recorder's do; NULL: not there */
+	size_t n, cap; /* of @v: ids below @n may be in it */
 	size_t defined;
 	struct imp_id_map map; /* the other ids -> interned string */
 	uint64_t missing;      /* references to a string that is not there */
@@ -118,6 +119,7 @@ struct imp_text_maker {
  * imp_text_get - a text in any of its three spellings; NULL: it is none
  * A reference to a lost string is "?"; a NUL inside is shown as "\0", two characters.
  */
-const char *imp_text_get(struct imp_texts *t, struct imp_text_maker *m, const struct imp_cbor_item *item);
+const char *imp_text_get(struct imp_texts *t, struct imp_text_maker *m,
+			 const struct imp_cbor_item *item);
 
 #endif

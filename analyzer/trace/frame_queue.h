@@ -25,8 +25,8 @@ struct imp_frame_queue {
 	struct imp_queue_slot slots[IMP_QUEUE_SLOTS];
 	unsigned int frames; /* read before there was a thread */
 	bool regular, running, failed;
-	bool taken;	     /* the frame that was given last lies in the slot at @first */
-	uint64_t offset;     /* in the file, behind the last frame that was given */
+	bool taken;	 /* the frame that was given last lies in the slot at @first */
+	uint64_t offset; /* in the file, behind the last frame that was given */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

@@ -68,8 +68,8 @@ int imp_record_read(struct imp_record *r, int fd, const char *name, struct imp_e
 	return imp_record_read_watched(r, fd, name, &nobody, err);
 }
 
-int imp_record_read_watched(struct imp_record *r, int fd, const char *name, const struct imp_watch *watch,
-			    struct imp_error *err)
+int imp_record_read_watched(struct imp_record *r, int fd, const char *name,
+			    const struct imp_watch *watch, struct imp_error *err)
 {
 	struct imp_event *ev;
 	uint64_t batches = 0;

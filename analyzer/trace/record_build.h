@@ -7,7 +7,7 @@
 
 /* What record*.c share while a record is put together; nobody else includes this. */
 
-struct imp_wait { /* IMP_EV_WAIT */
+struct imp_wait {			  /* IMP_EV_WAIT */
 	const struct imp_trace_image *by; /* who waited: a parent in the record, or "imptrace run" */
 	pid_t pid;
 	bool code_known;
@@ -27,7 +27,8 @@ struct imp_builder {
 	/* The same, as it was shared lately: by the file and line of who asked, by the file of what was imported. */
 	const struct imp_frame *frames[IMP_SHARED_SLOTS];
 	const struct imp_outcome *outcomes[IMP_SHARED_SLOTS];
-	struct imp_searched searched[IMP_SEARCHED_MANY]; /* room to put one list together; longer ones move to the arena */
+	struct imp_searched
+		searched[IMP_SEARCHED_MANY]; /* room to put one list together; longer ones move to the arena */
 };
 
 struct imp_attempt_block { /* of one image's attempts, in the order of the file */
@@ -36,7 +37,7 @@ struct imp_attempt_block { /* of one image's attempts, in the order of the file 
 	struct imp_attempt v[];
 };
 
-struct imp_loader_thread { /* where a thread is in the dynamic loader */
+struct imp_loader_thread {		   /* where a thread is in the dynamic loader */
 	struct imp_dlopen *call;	   /* the innermost that is under way; NULL: none */
 	struct imp_ld_lookup_seen *lookup; /* that has opened nothing yet; NULL: none */
 };
@@ -51,7 +52,7 @@ struct imp_open {
 	struct imp_open_few {
 		uint64_t id[IMP_OPEN_MAX];
 		void *v[IMP_OPEN_MAX];
-	} *few; /* NULL: none so far */
+	} * few; /* NULL: none so far */
 	size_t n;
 	struct imp_id_map rest;
 };
@@ -99,7 +100,8 @@ uint64_t imp_build_map_uint(const struct imp_small_map *m, unsigned int key, uin
 /* imp_build_native, imp_build_python, imp_build_evidence - put one event where it belongs; false: of another kind */
 bool imp_build_native(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
 bool imp_build_python(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
-bool imp_build_evidence(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev);
+bool imp_build_evidence(struct imp_builder *b, struct imp_image_state *s,
+			const struct imp_event *ev);
 
 /* imp_build_loader_thread - of the thread that an event comes from */
 struct imp_loader_thread *imp_build_loader_thread(struct imp_builder *b, struct imp_image_state *s,

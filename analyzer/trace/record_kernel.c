@@ -9,12 +9,15 @@
 static void take_file(struct imp_builder *b, struct imp_image_state *s, const struct imp_event *ev)
 {
 	struct imp_kernel_file *f = imp_vec_push(&b->r->arena, &s->image->kernel_files);
-	uint64_t call = imp_event_uint(ev, IMP_KEY_SYSCALL, 0), err = imp_event_uint(ev, IMP_KEY_ERRNO, 0);
+	uint64_t call = imp_event_uint(ev, IMP_KEY_SYSCALL, 0),
+		 err = imp_event_uint(ev, IMP_KEY_ERRNO, 0);
 
 	f->path = imp_build_text(b, ev, IMP_KEY_TEXT);
 	if (!f->path)
 		f->path = "?";
-	f->call = call >= IMP_SYSCALL_OPEN && call <= IMP_SYSCALL_READLINK ? (enum imp_syscall)call : 0;
+	f->call = call >= IMP_SYSCALL_OPEN && call <= IMP_SYSCALL_READLINK ?
+			  (enum imp_syscall)call :
+			  0;
 	f->err = err <= INT_MAX ? (int)err : 0;
 	f->mode = (uint32_t)imp_event_uint(ev, IMP_KEY_MODE, 0);
 	f->thread = (uint32_t)ev->thread;
@@ -37,7 +40,8 @@ bool imp_build_kernel(struct imp_builder *b, struct imp_image_state *s, const st
  * executed, the recorder's a moment later. An image of the kernel's that has none beside it was not recorded
  * otherwise: nothing can be said of it.
  */
-static struct imp_image *recorded_by_preload(const struct imp_record *r, const struct imp_image *kernel)
+static struct imp_image *recorded_by_preload(const struct imp_record *r,
+					     const struct imp_image *kernel)
 {
 	struct imp_image *found = NULL;
 	size_t i;
@@ -45,7 +49,8 @@ static struct imp_image *recorded_by_preload(const struct imp_record *r, const s
 	for (i = 0; i < r->images.n; i++) {
 		struct imp_image *image = r->images.v[i];
 
-		if (image->pid != kernel->pid || image->image_ns < kernel->image_ns || image == kernel)
+		if (image->pid != kernel->pid || image->image_ns < kernel->image_ns ||
+		    image == kernel)
 			continue;
 		if (!image->started && image->kernel_events)
 			break; /* the next one of the kernel's: r->images is in the order of time */
@@ -140,16 +145,19 @@ static void take_opens(struct imp_builder *b, struct imp_image *image, struct im
 
 		if (f->time_ns > d->end_ns)
 			break;
-		if (f->in != d || f->call != IMP_SYSCALL_OPEN || !strstr(last_part(f->path), ".so") ||
-		    !strcmp(f->path, "/etc/ld.so.cache") || !strcmp(f->path, "/etc/ld.so.preload"))
+		if (f->in != d || f->call != IMP_SYSCALL_OPEN ||
+		    !strstr(last_part(f->path), ".so") || !strcmp(f->path, "/etc/ld.so.cache") ||
+		    !strcmp(f->path, "/etc/ld.so.preload"))
 			continue;
 		name = d->name && !strcmp(f->path, d->name) ? d->name : last_part(f->path);
-		if (!lookup || strcmp(last_part(lookup->name), last_part(name)) != 0 || lookup->opened)
+		if (!lookup || strcmp(last_part(lookup->name), last_part(name)) != 0 ||
+		    lookup->opened)
 			lookup = new_lookup(b, image, d, f, name);
 		if (!strchr(lookup->name, '/')) {
 			struct imp_tried_path *tried = imp_vec_push(&b->r->arena, &lookup->tried);
 
-			tried->path = f->path; /* which rule led there the kernel can't know: flag 0 */
+			tried->path =
+				f->path; /* which rule led there the kernel can't know: flag 0 */
 		}
 		if (!f->err)
 			lookup->opened = f->path;
@@ -171,7 +179,8 @@ void imp_build_kernel_lookups(struct imp_builder *b, struct imp_image *image)
 
 		if (!d->ended)
 			continue;
-		for (k = imp_record_kernel_since(image, d->begin_ns); k < image->kernel_files.n; k++) {
+		for (k = imp_record_kernel_since(image, d->begin_ns); k < image->kernel_files.n;
+		     k++) {
 			struct imp_kernel_file *f = &image->kernel_files.v[k];
 
 			if (f->time_ns > d->end_ns)

@@ -54,7 +54,8 @@ static void list_attempts(struct imp_builder *b, const struct imp_image_state *s
 
 	if (!s->n_attempts)
 		return;
-	image->attempts.v = imp_arena_alloc(&b->r->arena, s->n_attempts * sizeof(*image->attempts.v));
+	image->attempts.v =
+		imp_arena_alloc(&b->r->arena, s->n_attempts * sizeof(*image->attempts.v));
 	image->attempts.cap = s->n_attempts;
 	for (block = s->first; block; block = block->next)
 		for (i = 0; i < block->n; i++)
@@ -144,7 +145,8 @@ static void link_children(struct imp_builder *b)
 		*imp_vec_push(&b->r->arena, list) = image;
 	}
 	for (i = 0; i < b->r->images.n; i++)
-		b->r->images.v[i]->children = imp_id_map_get(&lists, (uint64_t)b->r->images.v[i]->pid, 0);
+		b->r->images.v[i]->children =
+			imp_id_map_get(&lists, (uint64_t)b->r->images.v[i]->pid, 0);
 }
 
 static void link_parents(struct imp_builder *b)

@@ -91,7 +91,8 @@ static void take_object(struct imp_builder *b, struct imp_image_state *s, const 
 	o->name_space = imp_event_int(ev, IMP_KEY_NAMESPACE, 0);
 	o->mapped_ns = ev->time_ns;
 	if (id && id->type == IMP_CBOR_BYTES && id->len) {
-		o->build_id = (const uint8_t *)imp_intern(&b->shared, (const char *)id->data, id->len);
+		o->build_id =
+			(const uint8_t *)imp_intern(&b->shared, (const char *)id->data, id->len);
 		o->build_id_len = id->len;
 	}
 	*imp_vec_push(&b->r->arena, &s->image->objects) = o;
@@ -104,7 +105,8 @@ static struct imp_object *find_object(const struct imp_image_state *s, uint64_t 
 {
 	struct imp_object *o = s->objects.n ? imp_id_map_get(&s->objects, number, 0) : NULL;
 
-	if (!o && number && number <= s->image->objects.n && s->image->objects.v[number - 1]->number == number)
+	if (!o && number && number <= s->image->objects.n &&
+	    s->image->objects.v[number - 1]->number == number)
 		o = s->image->objects.v[number - 1];
 	return o;
 }
@@ -143,7 +145,8 @@ static void take_end(struct imp_image *image, const struct imp_event *ev)
 	int64_t code = imp_event_int(ev, IMP_KEY_CODE, INT64_MAX);
 
 	image->ended = true;
-	image->end_how = how >= IMP_END_EXIT && how <= IMP_END_DETACHED ? (enum imp_end)how : IMP_END_EXIT;
+	image->end_how =
+		how >= IMP_END_EXIT && how <= IMP_END_DETACHED ? (enum imp_end)how : IMP_END_EXIT;
 	image->end_ns = ev->time_ns;
 	if (code >= INT_MIN && code <= INT_MAX) {
 		image->code = (int)code;

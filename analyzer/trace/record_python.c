@@ -151,7 +151,8 @@ static struct imp_attempt *new_attempt(struct imp_builder *b, struct imp_image_s
  */
 static size_t shared_slot(const void *key, size_t more)
 {
-	return ((uintptr_t)key / 16 * 0x9e3779b1u + more * 0x85ebca77u) >> 7 & (IMP_SHARED_SLOTS - 1);
+	return ((uintptr_t)key / 16 * 0x9e3779b1u + more * 0x85ebca77u) >> 7 &
+	       (IMP_SHARED_SLOTS - 1);
 }
 
 static const struct imp_frame *share_frame(struct imp_builder *b, const struct imp_event *ev,
@@ -165,14 +166,16 @@ static const struct imp_frame *share_frame(struct imp_builder *b, const struct i
 	imp_build_frame(b, ev, item, &frame);
 	known = &b->frames[shared_slot(frame.file, frame.line)];
 	/* imp_build_frame() has cleared what lies between the members. */
-	if (!*known || memcmp(*known, &frame, sizeof(frame)) != 0) // NOLINT(bugprone-suspicious-memory-comparison)
+	// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
+	if (!*known || memcmp(*known, &frame, sizeof(frame)) != 0)
 		*known = (const void *)imp_intern(&b->shared, (const char *)&frame, sizeof(frame));
 	return *known;
 }
 
 static bool same_outcome(const struct imp_outcome *a, const struct imp_outcome *b)
 {
-	return a && a->origin == b->origin && a->loader == b->loader && a->searched.n == b->searched.n &&
+	return a && a->origin == b->origin && a->loader == b->loader &&
+	       a->searched.n == b->searched.n &&
 	       (!a->searched.n ||
 		!memcmp(a->searched.v, b->searched.v, a->searched.n * sizeof(a->searched.v[0])));
 }
@@ -185,8 +188,9 @@ static const struct imp_outcome *share_outcome(struct imp_builder *b, struct imp
 		return *known;
 	o->searched.cap = o->searched.n;
 	if (o->searched.n)
-		o->searched.v = (void *)(uintptr_t)imp_intern(&b->shared, (const char *)o->searched.v,
-							      o->searched.n * sizeof(o->searched.v[0]));
+		o->searched.v =
+			(void *)(uintptr_t)imp_intern(&b->shared, (const char *)o->searched.v,
+						      o->searched.n * sizeof(o->searched.v[0]));
 	else
 		o->searched.v = NULL;
 	*known = (const void *)imp_intern(&b->shared, (const char *)o, sizeof(*o));
@@ -319,7 +323,8 @@ static void take_extension_begin(struct imp_builder *b, struct imp_image_state *
 static void take_extension_end(struct imp_builder *b, struct imp_image_state *s,
 			       const struct imp_event *ev)
 {
-	struct imp_extension_call *e = imp_open_get(&s->extensions, imp_event_uint(ev, IMP_KEY_CALL, 0));
+	struct imp_extension_call *e =
+		imp_open_get(&s->extensions, imp_event_uint(ev, IMP_KEY_CALL, 0));
 
 	if (!e || e->ended)
 		return;

@@ -35,7 +35,8 @@ int imp_trace_open(struct imp_trace_reader *t, int fd, const char *name, struct 
 	t->arena = arena;
 	t->damage = sentences;
 	t->maker.strings.arena = arena;
-	t->maker.paths = calloc(IMP_PATH_SLOTS, sizeof(*t->maker.paths)); /* does without where there is no memory */
+	t->maker.paths = calloc(IMP_PATH_SLOTS,
+				sizeof(*t->maker.paths)); /* does without where there is no memory */
 	ret = imp_frame_queue_open(&t->frames, fd, err);
 	if (ret < 0)
 		imp_error_wrap(err, "%s", name);
@@ -114,14 +115,15 @@ static void check_limits(struct imp_trace_reader *t)
 
 	if (t->plain > PLAIN_FREE && t->plain - PLAIN_FREE > PLAIN_RATIO * file)
 		t->stopped = "it decompresses to more than any program's record does";
-	else if (t->arena->total > MEMORY_FREE && t->arena->total - MEMORY_FREE > MEMORY_RATIO * file)
+	else if (t->arena->total > MEMORY_FREE &&
+		 t->arena->total - MEMORY_FREE > MEMORY_RATIO * file)
 		t->stopped = "what it holds takes more memory than any program's record does";
 	else if (t->images.n >= PROCESSES_MAX)
 		t->stopped = "it names more processes than imptrace looks at (100000)";
 	/* Always told, however much was damaged before. */
 	if (t->stopped)
-		*imp_vec_push(t->arena, t->damage) =
-			imp_arena_printf(t->arena, "reading ended at byte %" PRIu64 ": %s", file, t->stopped);
+		*imp_vec_push(t->arena, t->damage) = imp_arena_printf(
+			t->arena, "reading ended at byte %" PRIu64 ": %s", file, t->stopped);
 }
 
 static struct imp_texts *new_table(struct imp_trace_reader *t)

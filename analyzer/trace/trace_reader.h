@@ -50,7 +50,7 @@ struct imp_trace_reader {
 	struct imp_cbor_in batch; /* what is left of the present one */
 	uint64_t batch_offset;
 	struct imp_batch_state before, state; /* before and behind the item that was read last */
-	struct imp_trace_image *image; /* whose it is; NULL: between batches */
+	struct imp_trace_image *image;	      /* whose it is; NULL: between batches */
 	size_t slots_read; /* images whose slots have been looked at; the frames are all read */
 };
 

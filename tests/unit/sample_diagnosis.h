@@ -83,8 +83,11 @@ static inline void sample_init(struct sample *s)
 	sample_string(s, &s->image.argv, "python3.13");
 	sample_string(s, &s->image.argv, "fetch.py");
 	*imp_vec_push(&s->d.arena, &s->image.interpreters) = &s->py;
-	s->attempt = (struct imp_attempt){.id = 1, .name = "_cffi_backend", .ended = true,
-					  .frame = &imp_no_frame, .outcome = &imp_no_outcome};
+	s->attempt = (struct imp_attempt){.id = 1,
+					  .name = "_cffi_backend",
+					  .ended = true,
+					  .frame = &imp_no_frame,
+					  .outcome = &imp_no_outcome};
 	for (int i = 0; i < 149; i++)
 		*imp_vec_push(&s->d.arena, &s->image.attempts) = &s->attempt;
 	*imp_vec_push(&s->d.arena, &s->record.images) = &s->image;

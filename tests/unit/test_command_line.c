@@ -15,8 +15,8 @@ static struct imp_strings split(struct imp_arena *a, const char *text)
 	while (*text) {
 		size_t len = strcspn(text, " ");
 
-		*imp_vec_push(a, &out) = len == 1 && *text == '_' ? "" :
-								    imp_arena_strndup(a, text, len);
+		*imp_vec_push(a, &out) =
+			len == 1 && *text == '_' ? "" : imp_arena_strndup(a, text, len);
 		text += len + (text[len] != '\0');
 	}
 	return out;
@@ -88,13 +88,13 @@ static void test_has(void **state)
 		char letter;
 		bool has;
 	} cases[] = {
-		{"python -S a.py", 'S', true},	      {"python -IS a.py", 'S', true},
-		{"python a.py -S", 'S', false},	      {"python -WS a.py", 'S', false},
-		{"python -W S a.py", 'S', false},     {"python -c S", 'S', false},
-		{"python -Sc x", 'S', true},	      {"python -m S -S", 'S', false},
+		{"python -S a.py", 'S', true},	       {"python -IS a.py", 'S', true},
+		{"python a.py -S", 'S', false},	       {"python -WS a.py", 'S', false},
+		{"python -W S a.py", 'S', false},      {"python -c S", 'S', false},
+		{"python -Sc x", 'S', true},	       {"python -m S -S", 'S', false},
 		{"python -W x -B -S a.py", 'S', true}, {"python --S a.py", 'S', false},
-		{"python -- -S", 'S', false},	      {"python", 'S', false},
-		{"python -s a.py", 'S', false},	      {"python -cS x", 'S', false},
+		{"python -- -S", 'S', false},	       {"python", 'S', false},
+		{"python -s a.py", 'S', false},	       {"python -cS x", 'S', false},
 	};
 	struct imp_arena a = {0};
 	size_t i;
@@ -121,7 +121,8 @@ static void test_without(void **state)
 		{"python -BSm pkg", "S", "-B"},
 		{"python -Sm pkg", "S", ""},
 		{"python -c -S", "S", ""},
-		{"python --check-hash-based-pycs never -S a.py", "S", "--check-hash-based-pycs never"},
+		{"python --check-hash-based-pycs never -S a.py", "S",
+		 "--check-hash-based-pycs never"},
 		{"python -B -- -S", "B", ""},
 		{"python", "S", ""},
 	};

@@ -20,7 +20,7 @@ struct world {
 	uint64_t next_id;
 };
 
-static const struct imp_host no_host = { .enabled = false };
+static const struct imp_host no_host = {.enabled = false};
 
 static void *make(struct world *w, size_t size)
 {
@@ -31,7 +31,7 @@ static void begin_world(struct world *w)
 {
 	struct imp_sys_path *path;
 
-	*w = (struct world){ .now = 1000000000ULL };
+	*w = (struct world){.now = 1000000000ULL};
 	w->image = make(w, sizeof(*w->image));
 	*imp_vec_push(&w->record.arena, &w->record.images) = w->image;
 	w->image->pid = 4242;
@@ -68,7 +68,8 @@ static struct imp_attempt *begin(struct world *w, const char *name, struct imp_a
 	return at;
 }
 
-static struct imp_exception *exception(struct world *w, const char *type, const char *message, uint64_t id)
+static struct imp_exception *exception(struct world *w, const char *type, const char *message,
+				       uint64_t id)
 {
 	struct imp_exception *e = make(w, sizeof(*e));
 
@@ -86,7 +87,8 @@ static void end(struct world *w, struct imp_attempt *at, struct imp_exception *e
 }
 
 /* An attempt for which the finder finds nothing. */
-static struct imp_attempt *not_found(struct world *w, const char *name, struct imp_attempt *parent, uint64_t id)
+static struct imp_attempt *not_found(struct world *w, const char *name, struct imp_attempt *parent,
+				     uint64_t id)
 {
 	struct imp_attempt *at = begin(w, name, parent);
 	struct imp_exception *e = exception(w, "ModuleNotFoundError", "", id);
@@ -107,10 +109,11 @@ static struct imp_attempt *not_found(struct world *w, const char *name, struct i
 
 static void add_candidate(struct world *w, struct imp_attempt *at, const char *file)
 {
-	struct imp_candidate *cand = imp_vec_push(&w->record.arena, &at->outcome->snapshot->entries.v[0].candidates);
+	struct imp_candidate *cand =
+		imp_vec_push(&w->record.arena, &at->outcome->snapshot->entries.v[0].candidates);
 
 	cand->name = file;
-	cand->stat = (struct imp_stat){ .known = true, .mode = 0100644, .size = 1 };
+	cand->stat = (struct imp_stat){.known = true, .mode = 0100644, .size = 1};
 	cand->on_disk = cand->in_cache = cand->in_cache_known = true;
 }
 
@@ -125,7 +128,8 @@ static void uncaught(struct world *w, struct imp_exception *e)
 	*imp_vec_push(&w->record.arena, &w->image->uncaught) = u;
 }
 
-static struct imp_extension_call *extension(struct world *w, struct imp_attempt *at, const char *path)
+static struct imp_extension_call *extension(struct world *w, struct imp_attempt *at,
+					    const char *path)
 {
 	struct imp_extension_call *x = make(w, sizeof(*x));
 
@@ -172,7 +176,8 @@ static void test_passes_through(void **state)
 	assert_int_equal(d.findings.v[0]->cause, IMP_CAUSE_ABI_TAG_MISMATCH);
 	assert_true(d.findings.v[0]->fatal);
 	assert_null(d.findings.v[0]->surfaced.type);
-	assert_string_equal(d.findings.v[0]->path, DIST "/_cffi_backend.cpython-311-x86_64-linux-gnu.so");
+	assert_string_equal(d.findings.v[0]->path,
+			    DIST "/_cffi_backend.cpython-311-x86_64-linux-gnu.so");
 	assert_int_equal(d.findings.v[0]->affected.n, 2);
 	assert_true(imp_diagnosis_fatal(&d));
 	end_world(&w, &d);
@@ -199,8 +204,10 @@ static void test_masked_by_refusal(void **state)
 	end(&w, first, inner->exception);
 	second = begin(&w, "_rust", NULL);
 	x = extension(&w, second, DIST "/_rust.abi3.so");
-	refusal = exception(&w, "ImportError", "PyO3 modules compiled for CPython 3.8 or older may only be "
-			    "initialized once per interpreter process", 6);
+	refusal = exception(&w, "ImportError",
+			    "PyO3 modules compiled for CPython 3.8 or older may only be "
+			    "initialized once per interpreter process",
+			    6);
 	x->ended = true;
 	x->end_ns = w.now += 1000;
 	x->exception = refusal;
@@ -229,7 +236,8 @@ static void test_own_text_of_a_package(void **state)
 	add_candidate(&w, inner, "_core.cpython-311-x86_64-linux-gnu.so");
 	text = exception(&w, "ImportError", "IMPORTANT: PLEASE READ THIS", 10);
 	text->cause = exception(&w, inner->exception->type, inner->exception->message, 9);
-	text->where = (struct imp_frame){ .file = DIST "/numpy/__init__.py", .line = 7, .function = "<module>" };
+	text->where = (struct imp_frame){
+		.file = DIST "/numpy/__init__.py", .line = 7, .function = "<module>"};
 	end(&w, pkg, text);
 	uncaught(&w, text);
 	diagnose(&w, &d);
@@ -328,10 +336,13 @@ static void test_group(void **state)
 	b = not_found(&w, "absent_b", NULL, 4);
 	not_found(&w, "optional_thing", NULL, 5);
 	inner = exception(&w, "ExceptionGroup", "inner (1 sub-exception)", 6);
-	*imp_vec_push(&w.record.arena, &inner->members) = exception(&w, b->exception->type, b->exception->message, 4);
+	*imp_vec_push(&w.record.arena, &inner->members) =
+		exception(&w, b->exception->type, b->exception->message, 4);
 	group = exception(&w, "ExceptionGroup", "tasks (3 sub-exceptions)", 7);
-	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, "ValueError", "bad value", 8);
-	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, a->exception->type, a->exception->message, 3);
+	*imp_vec_push(&w.record.arena, &group->members) =
+		exception(&w, "ValueError", "bad value", 8);
+	*imp_vec_push(&w.record.arena, &group->members) =
+		exception(&w, a->exception->type, a->exception->message, 3);
 	*imp_vec_push(&w.record.arena, &group->members) = inner;
 	uncaught(&w, group);
 	diagnose(&w, &d);
@@ -345,7 +356,8 @@ static void test_group(void **state)
 	/* Nothing of it has to do with importing. */
 	begin_world(&w);
 	group = exception(&w, "ExceptionGroup", "tasks (1 sub-exception)", 7);
-	*imp_vec_push(&w.record.arena, &group->members) = exception(&w, "ValueError", "bad value", 8);
+	*imp_vec_push(&w.record.arena, &group->members) =
+		exception(&w, "ValueError", "bad value", 8);
 	uncaught(&w, group);
 	diagnose(&w, &d);
 	assert_int_equal(d.findings.n, 0);

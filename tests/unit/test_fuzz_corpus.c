@@ -124,14 +124,10 @@ static void test_symbols(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cbor),
-		cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_elf),
-		cmocka_unit_test(test_ldcache),
-		cmocka_unit_test(test_maps),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_metadata),
-		cmocka_unit_test(test_symbols),
+		cmocka_unit_test(test_cbor),	 cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_elf),	 cmocka_unit_test(test_ldcache),
+		cmocka_unit_test(test_maps),	 cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_metadata), cmocka_unit_test(test_symbols),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

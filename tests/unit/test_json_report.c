@@ -253,7 +253,8 @@ static void test_library_and_native_stack(void **state)
 	text = render(&s, &opt);
 	check(text, NULL);
 	has(text, "\"offset\": 18446744073709551615");
-	has(text, "\"library\": {\n        \"name\": \"libffi.so.7\",\n        \"needed_by\": null,\n        \"source\": \"derived\"");
+	has(text,
+	    "\"library\": {\n        \"name\": \"libffi.so.7\",\n        \"needed_by\": null,\n        \"source\": \"derived\"");
 	has(text, "\"origin\": \"default\",\n            \"result\": \"absent\"");
 	free(text);
 	sample_clear(&s);

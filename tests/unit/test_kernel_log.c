@@ -20,7 +20,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int parse(const char *log, pid_t tid, const char *comm, uint64_t after_ns, struct imp_kernel_death *out)
+static int parse(const char *log, pid_t tid, const char *comm, uint64_t after_ns,
+		 struct imp_kernel_death *out)
 {
 	memset(out, 0, sizeof(*out));
 	return imp_kernel_death_parse(&arena, log, tid, comm, after_ns, out);
@@ -28,39 +29,45 @@ static int parse(const char *log, pid_t tid, const char *comm, uint64_t after_ns
 
 static const struct {
 	const char *line, *comm;
-	int signal;		/* 0: it says nothing of thread 17 */
+	int signal; /* 0: it says nothing of thread 17 */
 } lines[] = {
-	{ "<6>[   41.530503] python3[17]: segfault at 0 ip 00007f1363726009 sp 00007ffdb3c3fe20 error 6 in x.so[2009,7f13+26000]", "python3", SIGSEGV },
-	{ "<4>[   41.530503] traps: python3[17] trap invalid opcode ip:7f13 sp:7ffd error:0 in x.so[7f13+1000]", "python3", SIGILL },
-	{ "[   41.530503] traps: python3[17] general protection fault ip:7f13 sp:7ffd error:0", "python3", SIGSEGV },
-	{ "[   41.530503] traps: python3[17] trap divide error ip:7f13 sp:7ffd error:0", "python3", SIGFPE },
-	{ "[   41.530503] traps: python3[17] trap int3 ip:7f13 sp:7ffd error:0", "python3", SIGTRAP },
-	{ "<4>[   41.530503][   T17] traps: python3[17] trap invalid opcode ip:7f13 sp:7ffd error:0", "python3", SIGILL },
-	{ "[   41.530503] a-name-of-more-t[17]: segfault at 0 ip 00", "a-name-of-more-t", 0 },
-	{ "[   41.530503] a-name-of-more-[17]: segfault at 0 ip 00", "a-name-of-more-than-15", SIGSEGV },
-	{ "[   41.530503] pool [a][17]: segfault at 0 ip 00", NULL, SIGSEGV },
-	{ "[   41.530503] pool [a][17]: segfault at 0 ip 00", "pool [a]", SIGSEGV },
-	{ "[   41.530503] python3.11[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[   41.530503] ython3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[   41.530503] python3[170]: segfault at 0 ip 00", "python3", 0 },
-	{ "[   41.530503] python3[117]: segfault at 0 ip 00", NULL, 0 },
-	{ "[   41.530503] python3[17]: loads of segfault at 0", "python3", 0 },
-	{ "[   41.530503] python3[17]", "python3", 0 },
-	{ "[   41.530503] python3[17]:", NULL, 0 },
-	{ "[   41.530503] traps: ", "python3", 0 },
-	{ "python3[17]: segfault at 0 ip 00", "python3", 0 },		/* printk.time=0 */
-	{ "[   41] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[   41.] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[-1.-1] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[99999999999999999999999.5] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[18446744073709.0] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "[   41.99999999999999999999999] python3[17]: segfault at 0 ip 00", "python3", 0 },
-	{ "<4", NULL, 0 },
-	{ "<4>[", NULL, 0 },
-	{ "<4>[ 41.5", NULL, 0 },
-	{ "<4>[ 41.5] ", NULL, 0 },
-	{ "<4>[ 41.5] [", NULL, 0 },
-	{ "", NULL, 0 },
+	{"<6>[   41.530503] python3[17]: segfault at 0 ip 00007f1363726009 sp 00007ffdb3c3fe20 error 6 in x.so[2009,7f13+26000]",
+	 "python3", SIGSEGV},
+	{"<4>[   41.530503] traps: python3[17] trap invalid opcode ip:7f13 sp:7ffd error:0 in x.so[7f13+1000]",
+	 "python3", SIGILL},
+	{"[   41.530503] traps: python3[17] general protection fault ip:7f13 sp:7ffd error:0",
+	 "python3", SIGSEGV},
+	{"[   41.530503] traps: python3[17] trap divide error ip:7f13 sp:7ffd error:0", "python3",
+	 SIGFPE},
+	{"[   41.530503] traps: python3[17] trap int3 ip:7f13 sp:7ffd error:0", "python3", SIGTRAP},
+	{"<4>[   41.530503][   T17] traps: python3[17] trap invalid opcode ip:7f13 sp:7ffd error:0",
+	 "python3", SIGILL},
+	{"[   41.530503] a-name-of-more-t[17]: segfault at 0 ip 00", "a-name-of-more-t", 0},
+	{"[   41.530503] a-name-of-more-[17]: segfault at 0 ip 00", "a-name-of-more-than-15",
+	 SIGSEGV},
+	{"[   41.530503] pool [a][17]: segfault at 0 ip 00", NULL, SIGSEGV},
+	{"[   41.530503] pool [a][17]: segfault at 0 ip 00", "pool [a]", SIGSEGV},
+	{"[   41.530503] python3.11[17]: segfault at 0 ip 00", "python3", 0},
+	{"[   41.530503] ython3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[   41.530503] python3[170]: segfault at 0 ip 00", "python3", 0},
+	{"[   41.530503] python3[117]: segfault at 0 ip 00", NULL, 0},
+	{"[   41.530503] python3[17]: loads of segfault at 0", "python3", 0},
+	{"[   41.530503] python3[17]", "python3", 0},
+	{"[   41.530503] python3[17]:", NULL, 0},
+	{"[   41.530503] traps: ", "python3", 0},
+	{"python3[17]: segfault at 0 ip 00", "python3", 0}, /* printk.time=0 */
+	{"[   41] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[   41.] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[-1.-1] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[99999999999999999999999.5] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[18446744073709.0] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"[   41.99999999999999999999999] python3[17]: segfault at 0 ip 00", "python3", 0},
+	{"<4", NULL, 0},
+	{"<4>[", NULL, 0},
+	{"<4>[ 41.5", NULL, 0},
+	{"<4>[ 41.5] ", NULL, 0},
+	{"<4>[ 41.5] [", NULL, 0},
+	{"", NULL, 0},
 };
 
 static void test_lines(void **state)
@@ -104,9 +111,10 @@ static void test_which_line(void **state)
 /* Cut off at every byte: the copy has nothing behind it, so a sanitizer sees each read too far. */
 static void test_cut_off(void **state)
 {
-	static const char log[] = "<6>[   11.000000][  T17] traps: python3[17] trap invalid opcode ip:0\n"
-				  "<6>[   13.000000] python3[17]: segfault at 11 ip 00\n";
-	size_t signals[2] = { 0 };
+	static const char log[] =
+		"<6>[   11.000000][  T17] traps: python3[17] trap invalid opcode ip:0\n"
+		"<6>[   13.000000] python3[17]: segfault at 11 ip 00\n";
+	size_t signals[2] = {0};
 
 	(void)state;
 	for (size_t n = 0; n < sizeof(log); n++) {

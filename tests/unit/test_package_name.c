@@ -135,10 +135,10 @@ static void test_same_name(void **state)
 		const char *one, *two;
 		bool same;
 	} cases[] = {
-		{"my_pkg", "My-Pkg", true},   {"a.b", "a-_-b", true},	{"pkg", "pkg", true},
-		{"a--b", "a.b", true},	      {"ab", "a-b", false},	{"a-", "a", false},
-		{"a", "a-", false},	      {"pkg", "pkg2", false},	{"", "", true},
-		{"-", "_", true},	      {"-a", "_b", false},
+		{"my_pkg", "My-Pkg", true}, {"a.b", "a-_-b", true}, {"pkg", "pkg", true},
+		{"a--b", "a.b", true},	    {"ab", "a-b", false},   {"a-", "a", false},
+		{"a", "a-", false},	    {"pkg", "pkg2", false}, {"", "", true},
+		{"-", "_", true},	    {"-a", "_b", false},
 	};
 	size_t i;
 

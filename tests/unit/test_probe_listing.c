@@ -14,7 +14,8 @@
 /*
  * Nobody can set a directory's change time: what stat() said is made as old as wanted.
  */
-static const struct imp_strings *get(struct imp_probe_listings *l, const char *path, int age, uint64_t reads)
+static const struct imp_strings *get(struct imp_probe_listings *l, const char *path, int age,
+				     uint64_t reads)
 {
 	const struct imp_strings *names = NULL;
 	struct stat st;
@@ -125,7 +126,8 @@ static void test_failure(void **state)
 	get(&l, dir, 3600, 1);
 	assert_int_equal(stat(temp_tree_path(&t, ""), &st), 0);
 	for (int turn = 0; turn < 2; turn++) {
-		assert_int_equal(imp_probe_listing_get(&l, temp_tree_path(&t, "gone"), &st, &names), -ENOENT);
+		assert_int_equal(imp_probe_listing_get(&l, temp_tree_path(&t, "gone"), &st, &names),
+				 -ENOENT);
 		assert_int_equal(names->n, 0);
 		assert_int_equal(l.reads, 2 + turn);
 	}

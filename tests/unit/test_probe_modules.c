@@ -27,7 +27,8 @@ static void test_find(void **state)
 	assert_null(file_of(&m, "json"));
 	add(&m, "json", "/lib/json/__init__.py");
 	add(&m, "sys", NULL);
-	imp_probe_modules_add(&m, "email.mime.text", 5, "/lib/email/__init__.py"); /* a part of a dotted name */
+	imp_probe_modules_add(&m, "email.mime.text", 5,
+			      "/lib/email/__init__.py"); /* a part of a dotted name */
 	assert_string_equal(file_of(&m, "json"), "/lib/json/__init__.py");
 	assert_string_equal(file_of(&m, "sys"), "");
 	assert_string_equal(file_of(&m, "email"), "/lib/email/__init__.py");

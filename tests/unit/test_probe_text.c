@@ -38,7 +38,11 @@ static void test_kinds(void **state)
 
 	(void)state;
 	check("plain.name", 10, 1, "plain.name");
-	check("gr\xf6\xdf" "e", 5, 1, "gr\xc3\xb6\xc3\x9f" "e");
+	check("gr\xf6\xdf"
+	      "e",
+	      5, 1,
+	      "gr\xc3\xb6\xc3\x9f"
+	      "e");
 	check("\x7f\x80\xff", 3, 1, "\x7f\xc2\x80\xc3\xbf");
 	check(two, sizeof(two), 2,
 	      "a\xd0\xbc\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf");

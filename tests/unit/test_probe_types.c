@@ -24,7 +24,8 @@ static const struct btf_type *named(const struct btf *btf, const char *name)
 }
 
 /* Bit offset of a field; -1: there is none. @type: its type */
-static int64_t field(const struct btf *btf, const struct btf_type *t, const char *name, const struct btf_type **type)
+static int64_t field(const struct btf *btf, const struct btf_type *t, const char *name,
+		     const struct btf_type **type)
 {
 	for (int i = 0; t && i < btf_vlen(t); i++)
 		if (!strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off), name)) {
@@ -85,7 +86,8 @@ static struct btf *kernel_types(void)
 	add(btf, "", nameless, 256);
 	add(btf, "signal", name, 192);
 	add(btf, "pid", number, 96);
-	assert_int_equal(btf__add_field(btf, "flag", number, 512, 1), 0); /* one bit: nothing that an address is of */
+	assert_int_equal(btf__add_field(btf, "flag", number, 512, 1),
+			 0); /* one bit: nothing that an address is of */
 	btf__add_struct(btf, "unrelated", 8);
 	add(btf, "pid", number, 0);
 	return btf;

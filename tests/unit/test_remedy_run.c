@@ -12,7 +12,7 @@
 #include "analyzer/python/command_line.h"
 #include "temp_tree.h"
 
-static const struct imp_host on = { .enabled = true }, off = { .enabled = false };
+static const struct imp_host on = {.enabled = true}, off = {.enabled = false};
 
 struct world {
 	struct imp_arena arena;
@@ -33,8 +33,12 @@ static int setup(void **state)
 	w->image.cwd = "/w";
 	w->py.executable = "/usr/bin/python3.13";
 	w->py.version = "3.13.0 (main)";
-	w->c = (struct imp_case){ .a = &w->arena, .host = &off, .image = &w->image, .py = &w->py, .module = "pkg",
-				  .f = &w->finding };
+	w->c = (struct imp_case){.a = &w->arena,
+				 .host = &off,
+				 .image = &w->image,
+				 .py = &w->py,
+				 .module = "pkg",
+				 .f = &w->finding};
 	return 0;
 }
 
@@ -54,23 +58,31 @@ static void argv(struct world *w, size_t n, const char *const *words)
 		*imp_vec_push(&w->arena, &w->image.argv) = words[i];
 }
 
-#define ARGV(w, ...) argv(w, sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *), (const char *[]){ __VA_ARGS__ })
+#define ARGV(w, ...)                                                    \
+	argv(w, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), \
+	     (const char *[]){__VA_ARGS__})
 
 static void test_run(void **state)
 {
 	struct world *w = *state;
-	struct imp_run_change none = { 0 };
-	struct imp_run_change change = { .before = "A=b", .interpreter = "/my py/python", .without = "S" };
+	struct imp_run_change none = {0};
+	struct imp_run_change change = {
+		.before = "A=b", .interpreter = "/my py/python", .without = "S"};
 	char long_word[400];
 
 	ARGV(w, "python3", "-BS", "-W", "ignore", "my app.py", "-S", "");
-	assert_string_equal(imp_remedy_run(&w->c, &none), "/usr/bin/python3.13 -BS -W ignore 'my app.py' -S ''");
-	assert_string_equal(imp_remedy_run(&w->c, &change), "A=b '/my py/python' -B -W ignore 'my app.py' -S ''");
-	assert_string_equal(imp_remedy_run_with(&w->c, "/v/bin/python"), "/v/bin/python -BS -W ignore 'my app.py' -S ''");
-	change = (struct imp_run_change){ .module = "pkg.run" };
-	assert_string_equal(imp_remedy_run(&w->c, &change), "/usr/bin/python3.13 -BS -W ignore -m pkg.run -S ''");
+	assert_string_equal(imp_remedy_run(&w->c, &none),
+			    "/usr/bin/python3.13 -BS -W ignore 'my app.py' -S ''");
+	assert_string_equal(imp_remedy_run(&w->c, &change),
+			    "A=b '/my py/python' -B -W ignore 'my app.py' -S ''");
+	assert_string_equal(imp_remedy_run_with(&w->c, "/v/bin/python"),
+			    "/v/bin/python -BS -W ignore 'my app.py' -S ''");
+	change = (struct imp_run_change){.module = "pkg.run"};
+	assert_string_equal(imp_remedy_run(&w->c, &change),
+			    "/usr/bin/python3.13 -BS -W ignore -m pkg.run -S ''");
 	ARGV(w, "python3", "-Sc", "print('x')", "a");
-	assert_string_equal(imp_remedy_run(&w->c, &none), "/usr/bin/python3.13 -S -c 'print('\\''x'\\'')' a");
+	assert_string_equal(imp_remedy_run(&w->c, &none),
+			    "/usr/bin/python3.13 -S -c 'print('\\''x'\\'')' a");
 	ARGV(w, "python3", "-mpkg", "-v");
 	assert_string_equal(imp_remedy_run(&w->c, &none), "/usr/bin/python3.13 -m pkg -v");
 	/* what nobody can type again */
@@ -136,15 +148,15 @@ static void test_module(void **state)
 	static const struct {
 		const char *script, *command;
 	} cases[] = {
-		{ "pkg/run.py", "/usr/bin/python3.13 -m pkg.run -v" },
-		{ "pkg/__main__.py", "/usr/bin/python3.13 -m pkg -v" },
-		{ "pkg/a/b2.py", "/usr/bin/python3.13 -m pkg.a.b2 -v" },
-		{ "pkg/run-it.py", NULL },
-		{ "pkg/2to3.py", NULL },
-		{ "pkg/run", NULL },
-		{ "pkg/.py", NULL },
-		{ "pkgs/run.py", NULL },
-		{ "run.py", NULL },
+		{"pkg/run.py", "/usr/bin/python3.13 -m pkg.run -v"},
+		{"pkg/__main__.py", "/usr/bin/python3.13 -m pkg -v"},
+		{"pkg/a/b2.py", "/usr/bin/python3.13 -m pkg.a.b2 -v"},
+		{"pkg/run-it.py", NULL},
+		{"pkg/2to3.py", NULL},
+		{"pkg/run", NULL},
+		{"pkg/.py", NULL},
+		{"pkgs/run.py", NULL},
+		{"run.py", NULL},
 	};
 	struct world *w = *state;
 	struct temp_tree tree;
@@ -158,7 +170,8 @@ static void test_module(void **state)
 		w->image.cwd = tree.root;
 		w->finding.fixes.n = 0;
 		w->c.host = &on;
-		assert_int_equal(imp_remedy_run_as_module(&w->c, tree.root, "pkg"), cases[i].command != NULL);
+		assert_int_equal(imp_remedy_run_as_module(&w->c, tree.root, "pkg"),
+				 cases[i].command != NULL);
 		assert_int_equal(w->finding.fixes.n, cases[i].command != NULL);
 		if (cases[i].command && !access("/usr/bin/python3.13", X_OK))
 			assert_string_equal(last(w), cases[i].command);

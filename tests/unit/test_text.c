@@ -371,7 +371,8 @@ static void test_native_modules_that_asked(void **state)
 	*imp_vec_push(&s.d.arena, &s.finding.native_stack) =
 		(struct imp_native_frame){"/x/_outer.so", NULL, 0, false};
 	text = render(&s, &opt);
-	has(text, "  fetch.py:10\n  /x/_outer.so\n  /x/_rust.abi3.so: PyInit__rust+123\n  -> _cffi_backend\n");
+	has(text,
+	    "  fetch.py:10\n  /x/_outer.so\n  /x/_rust.abi3.so: PyInit__rust+123\n  -> _cffi_backend\n");
 	free(text);
 	sample_clear(&s);
 }
