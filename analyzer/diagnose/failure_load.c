@@ -6,6 +6,7 @@
 #include "failure_graph.h"
 #include "from_clause.h"
 
+#define SOURCE_MAX     (4 * 1024 * 1024)  /* bytes of a source file that is looked into */
 #define EXIT_WINDOW_NS (250 * 1000000ULL) /* "right after it": an exit that follows a failure */
 
 bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *d)
@@ -40,31 +41,102 @@ static bool mentions(struct imp_arena *a, const struct imp_exception *e, const s
 	const char *name = stem(a, d->name), *p = e->message;
 	size_t len = strlen(name);
 
-	/* "libvips", "vips" and "vips42", but no part of another word. */
+	/* "libvips", "libvipscc", "vips" and "vips42", but no part of another word. */
 	for (; len >= 3 && p && (p = strcasestr(p, name)); p++) {
-		bool begins = p == e->message || !isalnum((unsigned char)p[-1]) ||
-			      (p - e->message >= 3 && !strncasecmp(p - 3, "lib", 3));
-
-		if (begins && !isalpha((unsigned char)p[len]) && p[len] != '_')
+		if (p - e->message >= 3 && !strncasecmp(p - 3, "lib", 3))
+			return true;
+		if ((p == e->message || !isalnum((unsigned char)p[-1])) &&
+		    !isalpha((unsigned char)p[len]) && p[len] != '_')
 			return true;
 	}
 	return false;
 }
 
-/* What is raised because a library is not there. Code of a handler may well fail on its own account. */
-static bool is_consequence(const struct imp_exception *e)
+/* The name before ".@attribute" in a line of source; NULL: none */
+static const char *owner_in(struct imp_arena *a, const char *line, const char *attribute)
 {
-	static const char *const words[] = {"librar", " lib",  ".so",	 "load",
-					    "find",   "found", "install"};
+	const char *dot = imp_arena_printf(a, ".%s", attribute), *p = line, *begin;
 
-	/* "lib = None", and then lib.function */
-	if (imp_case_has(e->message, "'NoneType' object"))
+	while ((p = strstr(p, dot))) {
+		for (begin = p;
+		     begin > line && (isalnum((unsigned char)begin[-1]) || begin[-1] == '_');)
+			begin--;
+		if (begin < p)
+			return imp_arena_strndup(a, begin, (size_t)(p - begin));
+		p++;
+	}
+	return NULL;
+}
+
+/* "lib = ctypes.CDLL(name)", "lib = _load()" */
+static bool is_opened(struct imp_arena *a, const char *line, const char *name)
+{
+	static const char *const ways[] = {"CDLL", "DLL(", "cdll",	  "dlopen",
+					   "load", "Load", "find_library"};
+	const char *p = line + strspn(line, " \t");
+	size_t len = strlen(name);
+
+	for (const char *dot = p; (dot = strchr(dot, '.')) && dot < p + strcspn(p, " =("); dot++)
+		if (!strncmp(dot + 1, name, len))
+			p = dot + 1; /* "self.lib = ..." */
+	if (strncmp(p, name, len))
+		return false;
+	p += len;
+	p += strspn(p, " \t");
+	if (p[0] != '=' || p[1] == '=')
+		return false;
+	p = imp_arena_strndup(a, p, strcspn(p, "\n"));
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (strstr(p, ways[i]))
+			return true;
+	return false;
+}
+
+/*
+ * "lib = None" in a handler, and later "lib.function": "'NoneType' object has no attribute 'function'". That may be said of
+ * anything; the source has to show that the name is a library's.
+ */
+static bool is_lost_library(const struct imp_case *c, const struct imp_exception *e)
+{
+	static const char text[] = "'NoneType' object has no attribute '";
+	const char *attribute = e->message ? strstr(e->message, text) : NULL, *owner = NULL;
+	unsigned int number = 1;
+	char *source;
+	size_t len;
+
+	if (!attribute || !e->where.file ||
+	    imp_host_read(c->host, c->a, e->where.file, SOURCE_MAX, &source, &len))
+		return false;
+	attribute += sizeof(text) - 1;
+	attribute = imp_arena_strndup(c->a, attribute, strcspn(attribute, "'"));
+	for (char *line = source; line && *attribute; number++) {
+		size_t n = strcspn(line, "\n");
+
+		if (number == e->where.line)
+			owner = owner_in(c->a, imp_arena_strndup(c->a, line, n), attribute);
+		line = line[n] ? line + n + 1 : NULL;
+	}
+	for (const char *line = source; owner && line;) {
+		if (is_opened(c->a, line, owner))
+			return true;
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return false;
+}
+
+/* What is raised because a library is not there. Code of a handler may well fail on its own account. */
+static bool is_consequence(const struct imp_case *c, const struct imp_exception *e)
+{
+	static const char *const words[] = {"librar", "shared object", "dlopen"};
+
+	if (is_lost_library(c, e))
 		return true;
 	if (!imp_exception_is_import_error(e) && strcmp(imp_case_text(e->type), "OSError") &&
 	    strcmp(imp_case_text(e->type), "RuntimeError"))
 		return false;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (imp_case_has(e->message, words[i]))
+		if (e->message && strcasestr(e->message, words[i]))
 			return true;
 	return false;
 }
@@ -110,7 +182,8 @@ static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struc
 		}
 		names = mentions(n->c.a, e, d);
 		if ((found && (named || !names)) ||
-		    (!names && (!n->c.attempt || !is_consequence(e))) || went_well_around(s, n, d))
+		    (!names && (!n->c.attempt || !is_consequence(&n->c, e))) ||
+		    went_well_around(s, n, d))
 			continue;
 		found = d;
 		named = names;
@@ -141,7 +214,7 @@ struct imp_node *imp_opened_in_vain(struct imp_graph *s, struct imp_node *n)
 		const struct imp_dlopen *d = imp_graph_own_load(s, x, n->c.time_ns);
 
 		if (d && (e->cause || e->suppress_context || !imp_exception_is_accident(e) ||
-			  is_consequence(e) || mentions(n->c.a, e, d)))
+			  is_consequence(&n->c, e) || mentions(n->c.a, e, d)))
 			return opened(s, n, d, x,
 				      e->cause ? "raised from it" :
 						 "raised while it was being handled");

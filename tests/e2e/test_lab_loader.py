@@ -76,8 +76,9 @@ def test_error_of_a_modules_own(lab, debian, code):
 @pytest.mark.parametrize("after", [
     "raise KeyError('settings')", "raise ImportError('vipsy_17 needs Python 4')",
     "from os.path import libnothing_17",
+    "import re\nre.match('a', 'b').group()", "raise RuntimeError('could not find the settings')",
     "lib = ctypes.CDLL('libvip17.so')\nraise ImportError('libvip17 was not found to be new')"],
-    ids=["accident", "import-error", "no-such-name", "opened-at-last"])
+    ids=["accident", "import-error", "no-such-name", "other-none", "other-thing", "opened-at-last"])
 def test_error_for_a_reason_of_its_own(lab, debian, after):
     """The library that could not be opened was not needed."""
     library(lab.dir, "libvip17.so")
