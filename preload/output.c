@@ -225,7 +225,7 @@ static int open_quietly(struct imp_output *out, const char *path, int flags)
  */
 static int stat_without_times(int fd, struct stat *st)
 {
-	struct statx some;
+	struct statx some = {0};
 
 	/* Before Linux 4.11 there is none; or a filter of the program's stands against it. */
 	if (imp_sys(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_SIZE,
