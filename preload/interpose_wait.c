@@ -12,13 +12,14 @@
 /*
  * How a child was ended by a signal: that child could not write it down itself, and its parent is told. Whoever
  * reads the trace can tell a worker that was terminated from one that crashed. All other ends are told by the
- * child.
+ * child. Handlers of SIGCHLD call these functions: no look at the loader's list of objects, whose lock the
+ * interrupted code may hold (imp_thread_enter_bare()).
  */
 #define EXPORT __attribute__((visibility("default")))
 
 static void record(pid_t pid, int signo)
 {
-	struct imp_thread *t = imp_thread_enter();
+	struct imp_thread *t = imp_thread_enter_bare();
 	struct imp_cbor *c;
 
 	if (!t)

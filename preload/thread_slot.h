@@ -80,7 +80,7 @@ struct imp_thread {
 struct imp_thread *imp_thread_enter(void);
 
 /*
- * imp_thread_enter_bare - the same for exec and _exit
+ * imp_thread_enter_bare - the same for exec, _exit and wait
  *
  * imp_thread_enter() brings a fork child's objects up to date first (imp_recorder_catch_up()); a child
  * that only execs has no use for them.
