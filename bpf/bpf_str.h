@@ -76,14 +76,9 @@ static __always_inline struct imp_bpf_event *add_characters(struct imp_bpf_event
 			e->len = bytes;
 		return e;
 	}
-	l = bpf_ringbuf_reserve(&ring, sizeof(*l), 0);
-	if (!l) {
-		count_lost();
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	l = enlarge(e);
+	if (!l)
 		return NULL;
-	}
-	__builtin_memcpy(&l->e, e, sizeof(*e));
-	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 	if (BYTES_WITHIN(bytes, IMP_BPF_TEXT_MAX) &&
 	    !bpf_probe_read_user(l->text, bytes, (void *)c->at))
 		l->e.len = bytes;

@@ -125,6 +125,19 @@ static __always_inline struct imp_bpf_event *reserve(__u16 kind)
 	return &s->e;
 }
 
+/* A larger record in @e's place, which is given back. NULL: the event was lost. */
+static __always_inline struct long_event *enlarge(struct imp_bpf_event *e)
+{
+	struct long_event *l = bpf_ringbuf_reserve(&ring, sizeof(*l), 0);
+
+	if (l)
+		__builtin_memcpy(&l->e, e, sizeof(*e));
+	else
+		count_lost();
+	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	return l;
+}
+
 /* Text of the program at @from into @e; a long one moves to a larger record. NULL: it was lost. */
 static __always_inline struct imp_bpf_event *add_text(struct imp_bpf_event *e, __u64 from)
 {
@@ -135,16 +148,11 @@ static __always_inline struct imp_bpf_event *add_text(struct imp_bpf_event *e, _
 		e->len = len > 0 ? len : 0;
 		return e;
 	}
-	l = bpf_ringbuf_reserve(&ring, sizeof(*l), 0);
-	if (!l) {
-		count_lost();
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	l = enlarge(e);
+	if (!l)
 		return NULL;
-	}
-	__builtin_memcpy(&l->e, e, sizeof(*e));
 	len = bpf_probe_read_user_str(l->text, IMP_BPF_TEXT_MAX, (void *)from);
 	l->e.len = len > 0 ? len : 0;
-	bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 	return &l->e;
 }
 
