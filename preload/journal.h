@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "file_window.h"
 #include "output.h"
 #include "trace_format.h"
 
@@ -18,7 +19,9 @@
  * that is cut off by SIGKILL takes nothing of what was there before.
  */
 struct imp_journal {
-	uint64_t payload;  /* its offset in the file; 0: there is no slot yet */
+	uint64_t payload; /* its offset in the file; 0: there is no slot yet */
+	struct imp_file_window
+		window;	   /* onto the payload; where there is none, the file is opened each time */
 	size_t used;	   /* bytes of the payload, up to the last record's end */
 	size_t items;	   /* bytes of the batch's items that are in it; 0: nothing of this batch */
 	uint64_t checksum; /* of the last record */
