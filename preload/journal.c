@@ -14,7 +14,6 @@
 
 #define MAGIC_SIZE (sizeof(IMP_JOURNAL_MAGIC) - 1)
 
-/* Of an image before this one, whose window no child inherits. */
 void imp_journal_forget(struct imp_journal *j)
 {
 	memset(j, 0, sizeof(*j));
@@ -44,21 +43,9 @@ static int make_slot(struct imp_journal *j, struct imp_output *out, uint8_t *buf
 	memcpy(buffer + IMP_JOURNAL_HEAD, IMP_JOURNAL_MAGIC, MAGIC_SIZE);
 	memset(buffer + IMP_JOURNAL_HEAD + used, 0, IMP_JOURNAL_PAYLOAD - used);
 	ret = imp_output_append_at(out, buffer, IMP_JOURNAL_SIZE, &at);
-	if (ret == 0) {
+	if (ret == 0)
 		j->payload = at + IMP_JOURNAL_HEAD;
-		imp_output_open_window(out, j->payload, IMP_JOURNAL_PAYLOAD, &j->window);
-	}
 	return ret;
-}
-
-static int write_record(struct imp_journal *j, struct imp_output *out, size_t at,
-			const void *record, size_t len)
-{
-	if (j->window.pages && imp_file_window_put(&j->window, at, record, len) == 0)
-		return 0;
-	/* Of that a part may have been done; what is written here says why, or goes where the file is now. */
-	imp_file_window_close(&j->window);
-	return imp_output_overwrite(out, j->payload + at, record, len);
 }
 
 /* Where events were lost since: that stands in the head, which is the first record's. */
@@ -93,7 +80,7 @@ int imp_journal_write(struct imp_journal *j, struct imp_output *out, struct imp_
 	memcpy(put_le(put_le(record, len, 4), checksum, 8), data, len);
 	len += IMP_JOURNAL_RECORD;
 	if (j->payload)
-		ret = write_record(j, out, used, record, len);
+		ret = imp_output_overwrite(out, j->payload + used, record, len);
 	else
 		ret = make_slot(j, out, buffer, used + len);
 	if (ret < 0)

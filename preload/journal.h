@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "batch.h"
-#include "file_window.h"
 #include "output.h"
 #include "trace_format.h"
 
@@ -19,9 +18,7 @@
  * that is cut off by SIGKILL takes nothing of what was there before.
  */
 struct imp_journal {
-	uint64_t payload; /* its offset in the file; 0: there is no slot yet */
-	struct imp_file_window
-		window;	   /* onto the payload; where there is none, the file is opened each time */
+	uint64_t payload;  /* its offset in the file; 0: there is no slot yet */
 	size_t used;	   /* bytes of the payload, up to the last record's end */
 	size_t items;	   /* bytes of the batch's items that are in it; 0: nothing of this batch */
 	uint64_t checksum; /* of the last record */

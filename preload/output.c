@@ -8,7 +8,6 @@
 #include <sys/sysmacros.h>
 
 #include "attach_ring.h"
-#include "file_window.h"
 #include "frame_writer.h"
 #include "raw_syscall.h"
 #include "trace_header.h"
@@ -399,18 +398,4 @@ int imp_output_overwrite(struct imp_output *out, uint64_t at, const void *data, 
 	}
 	imp_sys_close(fd);
 	return (int)ret;
-}
-
-int imp_output_open_window(struct imp_output *out, uint64_t at, size_t len,
-			   struct imp_file_window *w)
-{
-	uint64_t size = 0;
-	int fd, ret;
-
-	fd = open_trace(out, 0, &size);
-	if (fd < 0)
-		return fd;
-	ret = size < at + len ? -ESTALE : imp_file_window_open(w, fd, at, len);
-	imp_sys_close(fd);
-	return ret;
 }

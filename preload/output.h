@@ -112,12 +112,4 @@ int imp_output_append_at(struct imp_output *out, const void *frame, size_t len, 
  */
 int imp_output_overwrite(struct imp_output *out, uint64_t at, const void *data, size_t len);
 
-/*
- * imp_output_open_window - the same part, to be written again and again
- * Whatever becomes of the file's name, a window stays with the file. Returns 0 or a negative errno.
- */
-struct imp_file_window; /* file_window.h */
-int imp_output_open_window(struct imp_output *out, uint64_t at, size_t len,
-			   struct imp_file_window *w);
-
 #endif

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -167,11 +166,8 @@ static const struct own_call {
 	{SYS_mmap,
 	 false,
 	 {0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0}},
-	{SYS_mmap, false, {0, 12288, PROT_READ | PROT_WRITE, MAP_SHARED, SOME_FD, 8192}},
 	{SYS_munmap, false, {SOME_POINTER, 4096}},
 	{SYS_madvise, false, {SOME_POINTER, 4096, MADV_DONTNEED}},
-	{SYS_madvise, false, {SOME_POINTER, 4096, MADV_DONTFORK}},
-	{SYS_prctl, false, {PR_GET_SECCOMP}},
 	{SYS_clock_gettime, false, {1, SOME_POINTER}},
 	{SYS_nanosleep, false, {SOME_POINTER, 0}},
 	{SYS_tgkill, false, {100, 100, 0}},

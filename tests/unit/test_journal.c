@@ -397,15 +397,17 @@ static void test_limit(void **state)
 	imp_record_journal();
 	read_trace("trace.zst");
 	expect(1, 1);
-	/* The slot lies behind this limit, but it is there, and mapped. */
+	/* The slot lies before this limit, and behind the next one. */
 	record(2, 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	imp_record_journal();
+	record(3, 0);
 	small.rlim_cur = 40;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	imp_record_journal();
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	read_trace("trace.zst");
 	expect(1, 2);
-	record(3, 0);
 	imp_record_flush();
 	read_trace("trace.zst");
 	expect(1, 3);
