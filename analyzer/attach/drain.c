@@ -2,75 +2,29 @@
 #include "drain.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "../../preload/frame_writer.h"
-#include "../../preload/trace_header.h"
 
 #define ALIGNMENT  8
 #define FRAME_MIN  9 /* bytes of the shortest zstd frame */
 #define ZSTD_MAGIC 0xfd2fb528u
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		const ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-static int open_stdout(struct imp_drain *d, pid_t pid, struct imp_error *err)
-{
-	uint8_t frame[IMP_TRACE_HEADER_MAX];
-	ssize_t len;
-	int ret;
-
-	d->fd = STDOUT_FILENO;
-	if (getrandom(d->output.run_id, sizeof(d->output.run_id), 0) !=
-	    (ssize_t)sizeof(d->output.run_id))
-		return imp_error_set(err, -errno, "no random number: %s", strerror(errno));
-	len = imp_trace_header_make(d->output.run_id, pid, frame, sizeof(frame));
-	ret = len < 0 ? (int)len : write_all(d->fd, frame, (size_t)len);
-	return ret < 0 ? imp_error_set(err, ret, "standard output cannot be written: %s",
-				       strerror(-ret)) :
-			 0;
-}
-
 int imp_drain_open(struct imp_drain *d, const char *path, pid_t pid, struct imp_error *err)
 {
-	const char *why = NULL;
 	int ret;
 
 	memset(d, 0, sizeof(*d));
-	d->fd = -1;
-	if (strcmp(path, "-") == 0) {
-		ret = open_stdout(d, pid, err);
-	} else {
-		ret = imp_output_set_path(&d->output, path);
-		if (ret == 0)
-			ret = imp_output_create_for(&d->output, pid, &why);
-		if (ret < 0)
-			imp_error_set(err, ret, "%s: %s", path, why ? why : strerror(-ret));
-	}
+	ret = imp_trace_output_create(&d->output, path, pid, err);
 	d->open = ret >= 0;
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 static void store(struct imp_drain *d, const uint8_t *frame, size_t len)
 {
-	int ret = d->fd >= 0 ? write_all(d->fd, frame, len) :
-			       imp_output_append(&d->output, frame, len);
+	int ret = imp_trace_output_append(&d->output, frame, len);
 
 	if (ret < 0) {
 		d->error = d->error ? d->error : ret;
@@ -181,7 +135,7 @@ void imp_drain_finish(struct imp_drain *d, struct imp_attach_area *area)
 
 void imp_drain_abandon(struct imp_drain *d)
 {
-	const char *name = d->open && d->fd < 0 ? imp_output_name(&d->output) : NULL;
+	const char *name = d->open && !d->output.to_stdout ? imp_output_name(&d->output.file) : NULL;
 
 	if (name && !d->frames)
 		unlink(name);

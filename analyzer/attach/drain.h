@@ -7,13 +7,12 @@
 #include <sys/types.h>
 
 #include "../../preload/attach_area.h"
-#include "../../preload/output.h"
 #include "../base/error.h"
+#include "../trace/trace_output.h"
 
 /* Takes frames out of the memory that a recorded process shares with us, and appends them to the trace. */
 struct imp_drain {
-	struct imp_output output; /* its run id is the trace's */
-	int fd;			  /* standard output; -1: @output is the file */
+	struct imp_trace_output output;
 	bool open;
 	uint64_t frames, bytes; /* what was written */
 	uint32_t torn;		/* records that a process began and never ended */
@@ -22,7 +21,7 @@ struct imp_drain {
 
 /*
  * imp_drain_open - begin a trace: its header is written
- * @path: where to; "-": standard output. An older trace of that name is moved to NAME.old.
+ * @path: as imp_trace_output_create() takes it
  * @pid:  the process that is recorded, as it calls itself
  * Returns 0 or a negative errno.
  */

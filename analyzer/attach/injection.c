@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/fd.h"
 #include "other_attach.h"
 #include "thread_choice.h"
 
@@ -193,21 +194,6 @@ static int wait_for_call(void *arg, uint64_t waited_ns)
 	return w->waiting ? w->waiting(w->arg, true, waited_ns, "") : 0;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		const ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static int make_area(struct imp_injection *in, const struct imp_injection_wishes *w, int fd,
 		     struct imp_error *err)
 {
@@ -303,7 +289,7 @@ static int make_files(struct imp_injection *in, const struct imp_injection_wishe
 	if (ret == 0 && !in->base) {
 		ret = imp_remote_memfd(r, LIBRARY_NAME, &c->library_there, &c->library_here, err);
 		if (ret == 0)
-			ret = write_all(c->library_here, in->library.bytes, in->library.len);
+			ret = imp_fd_write(c->library_here, in->library.bytes, in->library.len);
 		if (ret < 0 && err && !err->code)
 			imp_error_set(err, ret, "no memory for the recorder: %s", strerror(-ret));
 	}

@@ -367,7 +367,7 @@ static int begin(struct session *s, struct imp_error *err)
 		ret = imp_drain_open(&s->drain, s->args->output, s->in.target.own_pid, err);
 	if (ret < 0)
 		return ret;
-	memcpy(s->wishes.run_id, s->drain.output.run_id, sizeof(s->wishes.run_id));
+	memcpy(s->wishes.run_id, s->drain.output.file.run_id, sizeof(s->wishes.run_id));
 	ret = imp_injection_attach(&s->in, &s->wishes, err);
 	if (ret < 0 && !s->in.attached)
 		imp_drain_abandon(&s->drain);

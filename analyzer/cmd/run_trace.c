@@ -11,6 +11,7 @@
 #include "../../preload/cbor_put.h"
 #include "../../preload/frame_writer.h"
 #include "../../preload/output.h"
+#include "../base/fd.h"
 #include "../trace/trace_reader.h"
 
 /* Reads the header of the file at t->path; 0 where it begins a trace that is no older than @since_ns. */
@@ -137,7 +138,7 @@ int imp_run_trace_add_end(const struct imp_run_trace *t, const struct imp_run_re
 int imp_run_trace_copy(const struct imp_run_trace *t, int fd, struct imp_error *err)
 {
 	char buf[65536];
-	ssize_t n, done, part;
+	ssize_t n;
 	int from = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), ret = 0;
 
 	if (from < 0)
@@ -146,17 +147,14 @@ int imp_run_trace_copy(const struct imp_run_trace *t, int fd, struct imp_error *
 	while (ret == 0 && (n = read(from, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0) {
 			ret = imp_error_set(err, -errno, "%s: cannot be read: %s", t->path,
 					    strerror(errno));
-		for (done = 0; ret == 0 && done < n; done += part) {
-			part = write(fd, buf + done, (size_t)(n - done));
-			if (part < 0 && errno == EINTR)
-				part = 0;
-			else if (part < 0)
-				ret = imp_error_set(err, -errno, "the trace cannot be written: %s",
-						    strerror(errno));
+			break;
 		}
+		ret = imp_fd_write(fd, buf, (size_t)n);
+		if (ret < 0)
+			imp_error_set(err, ret, "the trace cannot be written: %s", strerror(-ret));
 	}
 	close(from);
 	return ret;

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe_sink.h"
 
-#include "../../preload/trace_header.h"
-
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCH_FULL (IMP_BATCH_MAX - 256) /* the batch's own item goes in front */
@@ -16,55 +11,15 @@
 
 /* ---- the file ------------------------------------------------------------------------------------ */
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		const ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-static int begin_stdout(struct imp_probe_sink *s, pid_t root, struct imp_error *err)
-{
-	uint8_t frame[IMP_TRACE_HEADER_MAX];
-	ssize_t len;
-	int ret;
-
-	if (getrandom(s->output.run_id, sizeof(s->output.run_id), 0) !=
-	    (ssize_t)sizeof(s->output.run_id))
-		return imp_error_set(err, -errno, "no random number: %s", strerror(errno));
-	len = imp_trace_header_make(s->output.run_id, root, frame, sizeof(frame));
-	ret = len < 0 ? (int)len : write_all(STDOUT_FILENO, frame, (size_t)len);
-	if (ret < 0)
-		return imp_error_set(err, ret, "standard output cannot be written: %s",
-				     strerror(-ret));
-	s->to_stdout = s->open = true;
-	return 0;
-}
-
 int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t root, uid_t uid,
 			  gid_t gid, struct imp_error *err)
 {
-	const char *why = NULL, *name;
-	int ret;
+	int ret = imp_trace_output_create(&s->output, output, root, err);
+	const char *name;
 
-	if (!strcmp(output, "-"))
-		return begin_stdout(s, root ? root : getpid(), err);
-	ret = imp_output_set_path(&s->output, output);
-	if (ret == 0)
-		ret = root ? imp_output_create_for(&s->output, root, &why) :
-			     imp_output_create(&s->output, &why);
 	if (ret < 0)
-		return imp_error_set(err, ret, "%s: the trace cannot be made: %s", output,
-				     why ? why : strerror(-ret));
-	name = imp_output_name(&s->output);
+		return ret;
+	name = s->output.to_stdout ? NULL : imp_output_name(&s->output.file);
 	/* Made by root for somebody else; where that fails, root can still read it. */
 	if (uid != geteuid() && name && lchown(name, uid, gid) < 0)
 		s->err = -errno;
@@ -74,13 +29,11 @@ int imp_probe_sink_create(struct imp_probe_sink *s, const char *output, pid_t ro
 
 static void append(struct imp_probe_sink *s, const void *frame, size_t len)
 {
-	int ret = s->to_stdout ? write_all(STDOUT_FILENO, frame, len) :
-				 imp_output_append(&s->output, frame, len);
+	int ret = imp_trace_output_append(&s->output, frame, len);
 
 	if (ret == 0)
 		s->bytes += len;
-
-	if (ret < 0 && !s->err)
+	else if (!s->err)
 		s->err = ret;
 }
 
@@ -99,17 +52,18 @@ static void keep(struct imp_probe_sink *s, const void *frame, size_t len)
 void imp_probe_sink_join(struct imp_probe_sink *s, const char *path, const uint8_t *run_id,
 			 pid_t root_pid)
 {
+	struct imp_output *file = &s->output.file;
 	size_t at = 0, n = 0;
 	uint32_t size;
 
 	memset(&s->output, 0, sizeof(s->output));
-	memcpy(s->output.run_id, run_id, IMP_RUN_ID_SIZE);
-	s->output.root_pid = root_pid;
+	memcpy(file->run_id, run_id, IMP_RUN_ID_SIZE);
+	file->root_pid = root_pid;
 	/* A file name, not a pattern: a percent sign in it stands for itself. */
-	for (; *path && n + 3 < sizeof(s->output.path); path++) {
-		s->output.path[n++] = *path;
+	for (; *path && n + 3 < sizeof(file->path); path++) {
+		file->path[n++] = *path;
 		if (*path == '%')
-			s->output.path[n++] = '%';
+			file->path[n++] = '%';
 	}
 	s->open = true;
 	while (s->kept.len - at > sizeof(size)) {

@@ -8,9 +8,9 @@
 
 #include "../../preload/cbor_put.h"
 #include "../../preload/frame_writer.h"
-#include "../../preload/output.h"
 #include "../base/error.h"
 #include "../base/strbuf.h"
+#include "../trace/trace_output.h"
 
 /*
  * Where the probe's events go: one batch after the other of each process image (a stream), in the recorder's
@@ -19,9 +19,8 @@
  * Beside a preloaded recorder, that one makes the file. Until it has done so, frames are kept here.
  */
 struct imp_probe_sink {
-	struct imp_output output;
+	struct imp_trace_output output;
 	bool open;		/* @output is known: append */
-	bool to_stdout;		/* instead of @output */
 	uint64_t bytes;		/* written */
 	struct imp_strbuf kept; /* frames that wait for the file, each with its length in front */
 	uint64_t dropped;	/* bytes of frames that found no room there */

@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "../base/fd.h"
 
 #define FIELDS_MAX  32 /* of one structure that are copied */
 #define WANTED_MAX  64
@@ -141,19 +142,6 @@ int imp_probe_types_copy(struct btf *to, const struct btf *kernel, const struct 
 	return ret < 0 ? ret : 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int imp_probe_types_write(const struct btf *wanted, int fd)
 {
 	struct btf *kernel = btf__load_vmlinux_btf(), *to;
@@ -167,7 +155,7 @@ int imp_probe_types_write(const struct btf *wanted, int fd)
 	ret = to ? imp_probe_types_copy(to, kernel, wanted) : -ENOMEM;
 	if (ret == 0) {
 		data = btf__raw_data(to, &len);
-		ret = data ? write_all(fd, data, len) : -ENOMEM;
+		ret = data ? imp_fd_write(fd, data, len) : -ENOMEM;
 	}
 	btf__free(to);
 	btf__free(kernel);
