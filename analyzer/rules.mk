@@ -10,6 +10,10 @@ ANALYZER_PRELOAD_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out preload/init.c prel
 ANALYZER_CFLAGS = -Ianalyzer $(call pkg,cflags,libelf) $(call pkg,cflags,libzstd) $(call pkg,cflags,libunwind-generic)
 ANALYZER_LIBS = $(call pkg,libs,libelf) $(call pkg,libs,libzstd) $(call pkg,libs,libunwind-generic) $(BPF_LIBS)
 ANALYZER_LDFLAGS := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
+# The command explains what LD_LIBRARY_PATH has broken, and must not be broken by it: DT_RPATH comes before that
+# variable, DT_RUNPATH after it (ld.so(8)).
+ANALYZER_RPATH := $(patsubst %/,%,$(dir $(realpath $(shell $(CC) -print-file-name=libelf.so))))
+ANALYZER_LDFLAGS += $(ANALYZER_RPATH:%=-Wl,--disable-new-dtags -Wl,-rpath,%)
 
 ALL_PRODUCTS += $(O)/imptrace
 

@@ -139,6 +139,22 @@ def test_run_finds_its_library_anywhere(lab, debian):
         os.unlink(str(lab.dir / "trace.zst"))
 
 
+def test_broken_libraries_break_the_program_only(lab, debian):
+    """What LD_LIBRARY_PATH leads to is for the program: the command that explains it has its own."""
+    libraries = lab.dir / "lib"
+    libraries.mkdir()
+    for name in ("libelf.so.1", "libzstd.so.1", "libunwind-x86_64.so.8", "libunwind.so.8", "liblzma.so.5"):
+        (libraries / name).write_bytes(b"")
+    env = lab.env(LD_LIBRARY_PATH=str(libraries))
+    run = lab.command("run", debian.path, "-c", "import lzma", env=env)
+    assert run.returncode == 1 and "liblzma.so.5" in run.text
+    for args in (["analyze", "trace.zst"], ["dump", "trace.zst"], ["--version"]):
+        done = lab.command(*args, env=env)
+        assert (done.returncode, done.stderr) == (args[0] == "analyze", b""), done.text
+    finding = lab.analyze("trace.zst")[1]["findings"][0]
+    assert (finding["cause"], finding["path"]) == ("corrupt-file", str(libraries / "liblzma.so.5"))
+
+
 def test_run_sees_the_program_as_its_parent_would(lab):
     """Signals sent to the command reach the program; it keeps its terminal and its group."""
     lab.require_build()
