@@ -300,26 +300,27 @@ void imp_judge_say_finders(struct imp_case *c)
 		say_no_strs(c);
 	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
+		const char *dir = imp_case_directory(c, e->entry);
 
 		if (e->state == IMP_PATH_FILE && !e->finder)
 			imp_finding_evidence(
 				c->a, c->f, IMP_OBSERVED,
 				"%s is on the search path, and is a file that Python did not take for an archive",
-				e->entry);
+				dir);
 		if (e->state == IMP_PATH_DIRECTORY)
-			say_library(c, e->entry);
+			say_library(c, dir);
 		for (size_t k = 0; k < e->candidates.n; k++) {
 			const struct imp_candidate *cand = &e->candidates.v[k];
 
 			if (is_source_of_extension(cand->name, imp_case_tail(c)))
-				say_not_built(c, e->entry, cand->name);
+				say_not_built(c, dir, cand->name);
 			else if (looks_like_it(cand->name, imp_case_tail(c)))
 				imp_finding_evidence(
 					c->a, c->f, IMP_OBSERVED,
 					S_ISDIR(cand->stat.mode) ?
 						"%s lies in %s, and is a directory: Python takes only a file of that name" :
 						"%s lies in %s: that is no name which Python takes for a module",
-					cand->name, e->entry);
+					cand->name, dir);
 		}
 	}
 }

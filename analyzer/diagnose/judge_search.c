@@ -165,7 +165,7 @@ static void tell_tag(struct imp_case *c, const struct imp_entry *e, const struct
 	f->summary = imp_arena_printf(c->a, "%s is there, but built for %s: %s skips it", c->module,
 				      built, imp_case_python(c));
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s lies in %s, a directory that was searched",
-			     cand->name, e->entry);
+			     cand->name, imp_case_directory(c, e->entry));
 	say_suffixes(c);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "the name of the file says: %s",
 			     imp_abi_tag_difference(&tag, c->py, c->a));
@@ -187,7 +187,7 @@ static void tell_case(struct imp_case *c, const struct imp_entry *e,
 				      "There is no %s, only %s: names of modules are case-sensitive",
 				      c->module, full);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s lies in %s, which was searched for \"%s\"",
-			     cand->name, e->entry, imp_case_tail(c));
+			     cand->name, imp_case_directory(c, e->entry), imp_case_tail(c));
 	/* "try: import Queue; except ImportError: import queue" is a healthy program. */
 	for (size_t i = 0; i < c->image->attempts.n; i++) {
 		const struct imp_attempt *at = c->image->attempts.v[i];
@@ -459,6 +459,7 @@ bool imp_judge_claims(struct imp_case *c)
 	enum imp_source source = IMP_OBSERVED;
 	struct imp_strings dirs = {0};
 	struct imp_finding *f = c->f;
+	const char *tag;
 
 	observed_claims(c, &observed);
 	gone = first_gone(c, &observed);
@@ -485,11 +486,11 @@ bool imp_judge_claims(struct imp_case *c)
 			     gone->dist.metadata ? gone->dist.metadata : "?",
 			     gone->line ? gone->line : "?");
 	imp_finding_evidence(c->a, f, source, "%s does not exist", gone->path);
-	if (gone->dist.wheel_tag)
-		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s",
-				     imp_starts_with(gone->dist.wheel_tag, "Tag: ") ?
-					     gone->dist.wheel_tag + 5 :
-					     gone->dist.wheel_tag);
+	tag = gone->dist.wheel_tag;
+	if (tag && imp_starts_with(tag, "Tag: "))
+		tag += strlen("Tag: ");
+	if (tag && *tag)
+		imp_finding_evidence(c->a, f, source, "it was installed from a wheel for %s", tag);
 	imp_remedy_repair(c, &gone->dist, gone->path, "puts the missing file back");
 	return true;
 }

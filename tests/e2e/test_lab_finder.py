@@ -348,6 +348,13 @@ def case_of_a_standard_module(case):
     case.main("import Json")
 
 
+@case(ABSENT, path=None, says=[r"mod_17\.c lies in /\S+/work:", r"build the extension from /\S+/work/mod_17\.c"],
+      typed=False)
+def source_in_the_current_directory(case):
+    case.module("mod_17.c")
+    case.argv = [case.debian.path, "-c", "import mod_17"]
+
+
 # -- files that took the name -------------------------------------------------------------------
 @case("shadowed", path="work/mod_17/__init__.py", alone="missing-attribute", says=[r"work/mod_17\.py"])
 def package_beside_the_module(case):
