@@ -145,6 +145,25 @@ static bool provided_for(const struct imp_failure *f)
 	return false;
 }
 
+/*
+ * A worker that sends its error to its parent goes on, and so does the next one that is given the same work: that is
+ * what ended the parent, and no failure of its own that was handled.
+ */
+static bool handed_over(const struct imp_diagnosis *d, const struct imp_image *image,
+			const struct imp_finding *finding)
+{
+	for (size_t i = 0; i < d->sent.n && !finding->fatal && finding->module; i++) {
+		const struct imp_finding *told = d->sent.v[i];
+
+		if ((told->image == image || told->image->ppid == image->ppid) && told->module &&
+		    !strcmp(told->module, finding->module) &&
+		    !strcmp(imp_case_text(told->error.message),
+			    imp_case_text(finding->error.message)))
+			return true;
+	}
+	return false;
+}
+
 static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host,
 			   const struct imp_image *image)
 {
@@ -165,7 +184,11 @@ static void diagnose_image(struct imp_diagnosis *d, const struct imp_host *host,
 		surfaced(f);
 		say_chain(d, f);
 		say_fate(d, f);
+		if (handed_over(d, image, finding))
+			continue;
 		*imp_vec_push(&d->arena, &d->findings) = finding;
+		if (finding->fatal && finding->image != image)
+			*imp_vec_push(&d->arena, &d->sent) = finding;
 	}
 }
 

@@ -204,35 +204,55 @@ static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
 	return NULL;
 }
 
-/* An exception that a worker process sent to its parent (concurrent.futures, multiprocessing.Pool). */
-static struct imp_node *from_child(struct imp_graph *s, const struct imp_node *n)
+/* The import in @child that ended with an exception of that type and text: the innermost; NULL: none. */
+static struct imp_node *sent_by(struct imp_graph *s, const struct imp_image *child,
+				const struct imp_exception *e)
 {
-	const struct imp_exception *e = n->c.exception;
+	for (size_t k = child->attempts.n; k-- > 0;) {
+		const struct imp_attempt *at = child->attempts.v[k];
+		struct imp_node *m;
 
-	const struct imp_images *children = e->message && *e->message ? s->image->children : NULL;
-
-	for (size_t i = 0; children && i < children->n; i++) {
-		const struct imp_image *child = children->v[i];
-
-		for (size_t k = child->attempts.n; k-- > 0;) {
-			const struct imp_attempt *at = child->attempts.v[k];
-			struct imp_node *m;
-
-			if (!at->exception ||
-			    strcmp(imp_case_text(at->exception->type), imp_case_text(e->type)) ||
-			    strcmp(imp_case_text(at->exception->message), imp_case_text(e->message)))
-				continue;
-			m = imp_node_new(s, at, at->exception, at->thread, at->interp, at->end_ns);
-			m->c.image = child;
-			for (size_t x = 0; x < child->extensions.n; x++)
-				if (child->extensions.v[x]->attempt == at &&
-				    child->extensions.v[x]->exception)
-					m->c.extension = child->extensions.v[x];
-			m->c.py = imp_record_interpreter(child, at->interp);
-			return m;
-		}
+		if (!at->exception ||
+		    strcmp(imp_case_text(at->exception->type), imp_case_text(e->type)) ||
+		    strcmp(imp_case_text(at->exception->message), imp_case_text(e->message)))
+			continue;
+		m = imp_node_new(s, at, at->exception, at->thread, at->interp, at->end_ns);
+		m->c.image = child;
+		for (size_t x = 0; x < child->extensions.n; x++)
+			if (child->extensions.v[x]->attempt == at &&
+			    child->extensions.v[x]->exception)
+				m->c.extension = child->extensions.v[x];
+		m->c.py = imp_record_interpreter(child, at->interp);
+		return m;
 	}
 	return NULL;
+}
+
+/*
+ * An exception that a worker process sent to its parent (concurrent.futures, multiprocessing.Pool). Under a fork
+ * server, which is how Python 3.14 starts its workers, that one is no child but a grandchild.
+ */
+static struct imp_node *from_descendant(struct imp_graph *s, const struct imp_node *n)
+{
+	const struct imp_record *r = s->d->record;
+	const struct imp_exception *e = n->c.exception;
+	struct imp_id_map family = {0}; /* of process numbers */
+	struct imp_node *m = NULL;
+
+	if (!e->message || !*e->message || !s->image->children)
+		return NULL;
+	imp_id_map_put(n->c.a, &family, (uint64_t)s->image->pid, 0, s);
+	/* They are in the order of time: a parent comes before its children. */
+	for (size_t i = 0; i < r->images.n && !m; i++) {
+		const struct imp_image *image = r->images.v[i];
+
+		if (image->image_ns <= s->image->image_ns ||
+		    !imp_id_map_get(&family, (uint64_t)image->ppid, 0))
+			continue;
+		imp_id_map_put(n->c.a, &family, (uint64_t)image->pid, 0, s);
+		m = sent_by(s, image, e);
+	}
+	return m;
 }
 
 bool imp_exception_is_accident(const struct imp_exception *e)
@@ -329,7 +349,7 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 		m = imp_graph_find(s, e, n->c.time_ns);
 		if (m)
 			return down(s, n, m, NULL, up, depth);
-		m = from_child(s, n);
+		m = from_descendant(s, n);
 		if (m)
 			return down(s, n, m, "it came from a child process", up, depth);
 	}

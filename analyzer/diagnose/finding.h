@@ -108,6 +108,7 @@ struct imp_diagnosis {
 	struct imp_strings notes;
 	IMP_VEC(struct imp_finding *)
 	findings;			   /* root first, fatal before handled, optional last */
+	IMP_VEC(struct imp_finding *) sent; /* those of them that a worker sent to its parent */
 	IMP_VEC(struct imp_loaded) loaded; /* of the module that was asked for (-m) */
 	bool foreign;			   /* recorded on another machine, or in another root */
 	struct imp_case_memo *memos;	   /* of the rules: what was looked up on this machine */

@@ -127,15 +127,18 @@ def test_package_without_its_native_part(lab, cpython):
 
 
 @both
-def test_init_that_failed_in_a_worker(lab, cpython):
-    """The exception is sent to the parent, which ends by it."""
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_init_that_failed_in_a_worker(lab, cpython, method):
+    """The exception is sent to the parent, which ends by it; the worker does not mind, and tries again."""
     path = extension(cpython, WAYS, "gpu_17", lab.site, HOW="RAISE")
     script = lab.write("main.py", "import multiprocessing\n\ndef work(_):\n    import gpu_17\n\n"
                        "if __name__ == '__main__':\n"
-                       "    with multiprocessing.get_context('fork').Pool(1) as pool:\n        pool.map(work, [17])\n")
+                       "    with multiprocessing.get_context(%r).Pool(2) as pool:\n"
+                       "        pool.map(work, [17, 19, 23], chunksize=1)\n" % method)
     run = lab.recorded([cpython.path, script])
     assert run.returncode == 1, run.text
     answered(lab, run, "gpu_17", "init-failed", path, error="ValueError")
+    assert len(lab.analyze(run.trace)[1]["findings"]) == 1, "it was told of the workers, too"
 
 
 # -- versions -------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ POOLS = {
 
 
 @both
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("pool", POOLS)
 def test_pool_of_processes(lab, cpython, pool, method):
     """The worker pickles its error and lives on; the parent raises the copy and ends by it."""
