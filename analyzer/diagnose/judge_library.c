@@ -18,13 +18,6 @@ static const char *needing(const struct imp_finding *f)
 	return f->path ? f->path : "the program";
 }
 
-static const char *export_path(struct imp_load *l, const char *dir)
-{
-	return imp_arena_printf(l->c->a,
-				"export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
-				imp_shell_quote(l->c->a, dir));
-}
-
 /* An earlier program of the run, this one's parent or the one that became it. */
 static const struct imp_image *came_from(const struct imp_load *l, const struct imp_image *image)
 {
@@ -89,8 +82,8 @@ static bool say_dropped(struct imp_load *l, const char *name)
 					"%s needs %s, which is in %s; the LD_LIBRARY_PATH that leads there was dropped on the way to this process",
 					needing(f), name, dir);
 			}
-			imp_finding_fix(
-				c->a, f, IMP_LIKELY, export_path(l, dir),
+			imp_load_fix_path(
+				l, dir, IMP_LIKELY,
 				"sets the variable again; what starts the program (sudo, env, a service) must pass it on as well");
 			return true;
 		}
@@ -128,14 +121,29 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 	const struct imp_load_place *own = NULL, *foreign = NULL;
+	const char *lacks = NULL, *missing; /* what the first of several copies may not have */
+	unsigned int n_lacking = 0;
 
-	for (size_t i = 0; i < places->n && (!own || !foreign); i++) {
-		if (!imp_load_fits(l, imp_arena_printf(c->a, "%s/%s", places->v[i].dir, name)))
+	for (size_t i = 0; i < places->n && (!own || lacks || !foreign); i++) {
+		const struct imp_load_place *place = &places->v[i];
+		const char *file = imp_arena_printf(c->a, "%s/%s", place->dir, name);
+
+		if (!imp_load_fits(l, file))
 			continue;
-		if (places->v[i].package)
-			foreign = foreign ? foreign : &places->v[i];
-		else
-			own = own ? own : &places->v[i];
+		if (place->package) {
+			foreign = foreign ? foreign : place;
+			continue;
+		}
+		if (own && !lacks)
+			continue;
+		missing = imp_load_lacks(l, place->dir, name);
+		if (missing && n_lacking++ < SHOWN_MAX)
+			imp_finding_evidence(c->a, f, IMP_DERIVED,
+					     "%s is there as well, and has no %s", file, missing);
+		if (!own || !missing) {
+			own = place;
+			lacks = missing;
+		}
 	}
 	if (own) {
 		const char *target =
@@ -153,9 +161,13 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 			imp_finding_evidence(
 				c->a, f, IMP_DERIVED,
 				"that is the directory in which the program was started: for a name without a slash the current directory is not searched");
-		imp_finding_fix(c->a, f, IMP_LIKELY, export_path(l, own->dir),
-				"makes the loader look there");
-		if (target)
+		if (imp_load_fix_path(
+			    l, own->dir, lacks ? IMP_POSSIBLE : IMP_LIKELY,
+			    lacks ? imp_arena_printf(
+					    c->a, "makes the loader look there; %s is then missing",
+					    lacks) :
+				    "makes the loader look there") &&
+		    target)
 			imp_finding_fix(
 				c->a, f, IMP_POSSIBLE,
 				imp_arena_printf(c->a, "patchelf --add-rpath %s %s",
@@ -177,8 +189,8 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 					"import %s before %s: it loads the library",
 					foreign->package,
 					*c->module ? c->module : "this library is opened");
-			imp_finding_fix(c->a, f, IMP_POSSIBLE, export_path(l, foreign->dir),
-					"makes the loader look there");
+			imp_load_fix_path(l, foreign->dir, IMP_POSSIBLE,
+					  "makes the loader look there");
 		}
 	}
 	return own || foreign;

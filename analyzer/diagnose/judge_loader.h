@@ -73,6 +73,26 @@ const struct imp_ld_object *imp_load_object_at(const struct imp_load *l, const c
 /* imp_load_exporter - a file of this machine that has it, loaded or not; NULL: none was found */
 const char *imp_load_exporter(struct imp_load *l, const struct imp_load_wanted *w);
 
+/*
+ * imp_load_is_c_library - is this the name of a part of glibc? (load_trial.c)
+ * imp_load_c_library_in - a part of a C library in @dir that is not the one that this process runs with; NULL: none
+ */
+bool imp_load_is_c_library(const char *name);
+const char *imp_load_c_library_in(struct imp_load *l, const char *dir);
+
+/*
+ * imp_load_fix_path - add: put @dir into LD_LIBRARY_PATH
+ * Returns false, with evidence that says why, where @dir holds another C library: nothing would start with it.
+ */
+bool imp_load_fix_path(struct imp_load *l, const char *dir, enum imp_confidence confidence,
+		       const char *effect);
+
+/*
+ * imp_load_lacks - a symbol, or a version, that would still be missing were @name taken from @dir
+ * NULL: nothing, or that can't be told
+ */
+const char *imp_load_lacks(struct imp_load *l, const char *dir, const char *name);
+
 /* imp_load_name - what the text names, as a person would call it */
 const char *imp_load_name(const struct imp_load *l);
 

@@ -53,13 +53,8 @@ static void say_places(struct imp_load *l, const char *name)
 				c->a, c->f, IMP_DERIVED,
 				"%s is there, in a directory that no rule of the loader leads to",
 				file);
-			imp_finding_fix(
-				c->a, c->f, IMP_LIKELY,
-				imp_arena_printf(
-					c->a,
-					"export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
-					imp_shell_quote(c->a, dir)),
-				"makes the loader, and find_library, look there");
+			imp_load_fix_path(l, dir, IMP_LIKELY,
+					  "makes the loader, and find_library, look there");
 			return;
 		}
 	}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../python/installer.h"
+#include "../python/module_file.h"
 #include "judge_loader.h"
 
 #define OFFERED_MAX 12 /* versions that are listed */
@@ -53,26 +54,38 @@ static const char *rule_of(const struct imp_load *l, enum imp_ld_origin origin)
 	return "its path";
 }
 
-/* LD_LIBRARY_PATH without one directory */
+/*
+ * LD_LIBRARY_PATH without the directory that led to @file. An empty entry is the working directory: it is written as ".",
+ * since a value that is empty as a whole counts as none.
+ */
 static void fix_variable(struct imp_load *l, const char *file)
 {
-	const char *value = imp_record_env(l->c->image, "LD_LIBRARY_PATH"), *kept = NULL, *dir;
+	const char *value = imp_record_env(l->c->image, "LD_LIBRARY_PATH"), *kept = NULL, *item;
 	struct imp_arena *a = l->c->a;
+	const char *dir = imp_path_parent(a, imp_case_directory(l->c, file));
 	char *rest = value ? imp_arena_strndup(a, value, strlen(value)) : NULL;
-	size_t len = (size_t)(imp_load_base_name(file) - file);
+	bool dropped = false;
 
-	while ((dir = strsep(&rest, ":;"))) {
-		size_t n = strlen(dir);
-
-		if (!n || (n <= len && !strncmp(dir, file, n) && strspn(file + n, "/") + n == len))
+	/* DIR/glibc-hwcaps/x86-64-v3/libfoo.so.1: what is on the path is DIR */
+	if (!strcmp(imp_path_name(imp_path_parent(a, dir)), "glibc-hwcaps"))
+		dir = imp_path_parent(a, imp_path_parent(a, dir));
+	dir = imp_path_normalize(a, dir);
+	while ((item = strsep(&rest, ":;"))) {
+		if (!strcmp(imp_path_normalize(a, imp_case_directory(l->c, item)), dir)) {
+			dropped = true;
 			continue;
-		kept = kept ? imp_arena_printf(a, "%s:%s", kept, dir) : dir;
+		}
+		if (!*item)
+			item = ".";
+		kept = kept ? imp_arena_printf(a, "%s:%s", kept, item) : item;
 	}
-	imp_finding_fix(
-		a, l->c->f, IMP_LIKELY,
-		kept ? imp_arena_printf(a, "export LD_LIBRARY_PATH=%s", imp_shell_quote(a, kept)) :
-		       "unset LD_LIBRARY_PATH",
-		"takes %.*s from the path, so that the other copy is found", (int)len, file);
+	if (!dropped)
+		return; /* "$LIB", or a link: what is to be typed can't be told */
+	imp_finding_fix(a, l->c->f, IMP_LIKELY,
+			kept ? imp_arena_printf(a, "export LD_LIBRARY_PATH=%s",
+						imp_shell_quote(a, kept)) :
+			       "unset LD_LIBRARY_PATH",
+			"takes %s from the path, so that the other copy is found", dir);
 }
 
 static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
@@ -123,12 +136,14 @@ static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
 	if (fresh && *c->module)
 		imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "import %s first, before what loads %s",
 				c->module, taken->file);
-	imp_finding_fix(
-		c->a, f, IMP_POSSIBLE,
-		imp_arena_printf(c->a, "export LD_PRELOAD=%s${LD_PRELOAD:+:$LD_PRELOAD}",
-				 imp_shell_quote(c->a, imp_ld_process_absolute(&l->replay.process,
-									       right->path))),
-		"loads the right copy before all others, whatever path leads to them");
+	if (!imp_load_is_c_library(imp_load_base_name(right->path)))
+		imp_finding_fix(
+			c->a, f, IMP_POSSIBLE,
+			imp_arena_printf(c->a, "export LD_PRELOAD=%s${LD_PRELOAD:+:$LD_PRELOAD}",
+					 imp_shell_quote(c->a,
+							 imp_ld_process_absolute(&l->replay.process,
+										 right->path))),
+			"loads the right copy before all others, whatever path leads to them");
 	if (!fresh && origin != IMP_LD_LIBRARY_PATH)
 		imp_finding_fix(
 			c->a, f, IMP_POSSIBLE, NULL,
@@ -249,17 +264,8 @@ bool imp_judge_symbol_version(struct imp_load *l)
 	other = imp_load_exporter(l, &w);
 	if (other && strcmp(imp_load_base_name(other), imp_load_base_name(lib)) == 0) {
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "%s offers %s", other, w.version);
-		imp_finding_fix(
-			c->a, f, IMP_LIKELY,
-			imp_arena_printf(
-				c->a,
-				"export LD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
-				imp_shell_quote(
-					c->a,
-					imp_arena_strndup(
-						c->a, other,
-						(size_t)(imp_load_base_name(other) - other) - 1))),
-			"makes the loader take the newer copy");
+		imp_load_fix_path(l, imp_path_parent(c->a, other), IMP_LIKELY,
+				  "makes the loader take the newer copy");
 	}
 	return true;
 }

@@ -193,6 +193,61 @@ def test_path_in_DT_NEEDED(lab, debian):
     typed(lab, [debian.path, "-c", "import ctypes; ctypes.CDLL(%r)" % str(user)], finding)
 
 
+# -- LD_LIBRARY_PATH: what is to be typed ------------------------------------------------------
+@pytest.mark.parametrize("entries", ["%(old)s:%(good)s", "old/:../%(name)s/good", "old:", "old"])
+def test_path_of_relative_entries(lab, debian, entries):
+    """The directory that is taken from it is named in another way than the loader's result; an empty one is the current."""
+    path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1", ALSO="dep_new_17"),
+                     CALLS="dep_new_17", flags=[runpath("$ORIGIN/lib")])
+    old = library(lab.dir / "old", "libdep17.so.1")
+    good = library(lab.dir if entries == "old:" else lab.site / "lib" if entries == "old" else
+                   lab.dir / "good", "libdep17.so.1", ALSO="dep_new_17")
+    env = lab.env(LD_LIBRARY_PATH=entries % {"old": old.parent, "good": good.parent,
+                                             "name": lab.dir.name})
+    argv = [debian.path, "-c", "import native_17"]
+    finding, _ = fatal(lab, argv, "native_17", "wrong-library", env=env,
+                       error=("ImportError", "undefined symbol: dep_new_17"))
+    lost(finding, "libdep17.so.1", path)
+    typed(lab, argv, finding, env)
+
+
+def test_copy_that_lacks_the_symbol(lab, debian):
+    """Two copies lie where no rule leads to; the one that comes first would not do."""
+    extension(debian, "native_17", lab.site, built_library("libdep17.so.1", ALSO="dep_new_17"),
+              CALLS="dep_new_17")
+    old = library(lab.site, "libdep17.so.1")
+    library(lab.site / "lib", "libdep17.so.1", ALSO="dep_new_17")
+    argv = [debian.path, "-c", "import native_17"]
+    finding, _ = fatal(lab, argv, "native_17", MISSING, error=("ImportError", "libdep17.so.1: "))
+    assert "%s is there as well, and has no dep_new_17" % old in facts(finding)
+    typed(lab, argv, finding)
+    (lab.site / "lib/libdep17.so.1").unlink()
+    finding, _ = fatal(lab, argv, "native_17", MISSING, error=("ImportError", "libdep17.so.1: "))
+    assert "likely" not in [f["confidence"] for f in finding["fixes"]], finding["fixes"]
+
+
+@pytest.mark.parametrize("wanted", ["version", "library"])
+def test_another_c_library(lab, debian, wanted):
+    """A sysroot's libc.so.6 beside the package: with its directory in LD_LIBRARY_PATH not even /bin/true would start."""
+    libs = lab.site / "native_17.libs"
+    if wanted == "version":
+        lab.write("c.map", "GLIBC_2.917 { global: dep_17; };\n")
+        c = library(libs, "libc.so.6",
+                    flags=["-nostdlib", "-Wl,--version-script=%s" % (lab.dir / "c.map")])
+        extension(debian, "native_17", lab.site, c)
+        cause = "symbol-version-missing"
+    else:
+        extension(debian, "native_17", lab.site, library(libs, "libdep17.so.1"))
+        c = library(libs, "libm.so.6")
+        cause = MISSING
+    finding, _ = fatal(lab, [debian.path, "-c", "import native_17"], "native_17", cause,
+                       error=("ImportError", "GLIBC_2.917|libdep17"))
+    assert str(c) in facts(finding)
+    assert str(libs) not in "\n".join(commands(finding)), finding["fixes"]
+    dead = lab.bare(["/bin/true"], lab.env(LD_LIBRARY_PATH=str(libs)))
+    assert wanted == "library" or dead.returncode, "this test's libc.so.6 does no harm"
+
+
 def test_cache_that_is_older(lab, debian):
     """A directory of ld.so.conf's has the library, and ldconfig was not run since."""
     path = extension(debian, "native_17", lab.site, built_library("libdep17.so.1"))
