@@ -2,6 +2,7 @@
 /* The process died while a native module was being loaded: nothing was raised, the signal is all that is left. */
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../host/kernel_log.h"
 #include "judge_loader.h"
@@ -65,14 +66,44 @@ static void say_new_libraries(struct imp_case *c, const struct imp_elf_image *im
 	}
 }
 
-/* A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. */
-static bool cut_short(struct imp_load *l)
+/* Was it the last thing that its thread was seen to do: no code of what was loaded got so far as to ask for more? */
+static bool is_last(const struct imp_load *l)
+{
+	const struct imp_image *image = l->c->image;
+
+	for (size_t i = 0; i < image->attempts.n; i++)
+		if (image->attempts.v[i]->thread == l->d->thread &&
+		    image->attempts.v[i]->begin_ns > l->d->begin_ns)
+			return false;
+	for (size_t i = 0; i < image->dlopens.n; i++)
+		if (image->dlopens.v[i]->thread == l->d->thread &&
+		    image->dlopens.v[i]->begin_ns > l->d->begin_ns)
+			return false;
+	return true;
+}
+
+/* Is what lies on the disk what was loaded? A file that was written or put there later tells nothing of it. */
+static bool is_unchanged(const struct imp_load *l, const char *file)
+{
+	const struct imp_record *r = l->c->record;
+	int64_t since_ns = r->realtime_ns + (int64_t)(l->c->image->last_ns - r->start_ns);
+	struct stat st;
+
+	return !imp_host_stat(l->c->host, file, &st) &&
+	       st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec <= since_ns;
+}
+
+/*
+ * A file that is shorter than its headers promise: touching a page behind its end is SIGBUS. Where nobody was told the
+ * signal (the parent was not recorded), the file is proof enough, if its load was the last thing before the end.
+ */
+static bool cut_short(struct imp_load *l, int signal)
 {
 	const struct imp_elf_image *image = imp_load_image(l, l->root);
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 
-	if (c->image->signal != SIGBUS)
+	if (signal ? signal != SIGBUS : c->image->ended || !l->d || !is_last(l))
 		return false;
 	l->file = l->root;
 	/* What it needs is mapped before any code runs. */
@@ -81,13 +112,18 @@ static bool cut_short(struct imp_load *l)
 			image = l->tree.objects.v[i]->image;
 			l->file = l->tree.objects.v[i]->file;
 		}
-	if (!image || !image->damage)
+	if (!image || !image->damage ||
+	    (!signal && (image->promised <= image->bytes.size || !is_unchanged(l, l->file))))
 		return false;
 	f->cause = IMP_CAUSE_CORRUPT_FILE;
 	l->search = imp_load_search(l, l->file);
 	imp_load_at_fault(l);
 	f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", f->path, image->damage);
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s %s", f->path, image->damage);
+	if (!signal)
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"no signal was recorded: touching memory that lies behind the end of its file is SIGBUS, and ends the process");
 	return true;
 }
 
@@ -143,9 +179,10 @@ static void judge(struct imp_load *l)
 	int signal;
 	const char *how = ending(c, &signal);
 
-	if (cut_short(l)) {
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s",
-				     how ? how : "something", doing);
+	if (cut_short(l, signal)) {
+		imp_finding_evidence(c->a, f, IMP_OBSERVED,
+				     how ? "%s ended the process while %s" : "%s: %s",
+				     how ? how : "the last thing recorded", doing);
 		return;
 	}
 	f->cause = signal == SIGILL ? IMP_CAUSE_ILLEGAL_INSTRUCTION : IMP_CAUSE_UNKNOWN;

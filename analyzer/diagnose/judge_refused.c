@@ -178,6 +178,29 @@ static void say_script(struct imp_load *l)
 				     (int)strcspn(from, "\r\n"), from);
 }
 
+/* A whole ELF file of a kind that no loader takes, and what would make a shared object of it; false: it is none. */
+static bool other_elf(struct imp_load *l, const struct imp_elf_image *img)
+{
+	struct imp_case *c = l->c;
+	const char *what, *mend;
+
+	if (!img || img->kind != IMP_ELF_OBJECT || !img->header || img->promised > img->bytes.size)
+		return false;
+	if (img->type == ET_REL) {
+		what = "an object file (ET_REL), which was never linked";
+		mend = "link it: its sources compiled with -fPIC, and gcc -shared for the last step";
+	} else if (img->type == ET_EXEC || img->flags_1 & DF_1_PIE) {
+		what = "an executable program";
+		mend = "build it again with gcc -shared (and -fPIC), which makes a library and no program";
+	} else {
+		return false;
+	}
+	c->f->summary =
+		imp_arena_printf(c->a, "%s is no shared object: it is %s", imp_load_name(l), what);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "%s", mend);
+	return true;
+}
+
 bool imp_judge_bad_file(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -210,6 +233,8 @@ bool imp_judge_bad_file(struct imp_load *l)
 	if (img && img->kind != IMP_ELF_UNKNOWN && img->kind != IMP_ELF_OBJECT)
 		c->f->summary = imp_arena_printf(c->a, "%s is no ELF file: it is %s",
 						 imp_load_name(l), imp_elf_kind_name(img->kind));
+	else if (other_elf(l, img))
+		return true;
 	else if (img && img->damage)
 		c->f->summary = imp_arena_printf(c->a, "%s is damaged: it %s", imp_load_name(l),
 						 img->damage);

@@ -389,6 +389,8 @@ static void tell_damage(struct imp_elf_image *img, bool segments)
 				   a,
 				   "is cut: its program headers promise %llu bytes, and it has %llu",
 				   (unsigned long long)img->promised, size));
+	else if (img->header && img->type == ET_REL)
+		set_damage(img, true, "is an object file (ET_REL), which was never linked");
 	else if (!segments && img->header && !img->bytes.unknown)
 		set_damage(img, true, "has program headers that make no sense");
 	else if (img->header && img->promised_sections > img->bytes.size)

@@ -5,6 +5,7 @@ What is to be typed is typed: after the first remedy the same program must come 
 """
 import pathlib
 import shlex
+import signal
 import struct
 
 import pytest
@@ -405,3 +406,45 @@ def test_broken_and_handled(lab, debian):
     assert (finding["module"], finding["cause"], finding["outcome"], status) == (
         "native_17", MISSING, "handled", 0)
     lost(finding, "libdep17.so.1", path)
+
+
+# -- what is no shared object -------------------------------------------------------------------
+@pytest.mark.parametrize("flags, says, mend", [
+    (("-c",), "an object file", "link it"),
+    (("-pie", "-fPIE"), "an executable program", "-shared"),
+    (("-no-pie", "-fno-pie"), "an executable program", "-shared")],
+    ids=["object", "pie", "executable"])
+def test_elf_file_of_another_kind(lab, debian, flags, says, mend):
+    """It is whole: to copy it again would change nothing."""
+    built = interpreters.compile_c("processes/plain.c", *flags)
+    path = place(built, lab.site, "kind_17" + debian.suffix)
+    finding, _ = fatal(lab, [debian.path, "-c", "import kind_17"], "kind_17", "corrupt-file",
+                       error=("ImportError", ""))
+    assert finding["path"] == str(path)
+    assert says in finding["summary"], finding["summary"]
+    assert mend in finding["fixes"][0]["effect"]
+    assert not any("damaged" in f["effect"] or "copy" in f["effect"] for f in finding["fixes"])
+
+
+def test_file_that_is_cut(lab, debian):
+    """Nobody who is recorded waits for the process, so nobody is told its signal."""
+    whole = extension(debian, "cut_17", lab.site, source="init-failed/ways.c", HOW="RAISE")
+    data = whole.read_bytes()
+    whole.write_bytes(data[:4096])
+    argv = [debian.path, "-c", "import cut_17"]
+    run = ended(lab, argv, -signal.SIGBUS)
+    status, report = lab.analyze(run.trace)
+    (finding,) = report["findings"]
+    assert (finding["module"], finding["cause"], finding["path"]) == \
+        ("cut_17", "corrupt-file", str(whole)), listed(report)
+    assert status == 1
+    assert "it has 4096" in finding["summary"]
+    assert "no signal was recorded" in facts(finding)
+    # What was put there since tells nothing of what was loaded then.
+    whole.write_bytes(data[:4096])
+    _, report = lab.analyze(run.trace)
+    assert [f["cause"] for f in report["findings"]] == ["unknown"]
+    # Nor is a file to blame that was mapped whole.
+    whole.write_bytes(data)
+    _, report = lab.analyze(run.trace)
+    assert [f["cause"] for f in report["findings"]] == ["unknown"]
