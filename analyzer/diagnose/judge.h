@@ -28,13 +28,17 @@ void imp_judge_say_name(struct imp_case *c); /* the same: what the name itself t
 /* The module was found; using it failed. */
 bool imp_judge_denied(struct imp_case *c);
 bool imp_judge_shadowed(struct imp_case *c);
+/* The same, where it is known that the top-level module @top was taken from @file (NULL: not known). */
+bool imp_judge_shadowed_by(struct imp_case *c, const char *top, const char *file);
 bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c); /* judge_version.c */
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
 /* The file that was taken has no @name, and one that was passed over has (judge_passed_over.c). */
 bool imp_judge_passed_over(struct imp_case *c, const char *taken, const char *name);
+bool imp_judge_hidden(struct imp_case *c); /* an init function met a file that took a module's name */
 bool imp_judge_extension(struct imp_case *c);
+bool imp_judge_missing_init(struct imp_case *c); /* judge_init_function.c */
 bool imp_judge_own_symbol(struct imp_case *c); /* judge_own_library.c */
 bool imp_judge_find_library(struct imp_case *c);
 
@@ -45,8 +49,8 @@ bool imp_judge_find_library(struct imp_case *c);
  */
 bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d);
 
-/* imp_judge_init_functions - evidence: which PyInit_* the file exports */
-void imp_judge_init_functions(struct imp_case *c, const char *path);
+/* imp_judge_init_functions - evidence: which PyInit_* the file exports; @name: the one that was looked for */
+void imp_judge_init_functions(struct imp_case *c, const char *path, const char *name);
 
 void imp_judge_unknown(struct imp_case *c);
 

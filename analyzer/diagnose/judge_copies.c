@@ -300,6 +300,11 @@ static const char *subject(const struct imp_case *c)
 		return imp_from_clause_module(c);
 	if (!e->type || strcmp(e->type, "AttributeError"))
 		return NULL;
+	/* The attribute is there, and is no capsule: 'PyCapsule_Import "datetime.datetime_CAPI" is not valid'. */
+	if (imp_case_has(e->message, "PyCapsule_Import \"")) {
+		name = strchr(e->message, '"') + 1;
+		return imp_arena_strndup(c->a, name, strcspn(name, ".\""));
+	}
 	name = imp_case_quoted(c, e->message, "partially initialized module ");
 	return name ? name :
 	       !strncmp(e->message ? e->message : "", "module '", 8) ?
@@ -355,22 +360,13 @@ static bool taken_from_elsewhere(const struct imp_case *c)
 	       c->py && c->py->stdlib && !imp_case_stdlib(c, where->file);
 }
 
-bool imp_judge_shadowed(struct imp_case *c)
+bool imp_judge_shadowed_by(struct imp_case *c, const char *top, const char *file)
 {
-	const char *module = subject(c), *top, *file, *entry, *other;
+	const char *entry, *other;
 	struct imp_strings mine = {0};
 	struct imp_finding *f = c->f;
 	bool stdlib;
 
-	if (!module)
-		return false;
-	/* A copy of the standard library's module from elsewhere asks for what this Python's parts have not. */
-	if (taken_from_elsewhere(c))
-		module = c->exception->where.module;
-	top = imp_arena_strndup(c->a, module, strcspn(module, "."));
-	file = f->path				    ? f->path :
-	       module == c->exception->where.module ? c->exception->where.file :
-						      file_of(c, top);
 	if (!file || file[0] != '/')
 		return false;
 	stdlib = imp_package_is_stdlib(top, NULL) && !imp_case_stdlib(c, file);
@@ -406,4 +402,23 @@ bool imp_judge_shadowed(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_DERIVED, "the standard library's own lies in %s",
 				     c->py->stdlib);
 	return true;
+}
+
+bool imp_judge_shadowed(struct imp_case *c)
+{
+	const char *module = subject(c), *top;
+
+	if (!module)
+		return false;
+	/* A copy of the standard library's module from elsewhere asks for what this Python's parts have not. */
+	if (taken_from_elsewhere(c)) {
+		module = c->exception->where.module;
+		top = imp_arena_strndup(c->a, module, strcspn(module, "."));
+		return imp_judge_shadowed_by(c, top,
+					     c->f->path ? c->f->path : c->exception->where.file);
+	}
+	top = imp_arena_strndup(c->a, module, strcspn(module, "."));
+	if (c->extension && !strcmp(top, imp_case_top(c)))
+		return false; /* an init function that asks its own package: nothing else took that name */
+	return imp_judge_shadowed_by(c, top, c->f->path ? c->f->path : file_of(c, top));
 }

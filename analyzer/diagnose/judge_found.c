@@ -124,7 +124,6 @@ bool imp_judge_extension(struct imp_case *c)
 {
 	const struct imp_extension_call *ext = c->extension;
 	const char *message = c->exception->message;
-	const char *tail = imp_case_tail(c);
 	const struct imp_dlopen *load;
 	struct imp_finding *f = c->f;
 
@@ -143,17 +142,8 @@ bool imp_judge_extension(struct imp_case *c)
 		say_earlier(c);
 		return true;
 	}
-	if (imp_case_has(message, "does not define module export function") ||
-	    imp_case_has(message, "does not define init function")) {
-		f->cause = IMP_CAUSE_MISSING_INIT_FUNCTION;
-		f->summary = imp_arena_printf(
-			c->a, "%s was loaded, but it has no function PyInit_%s", ext->path, tail);
-		imp_finding_evidence(c->a, f, IMP_OBSERVED,
-				     "dlopen succeeded; the symbol PyInit_%s is not in it", tail);
-		if (ext->path)
-			imp_judge_init_functions(c, ext->path);
+	if (imp_judge_missing_init(c))
 		return true;
-	}
 	load = failed_load(c);
 	if (load && imp_judge_dlopen_error(c, load))
 		return true;
@@ -162,7 +152,7 @@ bool imp_judge_extension(struct imp_case *c)
 				     ext->path, message);
 		return false;
 	}
-	if (imp_judge_version(c) || imp_judge_circular(c))
+	if (imp_judge_version(c) || imp_judge_hidden(c) || imp_judge_circular(c))
 		return true;
 	f->cause = IMP_CAUSE_INIT_FAILED;
 	f->summary = imp_arena_printf(

@@ -255,11 +255,11 @@ bool imp_judge_dlopen_error(struct imp_case *c, const struct imp_dlopen *d)
 	return known;
 }
 
-void imp_judge_init_functions(struct imp_case *c, const char *path)
+void imp_judge_init_functions(struct imp_case *c, const char *path, const char *name)
 {
 	struct imp_elf_symbol_list all = {0};
 	struct imp_ld_replay replay;
-	const char *text = NULL, *file, *name = NULL;
+	const char *text = NULL, *file;
 	struct imp_elf_image *img;
 	struct imp_elf_symbol_list mangled = {0};
 	bool known = false;
@@ -271,7 +271,6 @@ void imp_judge_init_functions(struct imp_case *c, const char *path)
 		known = !imp_elf_symbol_exported(img, "PyInit", INIT_FUNCTIONS_MAX, &all);
 		if (!all.n) /* Python 2's */
 			known &= !imp_elf_symbol_exported(img, "init", INIT_FUNCTIONS_MAX, &all);
-		name = imp_arena_printf(c->a, "PyInit_%s", imp_case_tail(c));
 		if (imp_elf_symbol_exported(
 			    img, imp_arena_printf(c->a, "_Z%zu%s", strlen(name), name), 1, &mangled))
 			mangled.n = 0;

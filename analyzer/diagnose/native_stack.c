@@ -96,6 +96,20 @@ static void name_init(struct imp_case *c, const struct imp_extension_call *ext, 
 	}
 }
 
+/* What CPython calls to initialize @module; NULL: a name that is not ASCII has another one, in punycode. */
+static const char *init_symbol(const struct imp_case *c, const char *module)
+{
+	const char *dot = strrchr(module, '.');
+	char *symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : module);
+
+	for (char *p = symbol; *p; p++) {
+		if (*p & 0x80)
+			return NULL;
+		*p = *p == '-' ? '_' : *p;
+	}
+	return symbol;
+}
+
 void imp_native_stack_fill(struct imp_case *c)
 {
 	bool recorded = fill_recorded(c);
@@ -104,13 +118,13 @@ void imp_native_stack_fill(struct imp_case *c)
 	     at = at->parent)
 		for (size_t i = 0; i < c->image->extensions.n; i++) {
 			const struct imp_extension_call *ext = c->image->extensions.v[i];
-			const char *dot = strrchr(at->name, '.'), *symbol;
+			const char *symbol;
 			struct imp_native_frame *frame;
 
 			if (ext->attempt != at || ext->begin_ns > c->attempt->begin_ns ||
 			    (ext->ended && ext->end_ns < c->attempt->begin_ns) || !ext->path)
 				continue;
-			symbol = imp_arena_printf(c->a, "PyInit_%s", dot ? dot + 1 : at->name);
+			symbol = init_symbol(c, at->name);
 			imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
 					     "it was asked for while %s was being initialized (%s)",
 					     at->name, ext->path);

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from interpreters import extension
-from lab_cases import both, ended, fatal, listed, told
+from lab_cases import blameless, both, ended, fatal, listed, told
 from verdict import ANY
 
 WAYS = "init-failed/ways.c"
@@ -101,6 +101,47 @@ def test_wrong_name_for_the_init_function(lab, cpython):
            "u.module_from_spec(spec)\n" % str(path)
     blamed(lab, [cpython.path, lab.write("main.py", code)], "other_17", "missing-init-function",
            path, ["PyInit_other_17"])
+
+
+@both
+@pytest.mark.parametrize("how, name, asks", [("NAME", "secrets", "randbits"),
+                                             ("ATTR", "queue", "SimpleQueue")])
+def test_file_that_hides_a_standard_module(lab, cpython, how, name, asks):
+    """Cython's code does not say of which module it asked a name."""
+    extension(cpython, WAYS, "plug_17", lab.site, HOW=how, NEEDS=name, ASKS=asks)
+    hiding = lab.write(name + ".py", "x = 1\n")
+    main = lab.write("main.py", "import plug_17\n")
+    finding = blamed(lab, [cpython.path, main], name, "shadowed", hiding,
+                     ["took the name of the standard library's module " + name, "PyInit of "])
+    assert finding["fixes"][0]["command"].startswith("mv ")
+    assert not any("install" in (f["command"] or "") for f in finding["fixes"])
+    lab.execute(["/bin/mv", hiding, str(hiding) + ".old"], lab.env())
+    blameless(lab, [cpython.path, main])
+
+
+@both
+def test_name_that_no_standard_module_has(lab, cpython):
+    """The program has a module of a standard name, and it is not at fault: the real one has no such name either."""
+    path = extension(cpython, WAYS, "plug_17", lab.site, HOW="NAME", NEEDS="base_17", ASKS="rand_17")
+    lab.module("base_17", "import secrets\n")
+    lab.write("secrets.py", "x = 1\n")
+    run = ended(lab, [cpython.path, lab.write("main.py", "import secrets, plug_17\n")], 1)
+    answered(lab, run, "plug_17", "init-failed", path, ["cannot import name rand_17"])
+
+
+@both
+def test_init_function_of_a_name_that_is_not_cs(lab, cpython):
+    """PEP 489: a '-' is written '_', and what is not ASCII in punycode."""
+    names = {"na\u00efve_17": "PyInitU_nave_17_pza", "my-ext_17": "PyInit_my_ext_17"}
+    built = extension(cpython, WAYS, "other_17", lab.dir, HOW="RAISE")
+    for name, wanted in names.items():
+        path = lab.site / (name + cpython.suffix)
+        path.write_bytes(built.read_bytes())
+        code = "import importlib\nimportlib.import_module(%s)\n" % ascii(name)
+        finding = blamed(lab, [cpython.path, lab.write("main.py", code)], name,
+                         "missing-init-function", path, ["has no function " + wanted],
+                         bare_says=wanted)
+        assert "PyInit_other_17" in told(finding)
 
 
 @both
