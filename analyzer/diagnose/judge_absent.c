@@ -5,6 +5,7 @@
 #include "../python/module_file.h"
 #include "../python/package_name.h"
 #include "judge.h"
+#include "judge_elsewhere.h"
 
 /* "audioop" of 3.13: no build of that version has it. */
 static bool is_of_another_version(const struct imp_case *c)
@@ -136,6 +137,54 @@ bool imp_judge_home(struct imp_case *c)
 	return true;
 }
 
+static bool was_seen(const struct imp_entry *e, const char *name)
+{
+	for (size_t i = 0; i < e->candidates.n; i++)
+		if (!strcmp(e->candidates.v[i].name, name))
+			return true;
+	return false;
+}
+
+/* A file that lies here in a directory that was searched, and that the process has not seen. */
+static void say_unseen(struct imp_case *c)
+{
+	struct imp_case part = *c;
+	struct stat st;
+
+	part.module = imp_case_tail(c);
+	for (size_t i = 0; c->snapshot && !c->image->derived && i < c->snapshot->entries.n; i++) {
+		const struct imp_entry *e = &c->snapshot->entries.v[i];
+		const char *path;
+
+		if (imp_case_parent(c) && !e->of_package)
+			continue;
+		path = imp_elsewhere_lies(&part, e->entry);
+		if (!path || imp_host_stat(c->host, path, &st) ||
+		    was_seen(e, imp_path_name(path)) || was_seen(e, part.module))
+			continue;
+		if (st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec >= c->record->realtime_ns) {
+			imp_finding_evidence(
+				c->a, c->f, IMP_DERIVED,
+				"%s is there now: it came, or was changed, after the program had been started",
+				path);
+			imp_finding_fix(
+				c->a, c->f, IMP_POSSIBLE, NULL,
+				"run the program again, if %s was installed only after this run",
+				path);
+			return;
+		}
+		imp_finding_evidence(
+			c->a, c->f, IMP_DERIVED,
+			"%s is there, as this analysis sees it, and %s was searched: the process saw another file system there (a mount of its own, a container)",
+			path, e->entry);
+		imp_finding_fix(
+			c->a, c->f, IMP_POSSIBLE, NULL,
+			"see what is mounted over %s where the program runs; what is installed there has to be in that mount",
+			e->entry);
+		return;
+	}
+}
+
 void imp_judge_absent(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
@@ -167,6 +216,7 @@ void imp_judge_absent(struct imp_case *c)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED,
 				     "%zu place%s searched, and none holds a file that could be %s",
 				     searched, searched == 1 ? " was" : "s were", imp_case_tail(c));
+	say_unseen(c);
 	imp_judge_say_finders(c);
 	if (c->host->enabled)
 		imp_finding_evidence(c->a, f, IMP_DERIVED,

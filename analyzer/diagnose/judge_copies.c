@@ -104,8 +104,11 @@ static const char *file_in(const struct imp_case *c, const char *dir, const char
 			continue;
 		if (!strcmp(name + len, ".py") ||
 		    (name[len] == '.' && !imp_abi_tag_parse(&tag, c->a, name) &&
-		     !strcmp(tag.module, tail)))
+		     !strcmp(tag.module, tail))) {
+			if (imp_host_is_directory(c->host, path))
+				continue; /* Python takes only a file of that name */
 			return path;
+		}
 		if (!name[len]) {
 			const char *init = imp_case_join(c, path, "__init__.py");
 

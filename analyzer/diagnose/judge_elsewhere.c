@@ -10,7 +10,7 @@
 #include "judge_elsewhere.h"
 #include "judge.h"
 
-const char *imp_elsewhere_held(const struct imp_case *c, const char *dir)
+const char *imp_elsewhere_lies(const struct imp_case *c, const char *dir)
 {
 	struct imp_site site = {.kind = IMP_SITE_PROJECT, .directory = dir};
 	const char *path = NULL;
@@ -21,6 +21,45 @@ const char *imp_elsewhere_held(const struct imp_case *c, const char *dir)
 	if (imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) != 1)
 		return NULL;
 	return path;
+}
+
+/* The same directory, by name (made absolute) or by what is there. */
+static bool same_directory(const struct imp_case *c, const char *one, const char *other)
+{
+	struct stat x, y;
+
+	one = imp_path_normalize(c->a, imp_case_directory(c, one));
+	other = imp_path_normalize(c->a, imp_case_directory(c, other));
+	return !strcmp(one, other) ||
+	       (!imp_host_stat(c->host, one, &x) && !imp_host_stat(c->host, other, &y) &&
+		x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+bool imp_elsewhere_searched(const struct imp_case *c, const char *path)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+	const char *dir = imp_path_parent(c->a, path), *top;
+
+	if (imp_starts_with(imp_path_name(path), "__init__."))
+		dir = imp_path_parent(c->a, dir);
+	top = dir;
+	for (const char *dot = strchr(c->module, '.'); dot; dot = strchr(dot + 1, '.'))
+		top = imp_path_parent(c->a, top);
+	for (size_t i = 0; now && i < now->path.n; i++)
+		if (same_directory(c, top, now->path.v[i]))
+			return true;
+	for (size_t i = 0; imp_case_parent(c) && c->snapshot && i < c->snapshot->entries.n; i++)
+		if (c->snapshot->entries.v[i].of_package &&
+		    same_directory(c, dir, c->snapshot->entries.v[i].entry))
+			return true;
+	return false;
+}
+
+const char *imp_elsewhere_held(const struct imp_case *c, const char *dir)
+{
+	const char *path = imp_elsewhere_lies(c, dir);
+
+	return path && !imp_elsewhere_searched(c, path) ? path : NULL;
 }
 
 void imp_elsewhere_tell(struct imp_case *c, const char *path, const char *dir, const char *why)
@@ -274,7 +313,8 @@ bool imp_judge_elsewhere(struct imp_case *c)
 		const char *path;
 
 		if (imp_environment_holds(c->host, c->a, &sites->v[i], c->module, &path,
-					  &importable) != 1)
+					  &importable) != 1 ||
+		    imp_elsewhere_searched(c, path))
 			continue;
 		if (!best || (importable && !best_importable)) {
 			more += best != NULL;

@@ -6,8 +6,19 @@
 
 /* The two halves of installed-elsewhere share these. */
 
-/* imp_elsewhere_held - the module's file in a directory, if this interpreter could take it; else NULL */
+/*
+ * imp_elsewhere_lies - the module's file in a directory, if this interpreter could take it; else NULL
+ * imp_elsewhere_held - the same, and NULL where that directory was searched: the file came later, or the process saw
+ *                      another file system there
+ */
+const char *imp_elsewhere_lies(const struct imp_case *c, const char *dir);
 const char *imp_elsewhere_held(const struct imp_case *c, const char *dir);
+
+/*
+ * imp_elsewhere_searched - is the directory, in which this file of the module lies, one of those that were searched?
+ * Compared as absolute paths, and by device and inode: an entry may be relative, or a link.
+ */
+bool imp_elsewhere_searched(const struct imp_case *c, const char *path);
 
 /*
  * imp_elsewhere_tell - the finding: @path is there, in @dir, which is not searched

@@ -29,7 +29,7 @@ static bool would_be_taken(const struct imp_case *c, const struct imp_candidate 
 	rest = cand->name + len;
 	if (!*rest)
 		return S_ISDIR(cand->stat.mode) && cand->inside.n;
-	if (S_ISDIR(cand->stat.mode))
+	if (!S_ISREG(cand->stat.mode) && !S_ISLNK(cand->stat.mode))
 		return false;
 	return !strcmp(rest, ".py") || !strcmp(rest, ".pyc") ||
 	       (c->py && imp_abi_tag_accepted(cand->name, tail, &c->py->suffixes));
@@ -259,6 +259,44 @@ static bool looks_like_it(const char *name, const char *tail)
 	       strstr(rest, ".dll");
 }
 
+/* What lies under a name that Python would take a file of; NULL: a file, or not known. */
+static const char *no_file(const struct imp_case *c, const struct imp_entry *e,
+			   const struct imp_candidate *cand)
+{
+	unsigned int mode = cand->stat.known ? cand->stat.mode : 0;
+	struct stat st;
+
+	if (S_ISLNK(mode))
+		mode = imp_host_stat(c->host, imp_case_join(c, e->entry, cand->name), &st) ?
+			       0 :
+			       st.st_mode;
+	return S_ISDIR(mode)		      ? "a directory" :
+	       S_ISFIFO(mode)		      ? "a FIFO" :
+	       S_ISSOCK(mode)		      ? "a socket" :
+	       S_ISCHR(mode) || S_ISBLK(mode) ? "a device" :
+						NULL;
+}
+
+static void say_candidate(struct imp_case *c, const struct imp_entry *e,
+			  const struct imp_candidate *cand, const char *dir)
+{
+	const char *what = no_file(c, e, cand);
+
+	if (!what) {
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "%s lies in %s: that is no name which Python takes for a module",
+				     cand->name, dir);
+		return;
+	}
+	imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+			     "%s lies in %s, and is %s: Python takes only a file of that name",
+			     cand->name, dir, what);
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, NULL,
+		"if %s is to be that module: it is %s; remove it, and install the file in its place",
+		imp_case_join(c, e->entry, cand->name), what);
+}
+
 static void say_library(struct imp_case *c, const char *dir)
 {
 	const char *name = imp_arena_printf(c->a, "lib%s.so", imp_case_tail(c));
@@ -315,12 +353,7 @@ void imp_judge_say_finders(struct imp_case *c)
 			if (is_source_of_extension(cand->name, imp_case_tail(c)))
 				say_not_built(c, dir, cand->name);
 			else if (looks_like_it(cand->name, imp_case_tail(c)))
-				imp_finding_evidence(
-					c->a, c->f, IMP_OBSERVED,
-					S_ISDIR(cand->stat.mode) ?
-						"%s lies in %s, and is a directory: Python takes only a file of that name" :
-						"%s lies in %s: that is no name which Python takes for a module",
-					cand->name, dir);
+				say_candidate(c, e, cand, dir);
 		}
 	}
 }

@@ -53,7 +53,7 @@ static bool left_behind(struct imp_case *c)
 		if (*entry == '/')
 			continue;
 		dir = imp_path_normalize(c->a, imp_case_directory(c, entry));
-		path = imp_elsewhere_held(c, dir);
+		path = imp_elsewhere_lies(c, dir);
 		if (!path || imp_host_stat(c->host, path, &st) ||
 		    st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec >= c->record->realtime_ns)
 			continue;

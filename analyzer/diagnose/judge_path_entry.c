@@ -145,9 +145,10 @@ static bool through_pth(struct imp_case *c, const char *entry)
 		imp_remedy_run_path(c, egg, "names the egg itself");
 		return true;
 	}
-	if (!c->host->enabled || imp_elsewhere_held(c, site.directory) ||
+	if (!c->host->enabled || imp_elsewhere_lies(c, site.directory) ||
 	    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) != 1 ||
-	    !importable || imp_starts_with(path, imp_arena_printf(c->a, "%s/", site.directory)))
+	    !importable || imp_starts_with(path, imp_arena_printf(c->a, "%s/", site.directory)) ||
+	    imp_elsewhere_searched(c, path))
 		return false;
 	egg = imp_path_parent(c->a, path);
 	if (imp_ends_with(path, "/__init__.py"))

@@ -71,7 +71,8 @@ static enum near_miss classify(const struct imp_case *c, const struct imp_entry 
 			return NEAR_NONE;
 		if (!cand->name[len])
 			return directory || cand->inside.n ? NEAR_OTHER_CASE : NEAR_NONE;
-		if (is_file_of(c, cand->name, imp_arena_strndup(c->a, cand->name, len), &extension))
+		if (!directory &&
+		    is_file_of(c, cand->name, imp_arena_strndup(c->a, cand->name, len), &extension))
 			return NEAR_OTHER_CASE;
 		return NEAR_NONE;
 	}
@@ -84,7 +85,8 @@ static enum near_miss classify(const struct imp_case *c, const struct imp_entry 
 			return NEAR_STALE;
 		return NEAR_NONE;
 	}
-	if (!is_file_of(c, cand->name, tail, &extension))
+	if (!is_file_of(c, cand->name, tail, &extension) ||
+	    (cand->stat.known && !S_ISREG(cand->stat.mode) && !is_link(cand)))
 		return NEAR_NONE;
 	if (in_archive(e, cand))
 		return extension ? NEAR_IN_ARCHIVE : NEAR_NONE;

@@ -28,6 +28,14 @@ static bool accepts(const struct imp_site *site, const struct imp_abi_tag *t)
 	       threaded == site->free_threaded && !strchr(t->flags, 'd');
 }
 
+/* A directory or a FIFO of that name is none: the finder passes over it. */
+static bool is_file(const struct imp_host *h, const char *path)
+{
+	struct stat st;
+
+	return imp_host_stat(h, path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /*
  * A file of the module in one directory, the one that its Python would take first: package,
  * extension, source. @names is the directory's listing.
@@ -44,7 +52,7 @@ static bool find_in(const struct imp_host *h, struct imp_arena *a, const struct 
 	*importable = true;
 	for (i = 0; i < sizeof(inits) / sizeof(inits[0]); i++) {
 		*path = imp_path_join(a, sub, inits[i]);
-		if (imp_host_exists(h, *path) == 1)
+		if (is_file(h, *path))
 			return true;
 	}
 	if (imp_host_list(h, a, dir, &names) < 0)
@@ -54,7 +62,7 @@ static bool find_in(const struct imp_host *h, struct imp_arena *a, const struct 
 		    imp_abi_tag_parse(&tag, a, names.v[i]) < 0)
 			continue;
 		file = imp_path_join(a, dir, names.v[i]);
-		if (!imp_ends_with(file, ".so") || imp_host_exists(h, file) != 1)
+		if (!imp_ends_with(file, ".so") || !is_file(h, file))
 			continue;
 		*path = file;
 		if (accepts(site, &tag))
@@ -63,7 +71,7 @@ static bool find_in(const struct imp_host *h, struct imp_arena *a, const struct 
 	}
 	for (i = 0; i < 2; i++) {
 		*path = imp_arena_printf(a, "%s%s", sub, i ? ".pyc" : ".py");
-		if (imp_host_exists(h, *path) == 1)
+		if (is_file(h, *path))
 			return true;
 	}
 	*path = other;

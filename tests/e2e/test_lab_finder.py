@@ -5,6 +5,7 @@ Each is run once, traced (what is bare and traced alike is tested elsewhere); th
 asserted, also from the trace alone, and the first command that needs no network is typed as printed.
 """
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 import interpreters
 from distributions import install
+from harness import need
 from lab_cases import blameless, commands, listed, script, told
 from loader_cases import extension
 from remedy_cases import DONE, MENDED
@@ -211,6 +213,45 @@ def path_object(case):
     """sys.path.insert(0, Path(__file__).parent / ...): imports pass over it."""
     case.module(case.lab.root / "far/mod_17.py")
     case.main("import pathlib, sys\nsys.path.insert(0, pathlib.Path(%r))\nimport mod_17" % str(case.lab.root / "far"))
+
+
+# -- directories that are searched, and still nothing is found ----------------------------------
+@pytest.mark.parametrize("entry", ["site", "../work/site/."], ids=["relative", "odd"])
+def test_no_file_in_a_searched_directory(lab, debian, entry):
+    """Directories and FIFOs under a module's name: nobody may say that the directory is not searched."""
+    site = lab.dir / "site"
+    lab.write(site / "pkg_17/__init__.py")
+    for name in ("pkg_17/_one.abi3.so", "pkg_17/_two.py", "top_17.py", "tag_17.cpython-399-x86_64-linux-gnu.so"):
+        (site / name).mkdir()
+    os.mkfifo(site / "pkg_17/_three.abi3.so")
+    (site / "pkg_17/_four.py").symlink_to("_two.py")
+    kinds = {"pkg_17._one": "a directory", "pkg_17._two": "a directory", "pkg_17._three": "a FIFO",
+             "pkg_17._four": "a directory", "top_17": "a directory", "tag_17": "a directory"}
+    run = lab.recorded([debian.path, "-c", "".join(
+        "try:\n    import %s\nexcept ImportError:\n    pass\n" % n for n in kinds)],
+        lab.env(PYTHONPATH=entry))
+    assert run.returncode == 0, run.text
+    findings = {f["module"]: f for f in lab.analyze(run.trace, "--all")[1]["findings"]}
+    for name, kind in kinds.items():
+        assert findings[name]["cause"] == ABSENT, told(findings[name])
+        assert "and is %s: Python takes only a file" % kind in told(findings[name])
+        assert "not search" not in told(findings[name])
+        assert not any("PYTHONPATH=" in c for c in commands(findings[name])), findings[name]["fixes"]
+
+
+def test_searched_directory_below_a_mount(lab, debian):
+    """The process saw another file system where this analysis sees the module."""
+    unshare = need("unshare")
+    lab.module("mod_17", "name = 17\n")
+    hide = "mount -t tmpfs none %s || exit 77; exec \"$@\"" % lab.site
+    run = lab.recorded([unshare, "-m", "sh", "-c", hide, "sh", debian.path, "-c", "import mod_17"],
+                       lab.env(PYTHONPATH=str(lab.site)))
+    if run.returncode == 77 or b"unshare" in run.stderr:
+        pytest.skip("may not mount here: " + run.text)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert (finding["module"], finding["cause"]) == ("mod_17", ABSENT), told(finding)
+    assert "saw another file system" in told(finding)
+    assert not any("PYTHONPATH=%s:" % lab.site in c for c in commands(finding)), finding["fixes"]
 
 
 # -- finders ------------------------------------------------------------------------------------
