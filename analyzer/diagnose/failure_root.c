@@ -43,6 +43,15 @@ static bool broken(struct imp_node *n)
 }
 
 /*
+ * May it explain an error that does not speak of it? A module that was blocked on purpose is one that the code can do
+ * without, as one that is not installed: defusedxml blocks _elementtree for the length of one import.
+ */
+static bool may_explain(struct imp_node *n)
+{
+	return broken(n) && n->c.f->cause != IMP_CAUSE_BLOCKED;
+}
+
+/*
  * An extension that may be initialized once a process: the second attempt is refused, and what the
  * user sees is that refusal. The first attempt tells why.
  */
@@ -172,10 +181,10 @@ static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
 		if (n->c.attempt && !inside(m, n))
 			continue;
 		/* "numpy.core.multiarray failed to import" of a numpy that is there: what it lacks is no more than another version's. */
-		if (n->c.f->cause == IMP_CAUSE_VERSION_MISMATCH && !broken(m))
+		if (n->c.f->cause == IMP_CAUSE_VERSION_MISMATCH && !may_explain(m))
 			continue;
-		if (mentions(n->c.a, n->c.exception, m) || (n->c.attempt && family && broken(m)) ||
-		    (silent && last_within(s, m, n)))
+		if (mentions(n->c.a, n->c.exception, m) ||
+		    (n->c.attempt && family && may_explain(m)) || (silent && last_within(s, m, n)))
 			return m;
 	}
 	return NULL;
@@ -198,7 +207,7 @@ static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
 			continue;
 		while (at && at != pkg)
 			at = at->parent;
-		if (at && broken(m))
+		if (at && may_explain(m))
 			return m;
 	}
 	return NULL;
