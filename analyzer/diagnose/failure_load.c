@@ -5,6 +5,7 @@
 
 #include "failure_graph.h"
 #include "from_clause.h"
+#include "vain_loads.h"
 
 #define SOURCE_MAX     (4 * 1024 * 1024)  /* bytes of a source file that is looked into */
 #define EXIT_WINDOW_NS (250 * 1000000ULL) /* "right after it": an exit that follows a failure */
@@ -22,23 +23,9 @@ bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *
 	return false;
 }
 
-/* "vips" of "/usr/lib/libvips-42.so.1": what people call it; "" where nothing is left */
-static const char *stem(struct imp_arena *a, const char *name)
-{
-	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-	size_t len;
-
-	if (!strncmp(base, "lib", 3))
-		base += 3;
-	len = strcspn(base, ".");
-	while (len && !isalpha((unsigned char)base[len - 1]))
-		len--;
-	return imp_arena_strndup(a, base, len);
-}
-
 static bool mentions(struct imp_arena *a, const struct imp_exception *e, const struct imp_dlopen *d)
 {
-	const char *name = stem(a, d->name), *p = e->message;
+	const char *name = imp_load_stem(a, d->name), *p = e->message;
 	size_t len = strlen(name);
 
 	/* "libvips", "libvipscc", "vips" and "vips42", but no part of another word. */
@@ -174,7 +161,8 @@ static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struc
 		    imp_graph_of_extension(s, d))
 			continue;
 		if (!d->error) {
-			if (found && !strcmp(stem(n->c.a, found->name), stem(n->c.a, d->name))) {
+			if (found && !strcmp(imp_load_stem(n->c.a, found->name),
+					     imp_load_stem(n->c.a, d->name))) {
 				found = NULL;
 				named = false;
 			}
@@ -191,6 +179,75 @@ static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struc
 	return found;
 }
 
+/* A word of the library's name that is none of the module's: "helper missing", of libhelper_core.so */
+static bool names_a_part(const struct imp_case *c, const struct imp_dlopen *d)
+{
+	const char *name = imp_load_stem(c->a, d->name), *message = c->exception->message;
+
+	for (size_t len; *name; name += len) {
+		const char *word, *p;
+
+		name += strcspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		word = imp_arena_strndup(c->a, name, len);
+		if (len < 4 || strcasestr(c->module, word))
+			continue;
+		for (p = message; p && (p = strcasestr(p, word)); p++)
+			if ((p == message || !isalnum((unsigned char)p[-1])) &&
+			    !isalnum((unsigned char)p[len]))
+				return true;
+	}
+	return false;
+}
+
+/* The path of an extension is relative where the entry of sys.path is. */
+static bool is_file_of(const struct imp_extension_call *ext, const char *path)
+{
+	const char *own = imp_case_text(ext->path);
+	size_t len = strlen(own), whole = strlen(path);
+
+	if (!strncmp(own, "./", 2)) {
+		own += 2;
+		len -= 2;
+	}
+	return *own && len <= whole && !strcmp(path + whole - len, own) &&
+	       (len == whole || (*own != '/' && path[whole - len - 1] == '/'));
+}
+
+/*
+ * What the failed init function opened in vain by its own call of dlopen. It may have gone on without, and failed for
+ * another reason: its error has to speak of a library, and it must have wanted no other one.
+ */
+static const struct imp_dlopen *swallowed_by_init(const struct imp_node *n)
+{
+	const struct imp_extension_call *ext = n->c.extension;
+	const struct imp_exception *e = n->c.exception;
+	const char *stem;
+	struct imp_loads vain;
+
+	imp_vain_loads(&n->c, &vain);
+	if (!vain.n ||
+	    (!imp_exception_is_import_error(e) && strcmp(imp_case_text(e->type), "OSError") &&
+	     strcmp(imp_case_text(e->type), "RuntimeError")))
+		return NULL;
+	stem = imp_load_stem(n->c.a, vain.v[0]->name);
+	for (size_t i = 0; i < vain.n; i++) {
+		const char *opener = imp_load_opener(n->c.image, vain.v[i]);
+
+		if (!opener || !is_file_of(ext, opener) ||
+		    strcmp(imp_load_stem(n->c.a, vain.v[i]->name), stem))
+			return NULL;
+	}
+	/* "plug: no licence", of libplug.so: that is the module's own name. */
+	if (is_consequence(&n->c, e) || names_a_part(&n->c, vain.v[0]))
+		return vain.v[0];
+	return mentions(n->c.a, e, vain.v[0]) &&
+			       (!strcasestr(n->c.module, stem) ||
+				strcasestr(e->message, imp_arena_printf(n->c.a, "lib%s", stem))) ?
+		       vain.v[0] :
+		       NULL;
+}
+
 /* Asked again, it must be the same node: what was said of it stands there. */
 static struct imp_node *opened(struct imp_graph *s, struct imp_node *n, const struct imp_dlopen *d,
 			       const struct imp_exception *e, const char *how)
@@ -198,6 +255,7 @@ static struct imp_node *opened(struct imp_graph *s, struct imp_node *n, const st
 	n->opened = imp_node_new(s, n->c.attempt, e, n->c.thread, n->c.py ? n->c.py->number : 0,
 				 n->c.time_ns);
 	n->opened->c.load = d;
+	n->opened->c.extension = n->c.extension;
 	n->opened->c.traceback = n->c.traceback;
 	n->opened_how = how;
 	return n->opened;
@@ -229,9 +287,11 @@ struct imp_node *imp_opened_and_swallowed(struct imp_graph *s, struct imp_node *
 	const struct imp_dlopen *d;
 	struct imp_exception *own;
 
-	if (n->opened || n->c.load || n->c.extension || !n->c.exception ||
-	    imp_from_clause_name(&n->c) || !(d = swallowed(s, n)))
+	if (n->opened || n->c.load || !n->c.exception || imp_from_clause_name(&n->c))
 		return n->opened;
+	d = n->c.extension ? swallowed_by_init(n) : swallowed(s, n);
+	if (!d)
+		return NULL;
 	own = imp_arena_alloc(n->c.a, sizeof(*own));
 	own->type = "OSError";
 	own->message = d->error;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "native_stack.h"
+#include "vain_loads.h"
 
 const char *imp_judge_runpy_module(const struct imp_case *c)
 {
@@ -284,6 +285,8 @@ void imp_judge(struct imp_case *c)
 	if (f->module && *c->module && strcmp(f->module, c->module))
 		searched_of(c, f->module);
 	common_evidence(c);
+	if (c->exception && f->cause == IMP_CAUSE_UNKNOWN)
+		imp_vain_loads_say(c);
 	imp_remedy(c);
 	imp_rule_out(c);
 }

@@ -8,6 +8,7 @@
 #include "../python/module_file.h"
 #include "from_clause.h"
 #include "judge.h"
+#include "vain_loads.h"
 
 /*
  * Texts with which extensions refuse to be initialized again. Sources: PyO3 (impl_/pymodule.rs),
@@ -169,6 +170,7 @@ bool imp_judge_extension(struct imp_case *c)
 				     e->type ? e->type : "an exception",
 				     e->message ? e->message : "");
 	say_imports_within(c);
+	imp_vain_loads_say(c);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include "../python/installer.h"
 #include "judge_loader.h"
 #include "remedy.h"
+#include "vain_loads.h"
 
 #define SHOWN_MAX 4 /* copies that one piece of evidence names */
 
@@ -345,7 +346,7 @@ static void say_recorded(struct imp_load *l)
 bool imp_judge_missing_library(struct imp_load *l)
 {
 	const char *name = l->text.object ? l->text.object : l->d->name;
-	const char *needed_by = imp_load_needed_by(l, l->search);
+	const char *needed_by = imp_load_needed_by(l, l->search), *opener = NULL;
 	struct imp_load_places places;
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
@@ -357,8 +358,16 @@ bool imp_judge_missing_library(struct imp_load *l)
 				    NULL :
 				    l->root;
 	f->path = l->root && strcmp(name, l->d->name) ? l->root : NULL;
-	imp_load_library(l, name, needed_by, l->search);
-	if (needed_by)
+	if (!needed_by && !strcmp(name, l->d->name))
+		opener = imp_load_opener(c->image, l->d);
+	if (opener)
+		f->path = opener;
+	imp_load_library(l, name, needed_by ? needed_by : opener, l->search);
+	if (opener)
+		f->summary = imp_arena_printf(
+			c->a, "The library %s, which %s opens with dlopen(), is not found", name,
+			opener);
+	else if (needed_by)
 		f->summary = imp_arena_printf(
 			c->a, "The library %s is not found; it is needed by %s", name, needed_by);
 	else if (!*c->module && !strcmp(name, l->d->name))
@@ -367,6 +376,8 @@ bool imp_judge_missing_library(struct imp_load *l)
 	else
 		f->summary = imp_arena_printf(c->a, "The library %s is not found", name);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	if (opener && *c->module)
+		imp_load_say_caller(l);
 	imp_load_say_chain(l, name, l->search);
 	imp_load_say_eaten_origin(l);
 	imp_load_places_find(l, &places);
@@ -374,7 +385,8 @@ bool imp_judge_missing_library(struct imp_load *l)
 	if (!strchr(name, '/')) {
 		say_recorded(l);
 		elsewhere |= say_mapped_later(l, name);
-		elsewhere |= imp_load_say_cache(l, name, needed_by) || say_places(l, &places, name);
+		elsewhere |= imp_load_say_cache(l, name, needed_by ? needed_by : opener) ||
+			     say_places(l, &places, name);
 		elsewhere |= say_other_soname(l, &places, name);
 		if (!elsewhere && c->host->enabled)
 			imp_finding_evidence(

@@ -4,6 +4,7 @@
 
 #include "judge.h"
 #include "path_origin.h"
+#include "vain_loads.h"
 
 /* The search ended before any file was opened: nothing below dlopen can be the cause. */
 static void never_opened(struct imp_case *c)
@@ -73,6 +74,7 @@ void imp_rule_out(struct imp_case *c)
 {
 	struct imp_arena *a = c->a;
 	struct imp_finding *f = c->f;
+	struct imp_loads vain;
 
 	switch (f->cause) {
 	case IMP_CAUSE_ABI_TAG_MISMATCH:
@@ -121,8 +123,11 @@ void imp_rule_out(struct imp_case *c)
 	case IMP_CAUSE_MISSING_INIT_FUNCTION:
 		imp_finding_rule_out(a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found and loaded",
 				     f->path ? f->path : "it");
-		imp_finding_rule_out(a, f, IMP_CAUSE_MISSING_SHARED_LIBRARY,
-				     "dlopen succeeded: every library that it needs was found");
+		imp_vain_loads(c, &vain); /* what its code asked for */
+		if (!vain.n)
+			imp_finding_rule_out(
+				a, f, IMP_CAUSE_MISSING_SHARED_LIBRARY,
+				"dlopen succeeded: every library that it needs was found");
 		imp_finding_rule_out(a, f, IMP_CAUSE_ABI_TAG_MISMATCH,
 				     "its name's tag was accepted");
 		break;
