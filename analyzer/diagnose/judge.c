@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../python/installer.h"
 #include "native_stack.h"
 #include "vain_loads.h"
 
@@ -214,7 +215,12 @@ static void common_evidence(struct imp_case *c)
 				u->exception->type ? u->exception->type : "an exception",
 				u->exception->message ? u->exception->message : "");
 	}
-	if (c->py && c->py->executable && *c->py->executable)
+	if (c->py && c->image->exe && imp_installer_is_guessed(c->host, c->a, c->image, c->py))
+		imp_finding_evidence(
+			c->a, c->f, IMP_OBSERVED,
+			"the interpreter is %s, within %s; sys.executable, %s, is another program",
+			imp_case_python(c), c->image->exe, c->py->executable);
+	else if (c->py && c->py->executable && *c->py->executable)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the interpreter is %s, %s",
 				     imp_case_python(c), c->py->executable);
 	else if (c->py && c->image->exe)

@@ -94,6 +94,7 @@ static bool is_own(const struct imp_case *c, const struct imp_site *site)
 	const char *own = c->py ? c->py->executable : NULL;
 
 	return site->kind == IMP_SITE_VENV && own && site->root && site->interpreter &&
+	       !imp_installer_is_guessed(c->host, c->a, c->image, c->py) &&
 	       !strcmp(imp_path_parent(c->a, own), imp_path_parent(c->a, site->interpreter));
 }
 
@@ -126,6 +127,12 @@ static const char *why_not_site(const struct imp_case *c, const struct imp_site 
 				c->a,
 				"it belongs to the virtual environment %s, whose interpreter, %s, is a link to nothing",
 				site->root, broken);
+		if (venv && site->root && !strcmp(venv, site->root) && c->py &&
+		    imp_installer_is_guessed(c->host, c->a, c->image, c->py))
+			return imp_arena_printf(
+				c->a,
+				"VIRTUAL_ENV names that environment, which is Python %d.%d's, yet the program embeds a Python of its own, %s",
+				site->major, site->minor, imp_case_python(c));
 		if (venv && site->root && !strcmp(venv, site->root))
 			return imp_arena_printf(
 				c->a,
@@ -291,7 +298,12 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 	say_exec_chain(c, site);
 	imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL,
 			   "installs it for this very interpreter");
-	if (!c->f->fixes.n)
+	if (!c->f->fixes.n && c->py && imp_installer_is_guessed(c->host, c->a, c->image, c->py))
+		imp_finding_fix(
+			c->a, c->f, IMP_POSSIBLE, NULL,
+			"start the program with another PATH: it took %s, the first python3 of that, for the place of its own Python, %s",
+			c->py->executable, imp_case_python(c));
+	else if (!c->f->fixes.n)
 		imp_finding_fix(
 			c->a, c->f, IMP_POSSIBLE, NULL,
 			"install it for this interpreter too, or run the program with the Python that has it");

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../python/command_line.h"
 #include "../python/installer.h"
 #include "../python/module_file.h"
 #include "../python/package_name.h"
@@ -14,7 +15,7 @@
 
 const char *imp_remedy_python(const struct imp_case *c)
 {
-	const char *command = c->py ? imp_installer_python(c->host, c->a, c->py) : NULL;
+	const char *command = c->py ? imp_installer_python(c->host, c->a, c->image, c->py) : NULL;
 
 	return command ? command : "python3";
 }
@@ -54,12 +55,28 @@ static void add(struct imp_case *c, const struct imp_install_command *command,
 		enum imp_confidence confidence, const char *before, const char *effect)
 {
 	const char *text = command->command;
+	struct imp_command_line line;
 	const char *again = NULL;
+	unsigned int major, minor;
 
 	if (before && text)
 		text = imp_arena_printf(c->a, "%s && %s", before, text);
 	if (!command->environment) {
 		imp_finding_fix(c->a, c->f, confidence, text, "%s (%s)", effect, command->package);
+		return;
+	}
+	/* A host program that embeds Python: no interpreter runs it, yet it may look into the environment. */
+	if (!imp_remedy_line(c, &line) && imp_case_version(c, &major, &minor)) {
+		const char *site = imp_arena_printf(c->a, "%s/lib/python%u.%u/site-packages",
+						    command->environment, major, minor);
+
+		if (c->image->cwd)
+			site = imp_path_join(c->a, c->image->cwd, site);
+		imp_finding_fix(
+			c->a, c->f, confidence, text,
+			"makes a virtual environment, %s, and installs %s there, since the system manages this Python; "
+			"then start the program with PYTHONPATH=%s",
+			command->environment, command->package, imp_shell_quote(c->a, site));
 		return;
 	}
 	again = imp_remedy_run_with(c,

@@ -90,7 +90,7 @@ static int has_pip(const struct place *p)
 
 static void init_place(struct place *p)
 {
-	const char *python = imp_installer_python(p->h, p->a, p->py);
+	const char *python = imp_installer_python(p->h, p->a, p->image, p->py);
 	const char *conda = imp_record_env(p->image, "CONDA_PREFIX");
 	int ret;
 

@@ -24,11 +24,19 @@ const char *imp_shell_quote(struct imp_arena *a, const char *word);
 bool imp_installer_is_debian(const struct imp_host *h, const struct imp_interpreter *py);
 
 /*
+ * imp_installer_is_guessed - is sys.executable another program than the one that ran, and not known to be of the same
+ * version? A host program that embeds Python has none of its own: Python takes the first python3 of PATH for it.
+ */
+bool imp_installer_is_guessed(const struct imp_host *h, struct imp_arena *a,
+			      const struct imp_image *image, const struct imp_interpreter *py);
+
+/*
  * imp_installer_python - the command that stands for this interpreter: sys.executable, or its
  * prefix's python where a host program embeds it; NULL: none that can be typed
+ * @image: the program that ran
  */
 const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
-				 const struct imp_interpreter *py);
+				 const struct imp_image *image, const struct imp_interpreter *py);
 
 /*
  * imp_installer_prefix - sys.prefix as the program saw it: that of the virtual environment, which

@@ -15,20 +15,42 @@ static bool is_interpreter_name(const char *path)
 	       imp_starts_with(name, "graalpy");
 }
 
+bool imp_installer_is_guessed(const struct imp_host *h, struct imp_arena *a,
+			      const struct imp_image *image, const struct imp_interpreter *py)
+{
+	struct imp_python_version own = imp_python_version_of(py), v;
+	const char *real = py->executable;
+
+	if (!image->exe || is_interpreter_name(image->exe) || !real || real[0] != '/' ||
+	    !is_interpreter_name(real))
+		return false;
+	if (imp_host_realpath(h, a, real, &real))
+		real = py->executable;
+	if (!strcmp(real, image->exe))
+		return false;
+	/* "python3" names no minor version: what it would run is not known. */
+	return !imp_python_version_parse(imp_path_name(real), &v) || v.major != own.major ||
+	       v.minor != own.minor || v.free_threaded != own.free_threaded;
+}
+
 const char *imp_installer_python(const struct imp_host *h, struct imp_arena *a,
-				 const struct imp_interpreter *py)
+				 const struct imp_image *image, const struct imp_interpreter *py)
 {
 	struct imp_python_version v = imp_python_version_of(py);
 	const char *const prefixes[] = {py->prefix, py->base_prefix};
+	bool guessed = imp_installer_is_guessed(h, a, image, py);
 	const char *path;
 	size_t i;
 
 	if (py->executable && py->executable[0] == '/' && is_interpreter_name(py->executable) &&
-	    imp_host_exists(h, py->executable) != 0)
+	    !guessed && imp_host_exists(h, py->executable) != 0)
 		return py->executable;
 	/* Embedded, in a program that sys.executable names or that left it empty. */
 	for (i = 0; i < 2; i++) {
 		if (!prefixes[i] || prefixes[i][0] != '/' || !v.major)
+			continue;
+		/* What the base installs is not found from within the virtual environment that the guess led to. */
+		if (guessed && strcmp(imp_installer_prefix(h, a, py), prefixes[i]))
 			continue;
 		path = imp_arena_printf(a, "%s/bin/%s", strcmp(prefixes[i], "/") ? prefixes[i] : "",
 					imp_python_version_name(&v, a));

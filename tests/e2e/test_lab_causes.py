@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Causes that lie in how a program is laid out or started, and not in what is installed."""
 import marshal
+import os
 import re
 
 import pytest
@@ -181,3 +182,30 @@ def test_script_that_is_imported_again(lab, cpython):
     finding = diagnose(lab, cpython, shapes.Program([lab.dir / "main.py"], (None, None)),
                        module=("models_17", "main"), cause="circular-import", importer=False)
     assert str(models) in told(finding)
+
+
+# -- a program that embeds Python -------------------------------------------------------------
+def test_interpreter_of_an_embedding_program(lab, debian):
+    """It has none: sys.executable is the first python3 of PATH, of whatever version that is."""
+    others = [p for p in interpreters.chosen() if p.version[:2] != debian.version[:2]]
+    if not others:
+        pytest.skip("no interpreter of another version")
+    host = interpreters.host_program(debian, "embedding/host.c")
+    venv = lab.dir / "v"
+    lab.write(venv / "pyvenv.cfg", "home = %s\n" % os.path.dirname(os.path.realpath(others[0].path)))
+    (venv / "bin").mkdir()
+    (venv / "bin/python3").symlink_to(os.path.realpath(others[0].path))
+    argv = [host, "run", "import absent_17"]
+    env = lab.env(PATH="%s/bin:%s" % (venv, os.environ["PATH"]), VIRTUAL_ENV=str(venv))
+    finding, report = fatal(lab, argv, "absent_17", "not-installed", env=env)
+    assert report["processes"][0]["python"]["executable"] == str(venv / "bin/python3")
+    assert "is another program" in told(finding)
+    assert not any("pip" in command for command in commands(finding)), commands(finding)
+    # Without that, Debian's own: what it installs into an environment, the program has to be told of.
+    env = lab.env(PATH="/usr/bin:/bin")
+    finding, _ = fatal(lab, argv, "absent_17", "not-installed", env=env)
+    made = [f for f in finding["fixes"] if "-m venv" in (f["command"] or "")]
+    if os.path.exists("/usr/lib/python%s/EXTERNALLY-MANAGED" % debian.minor):
+        assert made, finding["fixes"]
+    for fix in made:
+        assert "PYTHONPATH=" in fix["effect"] and "run the program with it" not in fix["effect"]

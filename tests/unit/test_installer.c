@@ -381,19 +381,36 @@ static void test_embedded(void **state)
 
 	temp_tree_write(&w->tree, "host/app", "");
 	w->py.executable = in_world(w, "host/app");
-	assert_string_equal(imp_installer_python(&on, &w->arena, &w->py),
+	assert_string_equal(imp_installer_python(&on, &w->arena, &w->image, &w->py),
 			    in_world(w, "py/bin/python3.12"));
+	/* The first python3 of PATH is taken for the host program's: of the same version or not. */
+	w->image.exe = in_world(w, "host/app");
+	temp_tree_write(&w->tree, "host/python3.11", "");
+	temp_tree_write(&w->tree, "host/python3", "");
+	w->py.executable = in_world(w, "host/python3.11");
+	assert_true(imp_installer_is_guessed(&on, &w->arena, &w->image, &w->py));
+	assert_string_equal(imp_installer_python(&on, &w->arena, &w->image, &w->py),
+			    in_world(w, "py/bin/python3.12"));
+	w->py.executable = in_world(w, "host/python3");
+	assert_true(imp_installer_is_guessed(&on, &w->arena, &w->image, &w->py));
+	w->py.executable = in_world(w, "py/bin/python3.12");
+	assert_false(imp_installer_is_guessed(&on, &w->arena, &w->image, &w->py));
+	w->image.exe = "/usr/bin/python3.11";
+	w->py.executable = in_world(w, "host/python3");
+	assert_false(imp_installer_is_guessed(&on, &w->arena, &w->image, &w->py));
+	w->image.exe = NULL;
 	w->py.executable = "";
 	install(w, &on, "yaml", false);
 	assert_command(w, 0, "@/py/bin/python3.12 -m pip install PyYAML", "PyYAML", true);
 	w->py.executable = NULL;
 	remove(temp_tree_path(&w->tree, "py/bin/python3.12"));
-	assert_null(imp_installer_python(&on, &w->arena, &w->py));
+	assert_null(imp_installer_python(&on, &w->arena, &w->image, &w->py));
 	install(w, &on, "yaml", false);
 	assert_int_equal(w->n, 0);
 	w->py.executable = "/nonexistent/python3"; /* its program was removed meanwhile */
-	assert_null(imp_installer_python(&on, &w->arena, &w->py));
-	assert_string_equal(imp_installer_python(&off, &w->arena, &w->py), "/nonexistent/python3");
+	assert_null(imp_installer_python(&on, &w->arena, &w->image, &w->py));
+	assert_string_equal(imp_installer_python(&off, &w->arena, &w->image, &w->py),
+			    "/nonexistent/python3");
 	memset(&w->py, 0, sizeof(w->py));
 	install(w, &on, "yaml", false);
 	assert_int_equal(w->n, 0);
