@@ -11,6 +11,7 @@
 #include "from_clause.h"
 #include "judge.h"
 #include "path_origin.h"
+#include "remedy.h"
 
 /* "pkg/sub" of "pkg.sub" */
 static const char *as_path(const struct imp_case *c, const char *module)
@@ -225,11 +226,31 @@ static void say_metadata(struct imp_case *c, const char *entry, const struct imp
 				     names->v[i]);
 }
 
+/*
+ * "pkg.sub" was imported from @entry: pkg/__init__.py took the name, and its parts followed. Only below a namespace
+ * package (it has no such file) a part may have been taken from elsewhere. Returns that file; @name: of what.
+ */
+static const char *first_regular(const struct imp_case *c, const char *entry, const char **name)
+{
+	const char *parent = imp_case_parent(c);
+
+	for (size_t len = strcspn(parent, ".");; len += 1 + strcspn(parent + len + 1, ".")) {
+		const char *init;
+
+		*name = imp_arena_strndup(c->a, parent, len);
+		init = imp_case_join(c, imp_case_join(c, entry, as_path(c, *name)), "__init__.py");
+		if (imp_host_exists(c->host, init) == 1)
+			return init;
+		if (!parent[len])
+			return NULL;
+	}
+}
+
 /* A submodule that the copy of the package that was taken lacks, and another one on the path has. */
 bool imp_judge_stacked_copies(struct imp_case *c)
 {
 	const char *parent = imp_case_parent(c), *top = imp_case_top(c);
-	const char *taken, *entry, *file, *other_entry = NULL;
+	const char *taken, *entry, *file, *first, *name = top, *other_entry = NULL;
 	struct imp_strings mine = {0}, theirs = {0};
 	struct imp_distribution owner = {0};
 	struct imp_finding *f = c->f;
@@ -268,7 +289,12 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 			taken, top, c->module, entry);
 	}
 	f->cause = mine.n ? IMP_CAUSE_MIXED_INSTALLATION : IMP_CAUSE_SHADOWED;
-	f->path = mine.n ? file : taken;
+	first = entry && !mine.n ? first_regular(c, entry, &name) : NULL;
+	if (!first) {
+		first = taken;
+		name = top;
+	}
+	f->path = mine.n ? file : first;
 	f->summary =
 		mine.n ?
 			imp_arena_printf(
@@ -278,7 +304,7 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 			imp_arena_printf(
 				c->a,
 				"%s took the name %s; the package that has %s lies later on the path, in %s",
-				taken ? taken : "another directory", top, c->module, other_entry);
+				first ? first : "another directory", name, c->module, other_entry);
 	imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was imported from %s", parent,
 			     taken ? taken : "?");
 	imp_finding_evidence(c->a, f, IMP_DERIVED,
@@ -288,6 +314,11 @@ bool imp_judge_stacked_copies(struct imp_case *c)
 	if (entry)
 		say_metadata(c, entry, &mine);
 	say_metadata(c, other_entry, &theirs);
+	if (mine.n && entry && !f->fixes.n)
+		imp_remedy_first_copy(c, entry, other_entry, file);
+	else if (!mine.n && first)
+		imp_remedy_namespace(c, name, first,
+				     imp_case_join(c, other_entry, as_path(c, name)));
 	return true;
 }
 

@@ -326,6 +326,18 @@ static void remedy_archive(struct imp_case *c)
 	imp_remedy_install(c, c->module, false, IMP_POSSIBLE, NULL, "installs it as files");
 }
 
+/* Somebody's own module, that no installer brought: a stranger's distribution of that name is no remedy. */
+static bool remedy_own(struct imp_case *c, const char *effect)
+{
+	if (!c->host->enabled || !c->f->path || imp_package_is_translated(imp_case_top(c)) ||
+	    imp_remedy_is_installed(c, c->f->path))
+		return false;
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+			"%s: build %s again from its sources, for %s", effect, c->f->path,
+			imp_case_python(c));
+	return true;
+}
+
 static void remedy_dangling(struct imp_case *c)
 {
 	struct imp_distribution dist;
@@ -374,10 +386,15 @@ void imp_remedy(struct imp_case *c)
 			c->module, c->module);
 		break;
 	case IMP_CAUSE_VERSION_MISMATCH:
+		if (remedy_own(c, "fit it to the versions that are installed"))
+			break;
 		imp_remedy_install(c, f->module, true, IMP_LIKELY, NULL,
 				   "installs both parts anew, in versions that belong together");
 		break;
-	case IMP_CAUSE_SHADOWED: remedy_shadowed(c); break;
+	case IMP_CAUSE_SHADOWED:
+		if (!f->fixes.n) /* else the name is that of a namespace package: judge_copies.c */
+			remedy_shadowed(c);
+		break;
 	case IMP_CAUSE_BLOCKED:
 		if (!f->fixes.n) /* else judge_finder.c knows what is in the way */
 			imp_finding_fix(
@@ -436,6 +453,8 @@ void imp_remedy(struct imp_case *c)
 			"build the module under the name that it is imported by, or give the file the name that it was built for");
 		break;
 	case IMP_CAUSE_INIT_FAILED:
+		if (remedy_own(c, "mend what its own code complains of"))
+			break;
 		imp_remedy_install(c, imp_case_top(c), true, IMP_POSSIBLE, NULL,
 				   "installs it again, in case it and what it uses do not fit");
 		break;

@@ -75,6 +75,31 @@ void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, 
 void imp_remedy_install_project(struct imp_case *c, const char *dir);
 
 /*
+ * imp_remedy_first_copy - of two copies on the path the first lacks @module, and no installer brought it there:
+ * add what lets the other one be taken
+ * @entry, @other: the entries of sys.path; @file: the module's file in the other
+ */
+void imp_remedy_first_copy(struct imp_case *c, const char *entry, const char *other,
+			   const char *file);
+
+/*
+ * imp_remedy_namespace - add: remove the empty file @init, which makes a regular package of one directory of the
+ * namespace package @name; nothing where @other, that of the part that is wanted, is no such directory
+ */
+void imp_remedy_namespace(struct imp_case *c, const char *name, const char *init, const char *other);
+
+/*
+ * imp_remedy_copy_behind - a file of the module that this Python takes once PYTHONPATH does not name @entry; NULL: none
+ */
+const char *imp_remedy_copy_behind(const struct imp_case *c, const char *entry);
+
+/*
+ * imp_remedy_copy_entry - the item of sys.path that PYTHONPATH brought, and from which the finding's file came;
+ * NULL: none
+ */
+const char *imp_remedy_copy_entry(const struct imp_case *c);
+
+/*
  * imp_remedy_is_installed - was this file, or this directory, put there by an installer? (It lies in
  * a site directory, or a distribution lists it.) Else it is somebody's own.
  */

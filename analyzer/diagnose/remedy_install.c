@@ -93,11 +93,25 @@ void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
 {
 	struct imp_install_command commands[4];
 	struct imp_image bare = *c->image;
-	const char *who;
+	const char *who, *entry;
 	int n;
 
 	if (!c->py)
 		return;
+	entry = reinstall && !before ? imp_remedy_copy_entry(c) : NULL;
+	if (entry) { /* else that copy would be taken again, whatever is installed */
+		const char *copy = imp_remedy_copy_behind(c, entry);
+
+		before = imp_remedy_drop_entry(c, entry);
+		if (copy)
+			imp_finding_fix(
+				c->a, c->f, confidence, before,
+				"takes %s from the search path, so that the copy behind it is taken (%s)",
+				entry, copy);
+		effect = imp_arena_printf(
+			c->a, "takes %s, which would come first, from the search path, and %s",
+			entry, effect);
+	}
 	if (before &&
 	    !strcmp(before, "unset PYTHONPATH")) { /* then there is nothing to keep from pip */
 		memset(&bare.env, 0, sizeof(bare.env));

@@ -38,37 +38,13 @@ static const char *entry_of(const struct imp_case *c, const char *file)
 	return dir;
 }
 
-/* Is there, behind @entry on sys.path, a copy of the module that this interpreter would take? */
-static const char *good_copy(const struct imp_case *c, const char *entry)
-{
-	const struct imp_sys_path *now = imp_case_sys_path(c);
-	struct imp_site site = {.kind = IMP_SITE_PROJECT};
-	unsigned int major, minor;
-
-	if (!now || !imp_case_version(c, &major, &minor))
-		return NULL;
-	site.major = (int)major;
-	site.minor = (int)minor;
-	for (size_t i = 0; i < now->path.n; i++) {
-		const char *path = NULL;
-		bool importable = false;
-
-		site.directory = imp_case_directory(c, now->path.v[i]);
-		if (strcmp(site.directory, entry) && !imp_path_env_has(c, now->path.v[i]) &&
-		    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) == 1 &&
-		    importable)
-			return path;
-	}
-	return NULL;
-}
-
 /*
  * A package that PYTHONPATH leads to is taken before any that is installed, and its parts come from there: only
  * without that entry does another copy count. A module that is a single file of another Python's is passed over.
  */
 static void remedy_tag_in_package(struct imp_case *c, const char *entry, const char *effect)
 {
-	const char *drop = imp_remedy_drop_entry(c, entry), *copy = good_copy(c, entry);
+	const char *drop = imp_remedy_drop_entry(c, entry), *copy = imp_remedy_copy_behind(c, entry);
 
 	if (copy) {
 		imp_finding_fix(
@@ -105,7 +81,7 @@ void imp_remedy_tag(struct imp_case *c)
 				"runs the program with %s, the Python that %s belongs to", python,
 				entry);
 	/* A module of somebody's own is nowhere else, unless another copy was seen. */
-	if (from_env && (!own || good_copy(c, entry)))
+	if (from_env && (!own || imp_remedy_copy_behind(c, entry)))
 		imp_finding_fix(
 			c->a, c->f, IMP_POSSIBLE, imp_remedy_drop_entry(c, entry),
 			"keeps this Python from searching %s, which holds files for another one",

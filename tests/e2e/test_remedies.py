@@ -12,6 +12,7 @@ import zipfile
 
 import pytest
 
+import distributions
 import interpreters
 from elf_edit import EM_AARCH64, Elf
 from harness import need
@@ -353,6 +354,69 @@ def test_executable_stack_wheel(lab, sandbox):
     if lab.bare([sandbox.path, program], sandbox.env).returncode == 0:
         pytest.skip("this kernel has no PR_SET_MDWE")
     mended(lab, sandbox, program, cause="executable-stack")
+
+
+# -- a copy that PYTHONPATH brings -----------------------------------------------------------
+@pytest.mark.parametrize("metadata", [True, False])
+def test_copy_that_comes_first_lacks_a_part(lab, sandbox, metadata):
+    """The whole one is behind it: no installer can mend the copy, and moving a part of it breaks more."""
+    sandbox.wheel("copied_17", {"copied_17/__init__.py": "from . import core\n",
+                                "copied_17/core/__init__.py": "from . import part\n",
+                                "copied_17/core/part.py": ""})
+    first = lab.root / "first"
+    for path in sandbox.site.glob("copied_17*" if metadata else "copied_17"):
+        shutil.copytree(path, first / path.name)
+    (first / "copied_17/core/part.py").unlink()
+    (lab.root / "more").mkdir()
+    finding = mended(lab, sandbox, script(lab, "import copied_17\n"),
+                     cause="mixed-installation" if metadata else "shadowed",
+                     env=dict(sandbox.env, PYTHONPATH="%s:%s" % (lab.root / "more", first)))
+    fixes = [f["command"] for f in finding["fixes"] if f["command"]]
+    assert "export PYTHONPATH=%s" % (lab.root / "more") in fixes, fixes
+    assert not any("pip" in fix for fix in fixes), fixes
+    if not metadata:
+        assert finding["path"] == str(first / "copied_17/__init__.py")
+
+
+def test_stray_init_in_a_namespace_package(lab, sandbox):
+    for name in ("a/ns_17/one.py", "b/ns_17/two.py"):
+        lab.write(name, "")
+    lab.write("a/ns_17/__init__.py", "# \n\n")
+    mended(lab, sandbox, script(lab, "import ns_17.one\nimport ns_17.two\n"), cause="shadowed",
+           env=dict(sandbox.env, PYTHONPATH="%s/a:%s/b" % (lab.dir, lab.dir)))
+
+
+def test_package_with_an_init_of_its_own(lab, sandbox):
+    """That __init__.py is somebody's work, and is not to be removed."""
+    lab.write("a/ns_17/__init__.py", "answer = 17\n")
+    lab.write("b/ns_17/two.py", "")
+    finding = mended(lab, sandbox, script(lab, "import ns_17.two\n"), cause="shadowed",
+                     env=dict(sandbox.env, PYTHONPATH="%s/a:%s/b" % (lab.dir, lab.dir)))
+    assert not any((f["command"] or "").startswith("rm ") for f in finding["fixes"])
+
+
+def test_init_failed_in_a_copy(lab, sandbox):
+    """What pip brings counts only once PYTHONPATH does not lead to the copy."""
+    sandbox.wheel("native_17", {"native_17" + sandbox.base.suffix: sandbox.native()},
+                  tag=sandbox.tag(), install=False)
+    bad = extension(sandbox.base, "native_17", lab.root / "bad", source="init-failed/failing.c",
+                    HOW=1)
+    first = lab.root / "first"
+    first.mkdir()
+    distributions.install(first, "native_17", "1.6", {bad.name: bad.read_bytes()})
+    mended(lab, sandbox, script(lab, "import native_17\n"), cause="init-failed",
+           env=dict(sandbox.env, PYTHONPATH=str(first)))
+
+
+def test_init_failed_in_ones_own_module(lab, sandbox):
+    """No distribution brought it: what has that name on PyPI is a stranger's."""
+    extension(sandbox.base, "native_17", lab.root / "own", source="init-failed/failing.c", HOW=1)
+    env = dict(sandbox.env, PYTHONPATH=str(lab.root / "own"))
+    run = lab.traced([sandbox.path, script(lab, "import native_17\n")], env)
+    _, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert finding["cause"] == "init-failed" and finding["fixes"]
+    assert not any(f["command"] for f in finding["fixes"]), finding["fixes"]
 
 
 # -- the init function ----------------------------------------------------------------------

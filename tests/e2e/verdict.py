@@ -12,7 +12,7 @@ FIRST_REMEDY = {
     "installed-elsewhere": r"path|site|interpreter|environ|venv|install|unset|run|start",
     "abi-tag-mismatch": r"install|build|run|interpreter|python",
     "broken-installation": r"reinstall|install",
-    "mixed-installation": r"install|remove",
+    "mixed-installation": r"install|remove|search path",
     "stdlib-extension-not-built": r"install|build|configure|interpreter",
     "version-mismatch": r"install|version",
     "shadowed": r"rename|remove|move|mv |path|delete",

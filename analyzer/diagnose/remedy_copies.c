@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two copies of a module on the path: what lets the right one be taken. */
+#include "remedy.h"
+
+#include <string.h>
+
+#include "../python/abi_tag.h"
+#include "../python/environment.h"
+#include "../python/installer.h"
+#include "../python/module_file.h"
+#include "path_origin.h"
+
+#define INIT_MAX 4096 /* bytes of an __init__.py in which there may be comments alone */
+
+const char *imp_remedy_copy_behind(const struct imp_case *c, const char *entry)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+	struct imp_site site = {.kind = IMP_SITE_PROJECT};
+	unsigned int major, minor;
+
+	if (!now || !imp_case_version(c, &major, &minor))
+		return NULL;
+	site.major = (int)major;
+	site.minor = (int)minor;
+	for (size_t i = 0; i < now->path.n; i++) {
+		const char *path = NULL;
+		bool importable = false;
+
+		site.directory = imp_case_directory(c, now->path.v[i]);
+		if (strcmp(site.directory, entry) && !imp_path_env_has(c, now->path.v[i]) &&
+		    imp_environment_holds(c->host, c->a, &site, c->module, &path, &importable) == 1 &&
+		    importable)
+			return path;
+	}
+	return NULL;
+}
+
+const char *imp_remedy_copy_entry(const struct imp_case *c)
+{
+	const struct imp_sys_path *now = imp_case_sys_path(c);
+	const char *file = c->f->path, *top = c->f->module;
+	size_t len = top ? strcspn(top, ".") : 0;
+
+	for (size_t i = 0; now && file && len && i < now->path.n; i++) {
+		const char *entry = now->path.v[i], *dir = imp_case_directory(c, entry);
+		size_t n = strlen(dir);
+
+		while (n > 1 && dir[n - 1] == '/')
+			n--;
+		if (imp_path_origin_of(c, entry) == IMP_ORIGIN_PYTHONPATH &&
+		    !strncmp(file, dir, n) && file[n] == '/' && !strncmp(file + n + 1, top, len) &&
+		    (file[n + 1 + len] == '/' || file[n + 1 + len] == '.'))
+			return entry;
+	}
+	return NULL;
+}
+
+void imp_remedy_first_copy(struct imp_case *c, const char *entry, const char *other,
+			   const char *file)
+{
+	enum imp_path_origin origin = imp_path_origin_of(c, entry);
+
+	if (origin == IMP_ORIGIN_SITE || origin == IMP_ORIGIN_USER_SITE)
+		return; /* an installer brought it, and puts it right */
+	if (c->py && imp_ends_with(file, ".so") &&
+	    !imp_abi_tag_accepted(imp_path_name(file), imp_case_tail(c), &c->py->suffixes))
+		return;
+	if (origin == IMP_ORIGIN_PYTHONPATH)
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, imp_remedy_drop_entry(c, entry),
+			"takes %s from the search path, so that the whole copy in %s is taken",
+			entry, other);
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+			"remove the copy of %s in %s, which lacks %s, or copy it there anew",
+			imp_case_top(c), *entry ? entry : "the current directory", c->module);
+}
+
+static bool is_empty(const struct imp_case *c, const char *path)
+{
+	char *text, *line;
+	size_t len;
+
+	if (imp_host_read(c->host, c->a, path, INIT_MAX, &text, &len) || strlen(text) != len)
+		return false;
+	while ((line = strsep(&text, "\n"))) {
+		line += strspn(line, " \t\r\f");
+		if (*line && *line != '#')
+			return false;
+	}
+	return true;
+}
+
+void imp_remedy_namespace(struct imp_case *c, const char *name, const char *init, const char *other)
+{
+	if (!imp_ends_with(init, "/__init__.py") || !is_empty(c, init) ||
+	    !imp_host_is_directory(c->host, other) ||
+	    imp_host_exists(c->host, imp_path_join(c->a, other, "__init__.py")) != 0 ||
+	    imp_host_exists(c->host, imp_path_join(c->a, other, "__init__.pyc")) != 0)
+		return;
+	imp_finding_fix(
+		c->a, c->f, IMP_LIKELY, imp_arena_printf(c->a, "rm %s", imp_shell_quote(c->a, init)),
+		"removes an empty file: %s is a namespace package, spread over several directories, and all of them are "
+		"searched where none has an __init__.py",
+		name);
+}
