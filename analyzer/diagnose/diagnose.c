@@ -8,6 +8,8 @@
 #include "failure.h"
 #include "judge.h"
 
+#define ALONG_MAX 16 /* imports that one exception ended, by their names */
+
 static void note(struct imp_diagnosis *d, const char *sentence)
 {
 	const char *known = imp_intern(&d->sentences, sentence, strlen(sentence));
@@ -36,28 +38,41 @@ static void surfaced(const struct imp_failure *f)
 	}
 }
 
+static void say_along(struct imp_arena *a, struct imp_finding *finding, const char *along,
+		      size_t imports)
+{
+	if (!along)
+		return;
+	imp_finding_evidence(a, finding, IMP_OBSERVED,
+			     "the same exception then ended the import of %s%s", along,
+			     imports <= ALONG_MAX ?
+				     "" :
+				     imp_arena_printf(a, " and %zu more", imports - ALONG_MAX));
+}
+
 /* From the root outwards: the imports that it took along, and the errors that followed from it. */
 static void say_chain(struct imp_diagnosis *d, const struct imp_failure *f)
 {
 	struct imp_finding *finding = f->root.f;
 	struct imp_arena *a = &d->arena;
 	const char *along = NULL;
+	size_t imports = 0;
 
 	for (size_t i = 0; i < f->steps.n; i++) {
 		const struct imp_step_up *step = &f->steps.v[i];
 		const struct imp_exception *e = step->exception;
 
 		if (!step->how && step->attempt) {
-			along = along ? imp_arena_printf(a, "%s, %s", along, step->attempt->name) :
-					step->attempt->name;
+			if (++imports <= ALONG_MAX)
+				along = along ? imp_arena_printf(a, "%s, %s", along,
+								 step->attempt->name) :
+						step->attempt->name;
 			if (i + 1 < f->steps.n && !f->steps.v[i + 1].how)
 				continue;
 		}
-		if (along)
-			imp_finding_evidence(a, finding, IMP_OBSERVED,
-					     "the same exception then ended the import of %s",
-					     along);
+		say_along(a, finding, along, imports);
 		along = NULL;
+		imports = 0;
 		if (step->how)
 			imp_finding_evidence(a, finding, IMP_OBSERVED,
 					     "%s then failed with %s: %s (%s)",
@@ -65,9 +80,7 @@ static void say_chain(struct imp_diagnosis *d, const struct imp_failure *f)
 					     e && e->type ? e->type : "an exception",
 					     e && e->message ? e->message : "", step->how);
 	}
-	if (along)
-		imp_finding_evidence(a, finding, IMP_OBSERVED,
-				     "the same exception then ended the import of %s", along);
+	say_along(a, finding, along, imports);
 	if (f->repeats)
 		imp_finding_evidence(a, finding, IMP_OBSERVED,
 				     "it failed %u more time%s in the same way", f->repeats,

@@ -8,7 +8,8 @@
 #include "from_clause.h"
 #include "judge.h"
 
-#define DEPTH_MAX  32		     /* of exceptions and attempts followed to a root */
+#define DEPTH_MAX  32		     /* of exceptions followed to a root */
+#define NESTED_MAX 1000		     /* of attempts that one exception ended */
 #define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a package's source that is looked into */
 
 static bool word_in(const char *haystack, const char *word)
@@ -346,14 +347,17 @@ static struct imp_node *member(const struct imp_graph *s, const struct imp_node 
 struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up,
 			     int depth)
 {
-	const struct imp_exception *e = n->c.exception;
-	bool not_found = imp_judge_not_found(&n->c);
+	const struct imp_exception *e;
 	struct imp_node *m;
+	bool not_found;
 
+	/* Imports within imports are as many as Python's stack allows for. */
+	for (int nested = 0; n->inner && nested < NESTED_MAX; n = n->inner, nested++)
+		add_step(up, n, NULL);
+	e = n->c.exception;
 	if (depth > DEPTH_MAX || !e)
 		return n;
-	if (n->inner)
-		return down(s, n, n->inner, NULL, up, depth);
+	not_found = imp_judge_not_found(&n->c);
 	if (!n->c.attempt) {
 		m = imp_graph_find(s, e, n->c.time_ns);
 		if (m)

@@ -5,6 +5,7 @@ Programs of a few lines, as in the other test_lab_*.py.  What the trace holds is
 look at this machine, too.
 """
 import platform
+import re
 import signal
 
 import pytest
@@ -100,6 +101,24 @@ def test_library_that_the_init_function_opens(lab, cpython):
     assert (load["module"], load["cause"], load["outcome"], load["path"]) == \
         (None, "missing-shared-library", "handled", str(path))
     assert load["library"]["needed_by"] == str(path) and str(path) in load["summary"]
+
+
+@both
+def test_two_extensions_that_import_each_other(lab, cpython):
+    """sys.modules has neither of them: each import begins anew, until Python's stack is full."""
+    path = extension(cpython, WAYS, "plug_17", lab.site, HOW="ATTR", NEEDS="plug_19")
+    extension(cpython, WAYS, "plug_19", lab.site, HOW="ATTR", NEEDS="plug_17")
+    run = ended(lab, [cpython.path, lab.write("main.py", "import plug_17\n")], 1,
+                says="RecursionError")
+    for more in ((), ("--no-host",)):
+        status, report = lab.analyze(run.trace, *more)
+        finding, = report["findings"]
+        assert (finding["cause"], finding["outcome"], status) == ("circular-import", "fatal", 1)
+        assert finding["module"] in ("plug_17", "plug_19"), listed(report)
+        assert finding["path"] == str(path).replace("plug_17", finding["module"])
+        assert re.search("the cycle: (plug_17 -> plug_19 -> plug_17|plug_19 -> plug_17 -> plug_19)$",
+                         told(finding), re.M), told(finding)
+        assert not any("install" in (f["command"] or "") for f in finding["fixes"])
 
 
 @both
