@@ -293,6 +293,7 @@ void imp_judge(struct imp_case *c)
 	common_evidence(c);
 	if (c->exception && f->cause == IMP_CAUSE_UNKNOWN)
 		imp_vain_loads_say(c);
-	imp_remedy(c);
+	if (!imp_judge_foreign_stdlib(c))
+		imp_remedy(c);
 	imp_rule_out(c);
 }

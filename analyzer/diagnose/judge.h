@@ -54,6 +54,12 @@ void imp_judge_init_functions(struct imp_case *c, const char *path, const char *
 
 void imp_judge_unknown(struct imp_case *c);
 
+/*
+ * imp_judge_foreign_stdlib - the file at fault lies in another Python's standard library, which PYTHONPATH names
+ * Adds to a finding that a rule has filled. Returns true where that explains it: nothing else is to be mended then.
+ */
+bool imp_judge_foreign_stdlib(struct imp_case *c);
+
 /* imp_judge_source_in - the source of the module in a directory in which a finder found it */
 const char *imp_judge_source_in(const struct imp_case *c, const char *entry);
 

@@ -104,12 +104,30 @@ static bool lost_config(const struct imp_case *c, const struct imp_site *site)
 	       imp_host_exists(c->host, imp_path_join(c->a, site->root, "pyvenv.cfg")) == 0;
 }
 
+/* PYTHONHOME sends the very interpreter, to which the site belongs, to another prefix. */
+static const char *home_of(const struct imp_case *c, const struct imp_site *site)
+{
+	const char *home = imp_record_env(c->image, "PYTHONHOME"), *mine, *theirs;
+
+	if (!home || !*home || !site->interpreter || !c->image->exe ||
+	    imp_case_flag(c, "ignore_environment") || imp_case_flag(c, "isolated") ||
+	    imp_host_realpath(c->host, c->a, site->interpreter, &theirs) ||
+	    imp_host_realpath(c->host, c->a, c->image->exe, &mine) || strcmp(mine, theirs))
+		return NULL;
+	return home;
+}
+
 static const char *why_not_site(const struct imp_case *c, const struct imp_site *site)
 {
 	const char *venv = imp_record_env(c->image, "VIRTUAL_ENV");
 	const char *python = site->interpreter ? site->interpreter : site->root;
 	const char *broken = broken_interpreter(c, site);
 
+	if (site->kind != IMP_SITE_VENV && home_of(c, site))
+		return imp_arena_printf(
+			c->a,
+			"it belongs to this very Python, and PYTHONHOME (%s) sends it to another one's directories",
+			home_of(c, site));
 	switch (site->kind) {
 	case IMP_SITE_VENV:
 		if (lost_config(c, site))
@@ -272,6 +290,9 @@ static void mend_with(struct imp_case *c, const struct imp_site *site)
 	unsigned int major = 0, minor;
 
 	imp_case_version(c, &major, &minor);
+	if (home_of(c, site))
+		imp_finding_fix(c->a, c->f, IMP_LIKELY, "unset PYTHONHOME",
+				"lets this Python find its own directories");
 	if (home && *home)
 		change.before = "env -u PYTHONHOME";
 	command = imp_remedy_run(c, &change);

@@ -245,6 +245,31 @@ static void say_renamed(struct imp_load *l, const char *file, const char *name)
 		"makes the link that is missing");
 }
 
+/*
+ * "libcairo.so", without a version, is the link that the link editor follows (-lcairo): it comes with the development
+ * files alone, and a program that opens it works only where those are installed.
+ */
+static void say_development_name(struct imp_load *l, const char *file, const char *name,
+				 const char *as)
+{
+	struct imp_case *c = l->c;
+
+	c->f->summary = imp_arena_printf(
+		c->a,
+		"the program opens %s, the name that only a library's development files bring; the library itself is here, as %s",
+		name, as);
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		"%s is there; %s, without a version, would be a link to it for the link editor (ld, gcc), and is not installed",
+		file, name);
+	imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL, "open %s in place of %s in the program", as,
+			name);
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, NULL,
+		"install the library's development files (Debian: its -dev package; Fedora: -devel), which bring the link %s",
+		name);
+}
+
 static bool say_other_soname(struct imp_load *l, const struct imp_load_places *places,
 			     const char *name)
 {
@@ -297,6 +322,11 @@ static bool say_other_soname(struct imp_load *l, const struct imp_load_places *p
 				"%s is that library, by its soname: under another file name, in a directory that the loader does not search",
 				other);
 			continue;
+		}
+		if (!imp_load_needed_by(l, l->search) && !strcmp(name, l->d->name) &&
+		    !name[stem_length(name)] && img && img->soname) {
+			say_development_name(l, other, name, i < searched ? img->soname : other);
+			return true;
 		}
 		found = found ? found : other;
 		imp_finding_evidence(
@@ -379,6 +409,8 @@ bool imp_judge_missing_library(struct imp_load *l)
 	if (opener && *c->module)
 		imp_load_say_caller(l);
 	imp_load_say_chain(l, name, l->search);
+	if (imp_judge_other_libpython(l, name, needed_by))
+		return true;
 	imp_load_say_eaten_origin(l);
 	imp_load_places_find(l, &places);
 	elsewhere = say_dropped(l, name);

@@ -137,6 +137,8 @@ bool imp_judge_wrong_library(struct imp_load *l, const struct imp_load_wanted *w
 bool imp_load_is_python_symbol(const char *symbol);
 bool imp_judge_libpython(struct imp_load *l);
 void imp_judge_python_symbol(struct imp_load *l, const char *who);
+/* It is linked with the libpython of another version: judge_other_python.c. */
+bool imp_judge_other_libpython(struct imp_load *l, const char *name, const char *needed_by);
 bool imp_judge_processor(struct imp_load *l);
 bool imp_judge_missing_library(struct imp_load *l);
 bool imp_judge_dangling_library(struct imp_load *l);

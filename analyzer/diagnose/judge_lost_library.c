@@ -53,6 +53,13 @@ static void fix_link(struct imp_load *l, const struct imp_file_link *link, const
 			imp_arena_printf(a, "%s/%s", imp_load_parent(a, link->path), link->target));
 	struct imp_strings names = {0};
 
+	if (imp_host_exists(l->c->host, link->path) ==
+	    1) { /* no link is to be mended: remedy_loader.c */
+		imp_finding_evidence(
+			a, l->c->f, IMP_DERIVED,
+			"as this analysis sees it, the link leads to a file: it was mended since, or the process saw another file system (a mount of its own, a container)");
+		return;
+	}
 	if (!dir || imp_host_list(l->c->host, a, dir, &names))
 		return;
 	for (size_t i = 0; i < names.n; i++) {

@@ -386,6 +386,8 @@ void imp_remedy(struct imp_case *c)
 			c->module, c->module);
 		break;
 	case IMP_CAUSE_VERSION_MISMATCH:
+		if (f->library)
+			break; /* of a libpython: judge_other_python.c */
 		if (remedy_own(c, "fit it to the versions that are installed"))
 			break;
 		imp_remedy_install(c, f->module, true, IMP_LIKELY, NULL,

@@ -215,6 +215,13 @@ void imp_remedy_loader(struct imp_case *c)
 			f->library ? f->library->name : "that is missing");
 		break;
 	case IMP_CAUSE_DANGLING_SYMLINK:
+		if (imp_host_exists(c->host, f->path) == 1) {
+			imp_finding_fix(
+				a, f, IMP_LIKELY, NULL,
+				"see what is mounted where %s leads, in the program's own file system (container, mount namespace), and install the library %s there; here it is in order",
+				f->path, f->library ? f->library->name : "");
+			break;
+		}
 		install_library(c);
 		repair(c, "installs the file again to which the link leads");
 		imp_finding_fix(

@@ -64,6 +64,41 @@ def ssl_of_another(lab, cpython):
     return pytest.skip("needs an interpreter whose ssl.py does not suit " + cpython.id)
 
 
+def other_of(version):
+    """Another build of the same version of Python, with a library of its own."""
+    found = [p for p in interpreters.every() if p.minor == version.minor and p.stdlib != version.stdlib]
+    return found[0] if found else pytest.skip("needs two Pythons %s" % version.minor)
+
+
+def test_PYTHONHOME_of_another_build(lab, debian):
+    """The same version: it runs, and lacks what is installed for it."""
+    home = str(other_of(debian).stdlib).partition("/lib/python")[0]
+    argv = [debian.path, "-c", "import numpy"]
+    if lab.bare(argv, lab.env(PYTHONPATH=None)).returncode:
+        pytest.skip("needs numpy for Debian's Python")
+    run = lab.recorded(argv, lab.env(PYTHONHOME=home, PYTHONPATH=None))
+    if b"No module named 'numpy'" not in run.stderr:
+        pytest.skip("needs numpy for Debian's Python alone: " + run.text)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert finding["cause"] == "installed-elsewhere", told(finding)
+    assert "PYTHONHOME (%s)" % home in finding["summary"]
+    assert "another Python" not in told(finding)
+    assert finding["fixes"][0]["command"] == "unset PYTHONHOME", finding["fixes"]
+
+
+def test_PYTHONPATH_of_another_build(lab, debian):
+    """A standard library that is not this one's: nobody is to build that again."""
+    stdlib = str(other_of(debian).stdlib)
+    env = lab.env(PYTHONPATH="%s:%s/lib-dynload:/nowhere" % (stdlib, stdlib))
+    run = lab.recorded([debian.path, "-c", "import ssl"], env)
+    if not run.returncode or b"undefined symbol" not in run.stderr:
+        pytest.skip("they do not differ: " + run.text)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert finding["cause"] == "undefined-symbol", told(finding)
+    assert stdlib in finding["summary"] and "PYTHONPATH" in finding["summary"]
+    assert [f["command"] for f in finding["fixes"]] == ["export PYTHONPATH=/nowhere"], finding["fixes"]
+
+
 # -- files that are not what they seem --------------------------------------------------------
 @both
 def test_pyc_of_another_version(lab, cpython):

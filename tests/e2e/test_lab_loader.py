@@ -448,3 +448,46 @@ def test_file_that_is_cut(lab, debian):
     whole.write_bytes(data)
     _, report = lab.analyze(run.trace)
     assert [f["cause"] for f in report["findings"]] == ["unknown"]
+
+
+# -- what belongs to another Python, and names that only development files bring ----------------
+def test_name_without_a_version(lab, debian):
+    """ctypes.CDLL("libX.so"): the link of that name is for the link editor; the library is there."""
+    library(lab.dir, "libvip17.so.42")
+    argv = [debian.path, lab.write("main.py", "import ctypes\nctypes.CDLL('libvip17.so')\n")]
+    finding, _ = fatal(lab, argv, None, MISSING, env=lab.env(LD_LIBRARY_PATH=str(lab.dir)),
+                       error=("OSError", "^libvip17.so: cannot open"))
+    lost(finding, "libvip17.so")
+    assert "libvip17.so.42" in finding["summary"]
+    assert "libvip17.so.42" in finding["fixes"][0]["effect"], finding["fixes"]
+    assert "another" not in finding["summary"] + facts(finding), "the version is the same"
+
+
+def test_linked_with_another_libpython(lab, debian):
+    """Found or not, that library is of no use to the interpreter that runs."""
+    path = extension(debian, "other_17", lab.site, built_library("libpython3.99.so.1.0"))
+    finding, _ = fatal(lab, [debian.path, "-c", "import other_17"], "other_17", "version-mismatch",
+                       error=("ImportError", "^libpython3.99.so.1.0: cannot open"))
+    assert finding["path"] == str(path)
+    lost(finding, "libpython3.99.so.1.0", path)
+    assert "Python 3.99" in finding["summary"]
+    assert not any("install the library" in f["effect"] for f in finding["fixes"]), finding["fixes"]
+
+
+def test_library_hidden_by_a_mount(lab, debian):
+    """The link leads nowhere for the process alone: here there is nothing to mend."""
+    unshare = need("unshare")
+    hidden = lab.root / "hidden"
+    library(hidden, GONE)
+    path = extension(debian, "needs_17", lab.site, built_library(GONE), flags=[runpath("$ORIGIN")])
+    (lab.site / GONE).symlink_to(hidden / GONE)
+    hide = "mount -t tmpfs none %s || exit 77; exec \"$@\"" % hidden
+    run = lab.recorded([unshare, "-m", "sh", "-c", hide, "sh", debian.path, "-c", "import needs_17"],
+                       lab.env())
+    if run.returncode == 77 or b"unshare" in run.stderr:
+        pytest.skip("may not mount here: " + run.text)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert (finding["module"], finding["cause"]) == ("needs_17", "dangling-symlink"), finding
+    assert finding["library"]["needed_by"] == str(path)
+    assert "saw another file system" in facts(finding)
+    assert not commands(finding), finding["fixes"]
