@@ -90,6 +90,18 @@ def test_error_for_a_reason_of_its_own(lab, debian, after):
     assert all(f["cause"] != MISSING for f in report["findings"]), listed(report)
 
 
+def test_libraries_tried_before_an_error(lab, debian):
+    """A loop whose error comes after its handlers: nothing says which library it wanted, but all are told."""
+    names = [GONE, "libvap19.so.1"]
+    path = lab.module("loopy_17", "import ctypes\nfor name in %r:\n    try:\n        ctypes.CDLL(name)\n"
+                      "    except OSError:\n        continue\nraise ImportError('no backend')\n" % names)
+    finding, _ = fatal(lab, [debian.path, "-c", "import loopy_17"], "loopy_17", "unknown",
+                       error=("ImportError", "^no backend$"))
+    assert finding["path"] == str(path)
+    for name in names:
+        assert any('dlopen("%s") had failed' % name in e["fact"] for e in finding["evidence"])
+
+
 def test_probing_is_no_failure(lab, debian):
     """A linker script, a name that is not there, another soname: all were caught."""
     lab.write("libscript_17.so", "/* GNU ld script */\nINPUT(libm.so.6)\n" * 9)
