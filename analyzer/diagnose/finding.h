@@ -107,12 +107,12 @@ struct imp_diagnosis {
 	bool complete;
 	struct imp_strings notes;
 	IMP_VEC(struct imp_finding *)
-	findings;			   /* root first, fatal before handled, optional last */
+	findings;			    /* root first, fatal before handled, optional last */
 	IMP_VEC(struct imp_finding *) sent; /* those of them that a worker sent to its parent */
-	IMP_VEC(struct imp_loaded) loaded; /* of the module that was asked for (-m) */
-	bool foreign;			   /* recorded on another machine, or in another root */
-	struct imp_case_memo *memos;	   /* of the rules: what was looked up on this machine */
-	struct imp_interner sentences;	   /* of @notes */
+	IMP_VEC(struct imp_loaded) loaded;  /* of the module that was asked for (-m) */
+	bool foreign;			    /* recorded on another machine, or in another root */
+	struct imp_case_memo *memos;	    /* of the rules: what was looked up on this machine */
+	struct imp_interner sentences;	    /* of @notes */
 	struct imp_id_map said;
 	struct imp_id_map code_places; /* the same: symbols of native stacks (native_stack.c) */
 	struct imp_arena arena;

@@ -155,6 +155,64 @@ const char *imp_judge_source_in(const struct imp_case *c, const char *entry)
 	return imp_host_exists(c->host, init) == 1 ? init : file;
 }
 
+/* What the finding is about, where no module is known. */
+static const char *subject(const struct imp_case *c)
+{
+	const char *file = c->exception->where.file;
+
+	return *c->module	      ? c->module :
+	       file && file[0] != '<' ? file :
+	       c->f->path	      ? c->f->path :
+					"the program";
+}
+
+static bool no_syntax(const struct imp_exception *e)
+{
+	static const char *const types[] = {"SyntaxError", "IndentationError", "TabError"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcmp(imp_case_text(e->type), types[i]))
+			return true;
+	return imp_case_has(e->message, "cannot contain null bytes");
+}
+
+/*
+ * Who raised it: the innermost frame of its traceback outside of the import machinery tells. Where there is none (a
+ * source that does not compile, a directory that cannot be read), no code of the module is known to have run.
+ */
+static const char *say_who(const struct imp_case *c)
+{
+	const struct imp_exception *e = c->exception;
+	const struct imp_frame *where = &e->where;
+	const char *type = e->type ? e->type : "an exception";
+	const char *colon = e->message && *e->message ? ": " : "";
+	const char *text = e->message ? e->message : "", *by;
+
+	if (where->file && (!*c->module || !strcmp(imp_case_text(where->module), c->module)))
+		return imp_arena_printf(c->a, "The code of %s raised %s%s%s", subject(c), type,
+					colon, text);
+	if (!where->file && c->attempt && c->f->path && no_syntax(e))
+		return imp_arena_printf(c->a, "%s could not be compiled: %s%s%s", c->f->path, type,
+					colon, text);
+	if (!where->file && c->attempt)
+		return imp_arena_printf(c->a, "The import of %s failed with %s%s%s", c->module,
+					type, colon, text);
+	if (!where->file)
+		return imp_arena_printf(c->a, "%s failed with %s%s%s", subject(c), type, colon,
+					text);
+	by = where->module ? where->module : where->file;
+	by = where->function && where->function[0] != '<' ?
+		     imp_arena_printf(c->a, "%s() of %s", where->function, by) :
+		     imp_arena_printf(c->a, "the code of %s", by);
+	if (c->attempt)
+		return imp_arena_printf(c->a,
+					"The import of %s was ended by %s, which %s raised%s%s",
+					c->module, type, by, colon, text);
+	return imp_arena_printf(c->a,
+				"%s raised %s, and no import in the record had failed with it%s%s",
+				by, type, colon, text);
+}
+
 void imp_judge_unknown(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
@@ -186,13 +244,7 @@ void imp_judge_unknown(struct imp_case *c)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s",
 					      c->module, e->message ? e->message : e->type);
 	else
-		f->summary = imp_arena_printf(c->a, "The code of %s raised %s%s%s",
-					      *c->module ? c->module :
-					      f->path	 ? f->path :
-							   "the program",
-					      e->type ? e->type : "an exception",
-					      e->message && *e->message ? ": " : "",
-					      e->message ? e->message : "");
+		f->summary = say_who(c);
 }
 
 /* What is true of every finding: which interpreter, and through which errors it came to be raised. */
@@ -247,10 +299,9 @@ static bool judge_absent(struct imp_case *c)
 static bool judge_present(struct imp_case *c)
 {
 	static bool (*const rules[])(struct imp_case *) = {
-		imp_judge_blocked,	imp_judge_extension, imp_judge_own_symbol,
-		imp_judge_denied,	imp_judge_version,   imp_judge_shadowed,
-		imp_judge_circular,	imp_judge_damaged,   imp_judge_attribute,
-		imp_judge_find_library,
+		imp_judge_blocked, imp_judge_extension, imp_judge_own_symbol,	imp_judge_compiled,
+		imp_judge_denied,  imp_judge_version,	imp_judge_shadowed,	imp_judge_circular,
+		imp_judge_damaged, imp_judge_attribute, imp_judge_find_library,
 	};
 
 	for (size_t i = 0; c->exception && i < sizeof(rules) / sizeof(rules[0]); i++)

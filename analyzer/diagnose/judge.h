@@ -34,6 +34,7 @@ bool imp_judge_circular(struct imp_case *c);
 bool imp_judge_version(struct imp_case *c); /* judge_version.c */
 bool imp_judge_attribute(struct imp_case *c);
 bool imp_judge_damaged(struct imp_case *c);
+bool imp_judge_compiled(struct imp_case *c); /* judge_compiled.c */
 /* The file that was taken has no @name, and one that was passed over has (judge_passed_over.c). */
 bool imp_judge_passed_over(struct imp_case *c, const char *taken, const char *name);
 bool imp_judge_hidden(struct imp_case *c); /* an init function met a file that took a module's name */

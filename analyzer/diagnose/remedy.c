@@ -388,6 +388,8 @@ void imp_remedy(struct imp_case *c)
 	case IMP_CAUSE_VERSION_MISMATCH:
 		if (f->library)
 			break; /* of a libpython: judge_other_python.c */
+		if (f->path && imp_ends_with(f->path, ".pyc"))
+			break; /* judge_compiled.c has said it */
 		if (remedy_own(c, "fit it to the versions that are installed"))
 			break;
 		imp_remedy_install(c, f->module, true, IMP_LIKELY, NULL,

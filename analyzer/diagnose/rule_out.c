@@ -2,6 +2,7 @@
 /* What people would try next, and by which evidence it is not the cause. Nothing is ruled out unseen. */
 #include <string.h>
 
+#include "../python/module_file.h"
 #include "judge.h"
 #include "path_origin.h"
 #include "vain_loads.h"
@@ -115,6 +116,11 @@ void imp_rule_out(struct imp_case *c)
 	case IMP_CAUSE_VERSION_MISMATCH:
 	case IMP_CAUSE_MISSING_ATTRIBUTE:
 	case IMP_CAUSE_CIRCULAR_IMPORT:
+		if (f->path && imp_ends_with(f->path, ".pyc") &&
+		    f->cause == IMP_CAUSE_VERSION_MISMATCH) {
+			imp_finding_rule_out(a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found", f->path);
+			break;
+		}
 		imp_finding_rule_out(a, f, IMP_CAUSE_NOT_INSTALLED, "%s was imported%s%s",
 				     f->module, f->path ? " from " : "", f->path ? f->path : "");
 		break;

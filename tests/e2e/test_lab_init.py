@@ -11,7 +11,7 @@ import signal
 import pytest
 
 from interpreters import extension
-from lab_cases import blameless, both, ended, fatal, listed, told
+from lab_cases import blameless, both, commands, ended, fatal, listed, told
 from verdict import ANY
 
 WAYS = "init-failed/ways.c"
@@ -226,6 +226,43 @@ def test_init_that_failed_in_a_worker(lab, cpython, method):
     assert run.returncode == 1, run.text
     answered(lab, run, "gpu_17", "init-failed", path, error="ValueError")
     assert len(lab.analyze(run.trace)[1]["findings"]) == 1, "it was told of the workers, too"
+
+
+# Who raised it, and what is said of that. The code of mod_17 runs in the first two alone.
+WHO = {
+    "itself": ("raise ValueError('too bad')", "The code of mod_17 raised ValueError: too bad"),
+    "its-callee": ("import json; json.loads('{')", "The import of mod_17 was ended by json.decoder.JSONDecodeError, "
+                   "which raw_decode() of json.decoder raised"),
+    "compiler": ("def f(:", "mod_17.py could not be compiled: SyntaxError"),
+    "null-byte": ("x = 17\0", "mod_17.py could not be compiled: "),
+    "finder": ("class F:\n    def find_spec(self, name, path=None, target=None):\n        if name == 'mod_17':\n"
+               "            raise TimeoutError('no answer')\nimport sys\nsys.meta_path.insert(0, F())\n",
+               "The import of mod_17 was ended by TimeoutError, which find_spec() of __main__ raised: no answer"),
+    "version": (b"\x55\x0d\r\n", "mod_17.pyc was compiled by Python 3.8, and is of no use to this CPython"),
+    "no-version": (b"junk", "mod_17.pyc is no compiled Python file: it begins with b'junk'"),
+}
+CAUSES = {"version": "version-mismatch", "no-version": "corrupt-file"}
+
+
+@both
+@pytest.mark.parametrize("who", WHO)
+def test_who_raised_it(lab, cpython, who):
+    """That code of the module ran is said only where the traceback shows it."""
+    code, says = WHO[who]
+    if isinstance(code, bytes):
+        (lab.site / "mod_17.pyc").write_bytes(code + bytes(60))
+    elif who != "finder":
+        lab.write(lab.site / "mod_17.py", code)
+    run = lab.recorded([cpython.path, lab.write("main.py", (code if who == "finder" else "") + "import mod_17\n")])
+    assert run.returncode == 1, run.text
+    for more in ((), ("--no-host",)):
+        status, report = lab.analyze(run.trace, *more)
+        finding, = report["findings"]
+        assert (finding["module"], finding["outcome"], status) == ("mod_17", "fatal", 1), listed(report)
+        assert finding["cause"] == CAUSES.get(who, "unknown")
+        assert says in finding["summary"], finding["summary"]
+        assert who == "itself" or "The code of mod_17" not in told(finding)
+        assert who != "version" or not commands(finding), finding["fixes"]
 
 
 # -- versions -------------------------------------------------------------------------------
