@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "failure.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,46 +320,25 @@ static void follow_collected(struct imp_graph *s)
 }
 
 /*
- * Did the process end of itself within native code: by a signal of its own making, or by exit() with a status? A signal
- * from outside (SIGKILL, SIGTERM) proves nothing.
- */
-static bool ended_itself(const struct imp_graph *s)
-{
-	static const int own[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-	const struct imp_image *image = s->image;
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (image->signal == own[i])
-			return true;
-	if (image->signal)
-		return false;
-	if (image->ended)
-		return image->end_how != IMP_END_DETACHED && image->code_known && image->code &&
-		       !image->execs.n;
-	/* Nobody saw how it ended: but it has ended, and not as a process does that comes so far as to exit. */
-	return !image->waited && image->started && !image->derived &&
-	       imp_host_exists(s->host, imp_arena_printf(&s->d->arena, "/proc/%d", image->pid)) != 1;
-}
-
-/*
  * The process ended while a native module was being loaded. The recorder journals each begin and end of that, so what
  * has no end was under way.
  */
 static void follow_death(struct imp_graph *s)
 {
 	const struct imp_image *image = s->image;
-	bool known = ended_itself(s);
+	bool known = imp_graph_ended_itself(s);
 
 	/* What it printed before it left (PyErr_Print) is the reason; and code that says sys.exit() means it. */
 	for (size_t i = 0; i < s->out->n && image->ended; i++)
 		known &= s->out->v[i]->fate == IMP_FATE_HANDLED;
 	known &= !image->ended || !image->sys_exits.n;
-	for (size_t i = known ? image->extensions.n : 0; i-- > 0;) {
+	for (size_t i = image->extensions.n; i-- > 0;) {
 		const struct imp_extension_call *ext = image->extensions.v[i];
 		struct imp_node *n;
 
 		if (ext->ended || !ext->attempt || ext->attempt->ended ||
-		    (image->ended && ext->thread != (uint64_t)image->pid))
+		    (image->ended && ext->thread != (uint64_t)image->pid) ||
+		    (!known && !imp_graph_hung(s, ext)))
 			continue;
 		n = imp_node_new(s, ext->attempt, NULL, ext->thread, ext->attempt->interp,
 				 image->last_ns);

@@ -4,7 +4,7 @@
 
 #include "failure.h"
 
-/* The failed attempts of one image, and how one led to another. Of failure.c and failure_root.c alone. */
+/* The failed attempts of one image, and how one led to another. Of failure*.c alone. */
 
 /* One failed attempt, or (attempt NULL) an uncaught exception that no attempt is known for. */
 struct imp_node {
@@ -82,6 +82,18 @@ struct imp_node *imp_opened_and_swallowed(struct imp_graph *s, struct imp_node *
  * Only of the program that was to be recorded: a host that embeds Python, a loader of plugins.
  */
 const struct imp_dlopen *imp_graph_fatal_load(const struct imp_graph *s);
+
+/*
+ * imp_graph_ended_itself - did the process end of itself within native code: by a signal of its own making, or by
+ * exit() with a status? A signal from outside (SIGKILL, SIGTERM) proves nothing.
+ */
+bool imp_graph_ended_itself(const struct imp_graph *s);
+
+/*
+ * imp_graph_hung - was the process ended from outside (by timeout(1), by a person) because @ext did not come back?
+ * It had been at work for long, and was no program that runs within an init function: that imports something.
+ */
+bool imp_graph_hung(const struct imp_graph *s, const struct imp_extension_call *ext);
 
 /* imp_node_judge - fill n->c.f, once */
 void imp_node_judge(struct imp_node *n);

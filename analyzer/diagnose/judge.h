@@ -70,6 +70,9 @@ bool imp_judge_refusal(const char *message);
 /* imp_judge_crash - the process died (image->signal) within the loading of c->extension */
 void imp_judge_crash(struct imp_case *c);
 
+/* imp_judge_own_signal - is it one that a process brings upon itself? SIGKILL, SIGTERM and their like come from outside. */
+bool imp_judge_own_signal(int signal);
+
 /* imp_judge_searched - fill the finding's "searched" from the snapshot */
 void imp_judge_searched(struct imp_case *c);
 

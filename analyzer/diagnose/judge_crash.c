@@ -7,6 +7,16 @@
 #include "../host/kernel_log.h"
 #include "judge_loader.h"
 
+bool imp_judge_own_signal(int signal)
+{
+	static const int own[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (signal == own[i])
+			return true;
+	return false;
+}
+
 /* Was the loader still at work on it (a constructor runs within dlopen), or was it the init function? */
 static const struct imp_dlopen *open_load(const struct imp_case *c)
 {
@@ -161,6 +171,20 @@ static void remedy_watch(struct imp_case *c)
 			"run it again with PYTHONFAULTHANDLER=1 set: that prints which signal it was, if it was a crash");
 }
 
+/* Nobody but a debugger tells what native code waits for. */
+static void remedy_hang(struct imp_case *c)
+{
+	uint64_t begin_ns = c->extension ? c->extension->begin_ns : c->load->begin_ns;
+
+	if (c->image->end_ns > begin_ns)
+		imp_finding_evidence(c->a, c->f, IMP_OBSERVED,
+				     "it had been at work for %.1f seconds",
+				     (double)(c->image->end_ns - begin_ns) / 1e9);
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, NULL,
+		"mends nothing, but tells what it waits for: run it again, and while it hangs, gdb -p PID -batch -ex 'thread apply all bt'");
+}
+
 static void judge(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -200,6 +224,14 @@ static void judge(struct imp_load *l)
 			c->a, f, IMP_POSSIBLE, NULL,
 			"install a build of %s for older processors, or build it on this machine (without -march=native of another)",
 			name);
+	} else if (how && !imp_judge_own_signal(signal)) {
+		f->summary = imp_arena_printf(
+			c->a, "%s was still %s when the process was ended from outside (%s)", name,
+			load ? "being loaded" :
+			exec ? "in its Py_mod_exec slot" :
+			       "in its init function",
+			how);
+		remedy_hang(c);
 	} else if (how) {
 		f->summary =
 			imp_arena_printf(c->a, "%s crashed the process %s (%s)", name, when, how);

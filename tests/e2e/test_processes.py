@@ -2,6 +2,7 @@
 """Process trees: one trace holds every process, each with its own events and its end."""
 import glob
 import os
+import subprocess
 
 import pytest
 
@@ -289,12 +290,48 @@ os.kill(pid, signal.SIGTERM)
 def test_terminated_in_a_load(lab, debian, wait):
     """A worker that is no longer needed: its parent is told of the signal, so that nothing is suspected."""
     extension(debian, "native_17", lab.site, source="waiting-init/waiting.c", GIVES="PyInit_native_17")
-    run = lab.traced([debian.path, "-c", ENDED % WAITS[wait]])
+    ended = ENDED % WAITS[wait]
+    if wait == "wait":	# for as long as makes others suspect that it hangs
+        ended = ended.replace("os.kill", "import time; time.sleep(1.5); os.kill")
+    run = lab.traced([debian.path, "-c", ended])
     assert run.returncode == 0, run.text
     status, report = lab.analyze(run.trace)
     assert (status, report["findings"], report["complete"]) == (0, [], True)
     child, = [p for p in report["processes"] if p["ppid"] == report["processes"][0]["pid"]]
     assert child["exit"] == {"code": None, "signal": 15}
+
+
+HANGS = "mkfifo f; %s -c 'import native_17' > f & head -c 1 f > /dev/null; sleep 1.5; kill -%s $!; wait"
+
+
+def native_that_waits(lab, debian):
+    return str(extension(debian, "native_17", lab.site, source="waiting-init/waiting.c", GIVES="PyInit_native_17"))
+
+
+@pytest.mark.parametrize("name", ["TERM", "KILL"])
+def test_ended_since_it_hangs(lab, debian, name):
+    """By timeout(1), say: no worker of a Python, and not as soon as it had begun."""
+    path = native_that_waits(lab, debian)
+    run = lab.recorded(["sh", "-c", HANGS % (debian.path, name)], cwd=str(lab.dir))
+    status, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["cause"], finding["outcome"]) == ("native_17", "unknown", "fatal")
+    assert (finding["path"], status) == (path, 1)
+    assert "in its init function" in finding["summary"] and "SIG" + name in finding["summary"], finding["summary"]
+
+
+def test_killed_and_not_yet_waited_for(lab, debian):
+    """A zombie still has its number: it has ended all the same."""
+    path, trace = native_that_waits(lab, debian), lab.new_trace()
+    env = lab.recorder_env(lab.env(), trace)
+    with subprocess.Popen([debian.path, "-c", "import native_17"], env=env, stdout=subprocess.PIPE) as child:
+        assert child.stdout.read(1) == b"x"
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        status, report = lab.analyze(trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["path"], status) == ("native_17", path, 1)
+    assert "init function" in finding["summary"], finding["summary"]
 
 
 @pytest.mark.parametrize("wait", ["waitpid", "waitid"])
