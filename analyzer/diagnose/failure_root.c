@@ -8,6 +8,7 @@
 #include "from_clause.h"
 #include "judge.h"
 
+#define QUOTE_MIN  16		     /* letters of an error's text that another one repeats */
 #define DEPTH_MAX  32		     /* of exceptions followed to a root */
 #define NESTED_MAX 1000		     /* of attempts that one exception ended */
 #define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a package's source that is looked into */
@@ -25,15 +26,25 @@ static bool word_in(const char *haystack, const char *word)
 	return false;
 }
 
-/* Does an error's own text speak of a module that could not be imported before? */
+/* Does an error hold all of another one's text? A few letters may be there by chance. */
+static bool quotes(const struct imp_exception *e, const struct imp_exception *other)
+{
+	return other && other->message && strlen(other->message) >= QUOTE_MIN &&
+	       imp_case_has(e->message, other->message);
+}
+
+/*
+ * Does an error's own text speak of a module that could not be imported before? By its name, or by the words with which
+ * it failed: an error that comes out of a subinterpreter has nothing else.
+ */
 static bool mentions(struct imp_arena *a, const struct imp_exception *e, const struct imp_node *n)
 {
 	const char *top = imp_case_top(&n->c);
 
 	if (!e)
 		return false;
-	return word_in(e->message, n->c.module) || word_in(e->message, top) ||
-	       word_in(e->message, imp_case_tail(&n->c)) ||
+	return quotes(e, n->c.exception) || word_in(e->message, n->c.module) ||
+	       word_in(e->message, top) || word_in(e->message, imp_case_tail(&n->c)) ||
 	       word_in(e->message, imp_package_pypi_name(a, n->c.module));
 }
 

@@ -157,6 +157,26 @@ def test_kept_and_raised_later(lab, cpython):
     assert finding["importers"][-1]["line"] == 3, finding["importers"]
 
 
+QUOTES = {
+    "later": "kept = []\ntry:\n    import q7\nexcept ImportError as err:\n    kept.append(str(err))\n"
+             "raise RuntimeError('cannot begin: ' + kept[0])\n",
+    "subinterpreter": "import _xxsubinterpreters as inner\ninner.run_string(inner.create(), 'import q7')\n",
+}
+
+
+@pytest.mark.parametrize("how", QUOTES)
+def test_error_that_quotes_the_text(lab, debian, how):
+    """No chain leads from one exception to the other, and the name is too short to be found in a text."""
+    run = lab.recorded([debian.path, lab.write("main.py", QUOTES[how])])
+    if "No module named '_xx" in run.text:
+        pytest.skip("subinterpreters have another module in this version")
+    assert run.returncode == 1 and re.search(r"Error: .+: No module named 'q7'", run.text), run.text
+    status, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["cause"], finding["outcome"], status) == ("q7", "not-installed", "fatal", 1)
+    assert finding["surfaced"]["message"].endswith(": No module named 'q7'"), finding["surfaced"]
+
+
 # -- python -m ----------------------------------------------------------------------------------
 @both
 def test_m_of_a_module_that_is_not_there(lab, cpython):
