@@ -40,7 +40,7 @@ bool imp_judge_passed_over(struct imp_case *c, const char *taken, const char *na
 bool imp_judge_hidden(struct imp_case *c); /* an init function met a file that took a module's name */
 bool imp_judge_extension(struct imp_case *c);
 bool imp_judge_missing_init(struct imp_case *c); /* judge_init_function.c */
-bool imp_judge_own_symbol(struct imp_case *c); /* judge_own_library.c */
+bool imp_judge_own_symbol(struct imp_case *c);	 /* judge_own_library.c */
 bool imp_judge_find_library(struct imp_case *c);
 
 /*
