@@ -255,23 +255,30 @@ static struct imp_node *sent_by(struct imp_graph *s, const struct imp_image *chi
  */
 static struct imp_node *from_descendant(struct imp_graph *s, const struct imp_node *n)
 {
-	const struct imp_record *r = s->d->record;
+	const struct imp_images *children = s->image->children;
 	const struct imp_exception *e = n->c.exception;
-	struct imp_id_map family = {0}; /* of process numbers */
+	struct imp_images family = {0};
+	struct imp_id_map seen = {0}; /* process numbers whose children are in @family */
 	struct imp_node *m = NULL;
 
-	if (!e->message || !*e->message || !s->image->children)
+	if (!e->message || !*e->message)
 		return NULL;
-	imp_id_map_put(n->c.a, &family, (uint64_t)s->image->pid, 0, s);
-	/* They are in the order of time: a parent comes before its children. */
-	for (size_t i = 0; i < r->images.n && !m; i++) {
-		const struct imp_image *image = r->images.v[i];
+	imp_id_map_put(n->c.a, &seen, (uint64_t)s->image->pid, 0, s);
+	for (size_t i = 0; children && i < children->n; i++)
+		*imp_vec_push(n->c.a, &family) = children->v[i];
+	for (size_t i = 0; i < family.n && !m; i++) {
+		const struct imp_image *image = family.v[i];
 
-		if (image->image_ns <= s->image->image_ns ||
-		    !imp_id_map_get(&family, (uint64_t)image->ppid, 0))
-			continue;
-		imp_id_map_put(n->c.a, &family, (uint64_t)image->pid, 0, s);
+		if (image->image_ns <= s->image->image_ns)
+			continue; /* of an earlier process with this one's number */
 		m = sent_by(s, image, e);
+		/* What became another program has several images, and the same children. */
+		if (m || imp_id_map_get(&seen, (uint64_t)image->pid, 0))
+			continue;
+		imp_id_map_put(n->c.a, &seen, (uint64_t)image->pid, 0, s);
+		children = image->children;
+		for (size_t c = 0; children && c < children->n; c++)
+			*imp_vec_push(n->c.a, &family) = children->v[c];
 	}
 	return m;
 }

@@ -53,8 +53,8 @@ static void fix_link(struct imp_load *l, const struct imp_file_link *link, const
 			imp_arena_printf(a, "%s/%s", imp_load_parent(a, link->path), link->target));
 	struct imp_strings names = {0};
 
-	if (imp_host_exists(l->c->host, link->path) ==
-	    1) { /* no link is to be mended: remedy_loader.c */
+	/* No link is to be mended then: remedy_loader.c. */
+	if (imp_host_exists(l->c->host, link->path) == 1) {
 		imp_finding_evidence(
 			a, l->c->f, IMP_DERIVED,
 			"as this analysis sees it, the link leads to a file: it was mended since, or the process saw another file system (a mount of its own, a container)");
