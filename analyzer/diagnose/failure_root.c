@@ -5,12 +5,14 @@
 
 #include "../python/package_name.h"
 #include "failure_graph.h"
+#include "fallback_source.h"
 #include "from_clause.h"
 #include "judge.h"
 
-#define QUOTE_MIN  16		     /* letters of an error's text that another one repeats */
-#define DEPTH_MAX  32		     /* of exceptions followed to a root */
-#define NESTED_MAX 1000		     /* of attempts that one exception ended */
+#define QUOTE_MIN  16	/* letters of an error's text that another one repeats */
+#define DEPTH_MAX  32	/* of exceptions followed to a root */
+#define NESTED_MAX 1000 /* of attempts that one exception ended */
+#define CAUGHT_MAX 16	/* caught failures whose source is looked into, for one error */
 #define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a package's source that is looked into */
 
 static bool word_in(const char *haystack, const char *word)
@@ -177,11 +179,52 @@ static bool last_within(const struct imp_graph *s, const struct imp_node *m,
 	return true;
 }
 
+/* The outermost import that the failure of @n ended, and how many it ended. */
+static const struct imp_node *caught_in(const struct imp_node *n, unsigned int *imports)
+{
+	for (*imports = 1; n->outer && n->outer->inner == n && *imports < NESTED_MAX; n = n->outer)
+		(*imports)++;
+	return n;
+}
+
+/*
+ * The same of an error that nothing joins to that failure but its text. The name of the whole package is no proof, unless
+ * the package itself could not be imported: it may speak of anything in it.
+ */
+static bool speaks_of(struct imp_arena *a, const struct imp_exception *e, const struct imp_node *n)
+{
+	unsigned int imports;
+	const struct imp_node *outermost = caught_in(n, &imports);
+
+	return !strcmp(outermost->c.module, imp_case_top(&n->c)) ?
+		       mentions(a, e, n) :
+		       quotes(e, n->c.exception) || word_in(e->message, n->c.module) ||
+			       word_in(e->message, imp_case_tail(&n->c));
+}
+
+/*
+ * Was the error raised because @m had failed? An init function has no source here: it asked for @m itself, did
+ * nothing after it, and what it raised says nothing else.
+ */
+static bool raised_for_want_of(const struct imp_graph *s, struct imp_node *m,
+			       const struct imp_node *n)
+{
+	unsigned int imports;
+	const struct imp_node *outermost = caught_in(m, &imports);
+
+	if (n->c.extension)
+		return n->c.f->cause == IMP_CAUSE_INIT_FAILED &&
+		       !imp_exception_is_accident(n->c.exception) &&
+		       outermost->c.attempt->parent == n->c.attempt && last_within(s, m, n) &&
+		       may_explain(m);
+	return may_explain(m) && imp_fallback_raises(&m->c, imports, n->c.exception);
+}
+
 /* An error that a package raised of its own, after imports within it had failed and were caught. */
 static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
 {
-	bool family = imp_exception_is_import_error(n->c.exception) || n->c.extension;
 	bool silent = says_nothing(n);
+	unsigned int looked = 0;
 
 	imp_node_judge(n);
 	for (size_t i = s->nodes.n; i-- > 0;) {
@@ -195,8 +238,8 @@ static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
 		/* "numpy.core.multiarray failed to import" of a numpy that is there: what it lacks is no more than another version's. */
 		if (n->c.f->cause == IMP_CAUSE_VERSION_MISMATCH && !may_explain(m))
 			continue;
-		if (mentions(n->c.a, n->c.exception, m) ||
-		    (n->c.attempt && family && may_explain(m)) || (silent && last_within(s, m, n)))
+		if (speaks_of(n->c.a, n->c.exception, m) || (silent && last_within(s, m, n)) ||
+		    (looked++ < CAUGHT_MAX && raised_for_want_of(s, m, n)))
 			return m;
 	}
 	return NULL;
@@ -208,10 +251,11 @@ static struct imp_node *swallowed(struct imp_graph *s, struct imp_node *n)
  */
 static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
 {
-	const char *package = imp_from_clause_module(&n->c);
+	const char *package = imp_from_clause_module(&n->c), *name = imp_from_clause_name(&n->c);
 	const struct imp_attempt *pkg = package ? imp_case_loaded(&n->c, package) : NULL;
+	unsigned int imports, looked = 0;
 
-	for (size_t i = s->nodes.n; pkg && i-- > 0;) {
+	for (size_t i = s->nodes.n; pkg && name && i-- > 0;) {
 		struct imp_node *m = s->nodes.v[i];
 		const struct imp_attempt *at = m->c.attempt->parent;
 
@@ -219,7 +263,10 @@ static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
 			continue;
 		while (at && at != pkg)
 			at = at->parent;
-		if (at && may_explain(m))
+		if (!at || !may_explain(m) || looked++ >= CAUGHT_MAX)
+			continue;
+		caught_in(m, &imports);
+		if (imp_fallback_lacks(&m->c, imports, pkg->outcome->origin, name))
 			return m;
 	}
 	return NULL;

@@ -36,6 +36,24 @@ TALES = {
                       "    except ImportError:\n        pass\nelse:\n"
                       "    raise ImportError('none of the backends could be imported')\n",
                       "import pkg_17", "ImportError", "none of the backends could be imported"),
+    "flag": ("try:\n    from . import _native\n    have = True\nexcept ImportError:\n"
+             "    have = False\n\n\ndef go():\n    if not have:\n"
+             "        raise RuntimeError('nothing to go with')\n",
+             "import pkg_17; pkg_17.go()", "RuntimeError", "nothing to go with"),
+    "helper": ("import importlib\n\n\ndef attempt(name):\n    try:\n"
+               "        return importlib.import_module('pkg_17.' + name)\n"
+               "    except ImportError:\n        return None\n\n\n"
+               "way = attempt('_other') or attempt('_native')\nif way is None:\n"
+               "    raise ImportError('no way to do it')\n",
+               "import pkg_17", "ImportError", "no way to do it"),
+    "first that works": ("import importlib\n\n\ndef choose():\n    for name in ('_other', '_native'):\n"
+                         "        try:\n            return importlib.import_module('pkg_17.' + name)\n"
+                         "        except ImportError:\n            pass\n"
+                         "    raise ImportError('none is left')\n\n\nway = choose()\n",
+                         "import pkg_17", "ImportError", "none is left"),
+    "set under a flag": ("try:\n    from . import _native\n    have = True\nexcept ImportError:\n"
+                         "    have = False\nif have:\n    def fast():\n        pass\n",
+                         "from pkg_17 import fast", "ImportError", "cannot import name 'fast'"),
 }
 
 
@@ -52,6 +70,36 @@ def test_package_tells_it_otherwise(lab, debian, tale):
     assert message in finding["surfaced"]["message"]
     files = [i["file"] for i in finding["importers"]]
     assert str(lab.site / "pkg_17/__init__.py") in files and str(script) in files, files
+
+
+# A part that was done without, and then an error that has nothing to do with it.
+QUIET = "try:\n    from . import _native\nexcept ImportError:\n    _native = None\n"
+OTHERWISE = {
+    "its own condition": (QUIET + "import os\n\nif not os.environ.get('TOKEN_17'):\n"
+                          "    raise ImportError('no token was given')\n", "import pkg_17",
+                          "pkg_17", "no token was given"),
+    "names the package": (QUIET, "import pkg_17.api", "pkg_17.api",
+                          "pkg_17.api needs a licence file"),
+    "another name": (QUIET, "from pkg_17 import Session", "pkg_17", "cannot import name 'Session'"),
+}
+
+
+@pytest.mark.parametrize("tale", list(OTHERWISE))
+def test_error_that_is_unrelated(lab, debian, tale):
+    init, then, module, message = OTHERWISE[tale]
+    roots(lab, debian, lab.site / "pkg_17")
+    lab.module("pkg_17/__init__", init)
+    lab.module("pkg_17/api", "raise ImportError('pkg_17.api needs a licence file')\n")
+    argv = [debian.path, lab.write("main.py", then + "\n")]
+    bare = lab.bare(argv)
+    assert message in bare.last_error()[1]
+    _, report = lab.analyze(lab.traced(argv, bare=bare).trace)
+    fatal, handled = report["findings"]
+    assert (fatal["outcome"], fatal["module"]) == ("fatal", module)
+    assert fatal["cause"] in ("unknown", "missing-attribute")
+    assert message in fatal["error"]["message"]
+    assert (handled["outcome"], handled["module"]) == ("handled", "pkg_17._native")
+    assert handled["cause"] == "missing-shared-library"
 
 
 # The program dies of it much later, in an error that is no import's.
