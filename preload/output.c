@@ -8,15 +8,14 @@
 #include <sys/sysmacros.h>
 
 #include "attach_ring.h"
+#include "frame_append.h"
 #include "frame_writer.h"
 #include "raw_syscall.h"
 #include "trace_header.h"
 
 #include "poison.h"
 
-#define SKIPPABLE_MAGIC "\x50\x2a\x4d\x18" /* RFC 8878, section 3.1.2; then four bytes of length */
-#define SKIPPABLE_MIN	8
-#define CREATE_TRIES	4 /* other runs may begin in the same directory at the same time */
+#define CREATE_TRIES 4 /* other runs may begin in the same directory at the same time */
 
 /* ---- creating ------------------------------------------------------------------------------------ */
 
@@ -289,88 +288,21 @@ static int open_trace(struct imp_output *out, int append, uint64_t *size)
 	return other;
 }
 
-/*
- * Make what stands at @start a skippable frame: whoever reads the trace passes over it. To overwrite our
- * own bytes disturbs nobody who appends at the same time; to cut the file off could take away what they
- * have written since the last look. It does not grow again either: on a full disk the next write fails
- * with nothing written.
- */
-static void void_part(int fd, uint64_t start, size_t len)
-{
-	uint8_t head[SKIPPABLE_MIN];
-	uint64_t rest = len - sizeof(head);
-	struct stat st;
-
-	if (len < sizeof(head)) { /* too short for one: only if nobody came after us */
-		if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == start + len)
-			imp_sys(SYS_ftruncate, fd, (long)start, 0, 0, 0);
-		return;
-	}
-	memcpy(head, SKIPPABLE_MAGIC, 4);
-	for (size_t i = 0; i < 4; i++)
-		head[4 + i] = (uint8_t)(rest >> (8 * i));
-	/* With O_APPEND, Linux appends whatever offset pwrite() is given: pwrite(2), "BUGS". */
-	imp_sys(SYS_fcntl, fd, F_SETFL, O_NONBLOCK, 0, 0);
-	imp_sys(SYS_pwrite64, fd, (long)head, sizeof(head), (long)start, 0);
-}
-
-/* A write came back short: go on, as long as our part is the file's last; else, or if it fails, mend. */
-static int finish(int fd, const uint8_t *frame, size_t len, size_t done)
-{
-	uint64_t start = (uint64_t)lseek(fd, 0, SEEK_CUR) - done;
-	int err = -ENOSPC;
-
-	while (done < len) {
-		struct stat st;
-		ssize_t more;
-		uint64_t at;
-
-		if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != start + done)
-			break;
-		more = imp_sys_write(fd, frame + done, len - done);
-		if (more <= 0) {
-			err = more < 0 ? (int)more : err;
-			break;
-		}
-		at = (uint64_t)lseek(fd, 0, SEEK_CUR) - (uint64_t)more;
-		if (at != start + done) { /* somebody else was faster */
-			void_part(fd, at, (size_t)more);
-			break;
-		}
-		done += (size_t)more;
-	}
-	if (done == len)
-		return 0;
-	void_part(fd, start, done);
-	return err;
-}
-
 int imp_output_append_at(struct imp_output *out, const void *frame, size_t len, uint64_t *at)
 {
 	uint64_t size = 0;
-	ssize_t ret;
-	int fd;
+	int fd, ret;
 
 	if (out->area)
 		return imp_attach_ring_append(out->area, imp_sys_getpid(), frame, len);
 	fd = open_trace(out, O_APPEND, &size);
 	if (fd < 0)
 		return fd;
-	ret = check_size_limit(size, len);
-	if (ret == 0) {
-		ret = imp_sys_write(fd, frame, len);
-		if (ret == (ssize_t)len)
-			ret = 0;
-		else if (ret > 0)
-			ret = finish(fd, frame, len, (size_t)ret);
-		else if (ret == 0)
-			ret = -ENOSPC;
-	}
-	/* Where our own write ended, whoever has appended since. */
-	if (ret == 0 && at)
-		*at = (uint64_t)lseek(fd, 0, SEEK_CUR) - len;
+	ret = check_size_limit(size, len + IMP_FRAME_TAIL);
+	if (ret == 0)
+		ret = imp_frame_append(fd, size, frame, len, at);
 	imp_sys_close(fd);
-	return (int)ret;
+	return ret;
 }
 
 int imp_output_append(struct imp_output *out, const void *frame, size_t len)

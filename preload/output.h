@@ -91,9 +91,9 @@ void imp_output_after_fork(struct imp_output *out);
 /*
  * imp_output_append - append one whole frame
  *
- * All or nothing: what a full disk cut short is turned into a skippable frame, so that the trace stays
- * valid, also while other processes append to it. Never raises SIGXFSZ. Sets @out->moved where the file
- * has been moved to NAME.old and was followed there.
+ * All or nothing: what a full disk or SIGKILL cut short is a skippable frame, so that the trace stays
+ * valid, also while other processes append to it (frame_append.h says how far). Never raises SIGXFSZ.
+ * Sets @out->moved where the file has been moved to NAME.old and was followed there.
  *
  * Async-signal-safe. Returns 0 or a negative errno: -ESTALE where another file is in the trace's place,
  * -EFBIG where RLIMIT_FSIZE stands against it. Of an attach: as imp_attach_ring_append().

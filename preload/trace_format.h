@@ -16,7 +16,7 @@
  * - Every other frame is one batch of one process image: its first item is IMP_EV_BATCH, then events.
  * - A skippable frame may be a journal slot (IMP_JOURNAL_*): what an image had recorded, and not yet written
  *   as a batch, when it was about to run code that may crash, or when an import failed. Any other holds
- *   nothing: a write that a full disk cut short was made one.
+ *   nothing: a write that a full disk or SIGKILL cut short was made one, or it fills up a page (frame_append.h).
  *
  * Every item is a map of definite length with integer keys; IMP_KEY_KIND is its first key. A number is
  * never reused. A new key or kind raises IMP_FORMAT_MINOR, a changed meaning IMP_FORMAT_MAJOR.
@@ -51,8 +51,8 @@
 
 /*
  * A journal slot is a skippable frame of IMP_JOURNAL_SIZE bytes. Each image has at most one, and writes it
- * again in its place; nothing else in a trace ever changes. Its payload is IMP_JOURNAL_MAGIC, then
- * records, all numbers little-endian:
+ * again in its place; nothing else in a trace ever changes once it is there (frame_append.h). Its payload is
+ * IMP_JOURNAL_MAGIC, then records, all numbers little-endian:
  *
  *   length    4 bytes, not 0
  *   checksum  8 bytes: XXH64 of the data; its seed is the record before's checksum, 0 for the first one

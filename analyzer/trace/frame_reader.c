@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -17,11 +18,20 @@
 #define MAGIC_SIZE   4
 #define HAS_CHECKSUM 0x04 /* in the frame header descriptor, which follows the magic number */
 #define PATIENCE     64	  /* false starts before the search takes larger steps */
+#define LOOKS	     16	  /* of a trace that is being written only the end changes */
 
 int imp_frame_reader_open(struct imp_frame_reader *r, int fd, struct imp_error *err)
 {
+	struct stat st;
+	off_t begin;
+
 	memset(r, 0, sizeof(*r));
 	r->fd = fd;
+	begin = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
+	if (begin >= 0) {
+		r->begin = (uint64_t)begin;
+		r->looks = LOOKS;
+	}
 	r->dctx = ZSTD_createDCtx();
 	r->in = malloc(BUFFER_SIZE);
 	r->out = malloc(IMP_BATCH_MAX);
@@ -190,10 +200,28 @@ static int resynchronise(struct imp_frame_reader *r, size_t extent, struct imp_e
 	}
 }
 
+/*
+ * Once for each place, what was passed over since the frame at @from is read anew: what could not be read may be the
+ * second part of a frame that was being written, its first part a skippable one a moment ago. The recorder had
+ * gone on from there before, so the second look finds the whole frame, or a skippable one in its place.
+ */
+static bool look_again(struct imp_frame_reader *r, uint64_t from)
+{
+	if (!r->looks || r->offset < r->looked || r->offset - from > BUFFER_SIZE ||
+	    lseek(r->fd, (off_t)(r->begin + from), SEEK_SET) < 0)
+		return false;
+	r->looks--;
+	r->looked = r->offset + 1;
+	r->in_pos = r->in_len = 0;
+	r->offset = from;
+	r->eof = false;
+	return true;
+}
+
 int imp_frame_reader_next(struct imp_frame_reader *r, struct imp_zframe *f, struct imp_error *err)
 {
 	struct imp_zframe tried;
-	uint64_t start = 0;
+	uint64_t from = r->offset, start = 0;
 	bool damaged = false;
 	size_t size, extent;
 	int ret;
@@ -221,6 +249,8 @@ int imp_frame_reader_next(struct imp_frame_reader *r, struct imp_zframe *f, stru
 			return 0;
 		}
 		if (!damaged) {
+			if (look_again(r, from))
+				continue;
 			damaged = true;
 			start = r->offset;
 			*f = tried;

@@ -14,6 +14,8 @@ struct ZSTD_DCtx_s;
  * Reads a concatenation of zstd frames (RFC 8878) from a descriptor, pipes included, one whole frame
  * at a time, in fixed memory. A frame must decompress to at most IMP_BATCH_MAX bytes and carry a
  * content checksum. Behind one that is damaged it goes on at the next frame's magic number.
+ * A recorder that is at work writes a frame in steps (preload/frame_append.h): in a regular file it looks twice before
+ * it calls something damaged.
  * Of the skippable frames only those are told that are a journal slot with something in it.
  */
 struct imp_frame_reader {
@@ -22,6 +24,9 @@ struct imp_frame_reader {
 	uint8_t *in; /* what was read and not used yet: @in_len bytes from @in_pos */
 	size_t in_pos, in_len;
 	bool eof;
+	uint64_t begin;	 /* where in the file reading began, where that is a regular one */
+	uint64_t looked; /* up to where what could not be read has been looked at twice */
+	int looks;	 /* how often that may still be done */
 	uint64_t offset; /* in the file, of in[in_pos] */
 	uint8_t *out;
 	unsigned int failed; /* places tried in a row where no frame could be read */

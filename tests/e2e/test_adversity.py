@@ -15,7 +15,7 @@ import interpreters
 from test_recording import one_line
 from test_recording_hostile import MANY
 
-WRITE, PWRITE, OPENAT, GETCWD, READ = 1, 18, 257, 79, 0
+WRITE, WRITEV, PWRITE, OPENAT, GETCWD, READ = 1, 20, 18, 257, 79, 0
 TRY = "try:\n    import %s\nexcept ImportError:\n    pass\n"
 MODULE = TRY % "gone_17" + "print('done')"
 
@@ -39,7 +39,7 @@ def failing(lab, code, size, calls, argv):
 @x86_64
 @pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.ENOSPC], ids=errno.errorcode.get)
 def test_write_fails_from_the_start(lab, debian, code):
-    bare, run = failing(lab, code, 1, [WRITE, PWRITE], [debian.path, "-c", MANY])
+    bare, run = failing(lab, code, 1, [WRITE, WRITEV, PWRITE], [debian.path, "-c", MANY])
     one_line(run, bare)
     assert not run.trace.exists() or not run.trace.stat().st_size
 
@@ -49,7 +49,7 @@ def test_write_fails_from_the_start(lab, debian, code):
 @pytest.mark.parametrize("size", [300, 700, 1500])
 def test_longer_writes_fail(lab, debian, code, size):
     """The beginning is there; of what followed, some or nothing. The record says that it is not all."""
-    bare, run = failing(lab, code, size, [WRITE, PWRITE], [debian.path, "-c", MANY])
+    bare, run = failing(lab, code, size, [WRITE, WRITEV, PWRITE], [debian.path, "-c", MANY])
     if run.stderr != bare.stderr:
         one_line(run, bare)
     lab.raw(run.trace)

@@ -94,7 +94,10 @@ static void test_around(void **state)
 			sum += append(30011);
 		imp_drain_take(&drain, area);
 	}
-	assert_int_equal(size(), header + (off_t)sum);
+	assert_int_equal(drain.bytes, sum);
+	/* Where a frame ends near a page's edge, an empty one follows it (frame_append.h). */
+	assert_true(size() >= header + (off_t)sum);
+	assert_int_equal((size() - header - (off_t)sum) % 16, 0);
 	for (size_t i = 0; i < IMP_ATTACH_RING; i++)
 		zero |= area->ring[i];
 	assert_int_equal(zero,

@@ -272,6 +272,58 @@ static void test_pipe(void **state)
 	free(m);
 }
 
+/*
+ * A frame that is written while it is read (preload/frame_append.h): what was read has a skippable frame before the page's
+ * edge, and the frame's own bytes behind it. The second look decides.
+ */
+static void test_second_look(void **state)
+{
+	static const char *const ends[] = {"whole", "covered", "neither"};
+
+	(void)state;
+	for (int end = 0; end < 3; end++) {
+		struct maker *m = maker_new();
+		struct imp_frame_reader r;
+		uint8_t own[8], cover[8] = {0x50, 0x2a, 0x4d, 0x18};
+		struct imp_zframe f;
+		size_t start, behind;
+		int fd;
+
+		put_frame(m, 17, 0);
+		start = m->len;
+		put_frame(m, 8191, 0);
+		behind = m->len;
+		put_frame(m, 19, 0);
+		memcpy(own, m->file + start, 8);
+		memcpy(m->file + start, cover, 8);
+		m->file[start + 4] = (uint8_t)(4096 - start - 8);
+		m->file[start + 5] = (uint8_t)((4096 - start - 8) >> 8);
+		cover[4] = (uint8_t)(behind - start - 8);
+		cover[5] = (uint8_t)((behind - start - 8) >> 8);
+		fd = maker_fd(m);
+		assert_int_equal(imp_frame_reader_open(&r, fd, NULL), 0);
+		assert_int_equal(imp_frame_reader_next(&r, &f, NULL), 0);
+		assert_int_equal(f.len, 17);
+		/* All of it is in the reader's buffer now. */
+		if (end < 2)
+			assert_int_equal(pwrite(fd, end ? cover : own, 8, (off_t)start), 8);
+		assert_int_equal(imp_frame_reader_next(&r, &f, NULL), 0);
+		if (end != 1) {
+			if (f.kind != (end ? IMP_FRAME_DAMAGED : IMP_FRAME_DATA) ||
+			    f.offset != (end ? 4096 : start) || f.offset + f.size != behind)
+				fail_msg("%s: kind %d at %zu", ends[end], f.kind, (size_t)f.offset);
+			assert_int_equal(imp_frame_reader_next(&r, &f, NULL), 0);
+		}
+		assert_int_equal(f.kind, IMP_FRAME_DATA);
+		assert_int_equal(f.len, 19);
+		assert_int_equal(imp_frame_reader_next(&r, &f, NULL), 0);
+		assert_int_equal(f.kind, IMP_FRAME_END);
+		imp_frame_reader_close(&r);
+		close(fd);
+		free(m);
+	}
+}
+
 static void test_read_error(void **state)
 {
 	struct imp_frame_reader r;
@@ -297,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_many_false_starts),
 		cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_second_look),
 		cmocka_unit_test(test_read_error),
 	};
 

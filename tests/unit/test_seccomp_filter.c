@@ -77,6 +77,8 @@ static void test_lets_record(void **state)
 		{SYS_openat, SECCOMP_RET_ERRNO | EACCES, false},
 		{SYS_write, SECCOMP_RET_USER_NOTIF, false},
 		{SYS_statfs, SECCOMP_RET_TRACE, false},
+		{SYS_writev, SECCOMP_RET_KILL_PROCESS, false},
+		{SYS_writev, SECCOMP_RET_ERRNO | EPERM, true},
 		{SYS_statfs, SECCOMP_RET_ERRNO | EPERM, true},
 		{SYS_openat, SECCOMP_RET_LOG, true},
 		{SYS_personality, SECCOMP_RET_KILL_PROCESS, true},
