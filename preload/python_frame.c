@@ -10,10 +10,39 @@
 #define TRUST_AFTER   16
 #define TRACEBACK_MAX 2000 /* steps: the traceback of a runaway recursion is longer */
 
+/*
+ * A member that audit hooks of the program's are told of when it is read as an attribute (3.8): it is taken
+ * from the object itself, where the member before it is what stands before it there.
+ * @at: of the one before, in words behind the PyObject head
+ * Returns a new reference.
+ */
+static PyObject *unaudited(const struct imp_python_api *py, PyObject *object, size_t at,
+			   const char *before, const char *name)
+{
+	PyObject *const *words = (PyObject *const *)((char *)object + py->types.object_size) + at;
+	PyObject *known = imp_python_attr(py, object, before), *value;
+
+	if (known && known == (words[0] ? words[0] : py->types.none)) {
+		value = words[1];
+		py->Py_IncRef(value);
+	} else {
+		value = imp_python_attr(py, object, name);
+	}
+	imp_python_drop(py, known);
+	return value;
+}
+
+/* Include/cpython/traceback.h: as in every CPython 3. */
+static PyObject *traceback_frame(const struct imp_python_api *py, PyObject *traceback)
+{
+	return unaudited(py, traceback, 0, "tb_next", "tb_frame");
+}
+
+/* Include/frameobject.h, up to 3.8: a PyVarObject, whose size comes first. */
 static PyObject *frame_code(const struct imp_python_api *py, PyObject *frame)
 {
 	return py->PyFrame_GetCode ? py->PyFrame_GetCode(frame) :
-				     imp_python_attr(py, frame, "f_code");
+				     unaudited(py, frame, 1, "f_back", "f_code");
 }
 
 static bool has_end(const struct imp_python_text *text, const char *end)
@@ -235,7 +264,7 @@ static PyObject *where(const struct imp_python_api *py, PyObject *traceback)
 		return NULL;
 	py->Py_IncRef(traceback);
 	for (steps = 0; traceback && steps < TRACEBACK_MAX; steps++) {
-		frame = imp_python_attr(py, traceback, "tb_frame");
+		frame = traceback_frame(py, traceback);
 		if (frame && !is_machinery(py, frame)) {
 			py->Py_IncRef(traceback);
 			imp_python_drop(py, found);
@@ -252,7 +281,7 @@ static PyObject *where(const struct imp_python_api *py, PyObject *traceback)
 
 static void value_entry(struct imp_cbor *c, const struct imp_python_api *py, PyObject *entry)
 {
-	PyObject *frame = imp_python_attr(py, entry, "tb_frame");
+	PyObject *frame = traceback_frame(py, entry);
 	PyObject *line = imp_python_attr(py, entry, "tb_lineno");
 	long long number = 0;
 	int overflow;
@@ -294,7 +323,7 @@ void imp_python_put_where(struct imp_cbor *c, const struct imp_python_api *py, u
 
 	if (!entry)
 		return;
-	frame = imp_python_attr(py, entry, "tb_frame");
+	frame = traceback_frame(py, entry);
 	line = imp_python_attr(py, entry, "tb_lineno");
 	if (imp_python_is(py, line, py->types.int_))
 		number = py->PyLong_AsLongLongAndOverflow(line, &overflow);

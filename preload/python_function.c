@@ -29,6 +29,7 @@ enum {
 #define TPFLAGS_HEAPTYPE	       (1U << 9)
 #define TPFLAGS_HAVE_VECTORCALL	       (1U << 11) /* 3.8; we ask for it from 3.9 on */
 #define TPFLAGS_HAVE_GC		       (1U << 14)
+#define TPFLAGS_METHOD_DESCRIPTOR      (1U << 17) /* 3.8 */
 #define TPFLAGS_HAVE_VERSION_TAG       (1U << 18)
 
 #define VECTORCALL_OFFSET_FLAG ((size_t)1 << (8 * sizeof(size_t) - 1))
@@ -257,7 +258,7 @@ PyObject *imp_function_type(const struct imp_python_api *py)
 		.name = "builtins.function",
 		.basicsize = FIELDS_AT + (int)sizeof(struct fields),
 		.flags = TPFLAGS_HAVE_VERSION_TAG | TPFLAGS_HAVE_GC | TPFLAGS_IMMUTABLETYPE |
-			 TPFLAGS_DISALLOW_INSTANTIATION,
+			 TPFLAGS_DISALLOW_INSTANTIATION | TPFLAGS_METHOD_DESCRIPTOR,
 		.slots = slots,
 	};
 	PyObject *type;

@@ -9,11 +9,23 @@
 #include "thread_slot.h"
 #include "poison.h"
 
+/* Whoever calls sys.excepthook may give anything for a traceback. The exception's own one is of the right type. */
+static bool is_traceback(const struct imp_python_api *py, PyObject *given, PyObject *value)
+{
+	PyObject *own = imp_python_is_exception(py, value) ? py->PyException_GetTraceback(value) : NULL;
+	bool is = own && imp_python_is(py, given, imp_python_type(py, own));
+
+	imp_python_drop(py, own);
+	return is;
+}
+
 static void write_uncaught(struct imp_thread *t, struct imp_interp *in, enum imp_uncaught how,
 			   PyObject *type, PyObject *value, PyObject *traceback)
 {
 	struct imp_cbor *c = imp_record_begin(t, IMP_EV_UNCAUGHT);
 
+	if (!is_traceback(in->py, traceback, value))
+		traceback = NULL;
 	in->uncaught = value;
 	imp_put_uint(c, IMP_KEY_HOW, how);
 	imp_python_put_exception(c, t, in->py, IMP_KEY_EXCEPTION, type, value, traceback);

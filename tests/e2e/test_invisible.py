@@ -105,6 +105,104 @@ for start, hook in ((sys.setprofile, called), (sys.settrace, traced)):
         print(event)
 """
 
+# What an audit hook and sys.monitoring are told, and objects that tell when they are looked at.
+WATCHED = r"""
+import importlib, os, re, sys, threading
+sys.dont_write_bytecode = True
+
+def work():
+    for name in ("colorsys", "unicodedata", "absent_47", "json.absent_53", "refused", "broken", "within"):
+        sys.modules.pop(name, None)
+        try:
+            importlib.import_module(name)
+        except (ImportError, ValueError, SyntaxError):
+            pass
+    try:
+        from json import absent_59
+    except ImportError as error:
+        sys.excepthook(ImportError, error, error.__traceback__)
+    try:
+        sys.exit(3)
+    except SystemExit:
+        pass
+
+class Refuses:
+    def find_spec(self, name, path=None, target=None):
+        if name == "refused":
+            raise ValueError(name)
+
+for name, text in (("broken", "def"), ("within", "import absent_61")):
+    with open(name + ".py", "w") as file:
+        file.write(text)
+sys.meta_path.insert(0, Refuses())
+sys.path.insert(0, os.getcwd())
+work()
+events = []
+recording = True
+
+def heard(*event):
+    global recording
+    if recording:
+        recording = False
+        events.append(re.sub("0x[0-9a-f]+|[0-9]{12,}", "", repr(event)))
+        recording = True
+
+if hasattr(sys, "addaudithook"):
+    sys.addaudithook(heard)
+if hasattr(sys, "monitoring"):
+    def called(code, offset, function, argument):
+        if getattr(function, "__name__", "") == "find_spec":
+            heard("find_spec", offset, type(function).__name__, type(argument).__name__)
+    sys.monitoring.use_tool_id(3, "test")
+    sys.monitoring.register_callback(3, sys.monitoring.events.CALL, called)
+    sys.monitoring.set_events(3, sys.monitoring.events.CALL)
+work()
+recording = False
+for event in events:
+    print(event)
+
+class Traceback:
+    def __getattribute__(self, name):
+        print("traceback", name)
+        raise AttributeError(name)
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        print("class", name)
+        return type.__getattribute__(cls, name)
+
+class Error(ImportError, metaclass=Meta):
+    def __getattribute__(self, name):
+        print("error", name)
+        return ImportError.__getattribute__(self, name)
+
+class Number(int):
+    def __index__(self):
+        print("number")
+        return 5
+
+try:
+    raise Error("raised")
+except Error as error:
+    raised = error
+for given in ((Error, raised, Traceback()), (Error, Error("not raised"), Traceback()), (3, 5, 7),
+              (ValueError, "text", Traceback()), (None, None, None), (ValueError, ValueError(), 11)):
+    hooks = [lambda: sys.excepthook(*given)]
+    if hasattr(threading, "ExceptHookArgs"):
+        hooks.append(lambda: threading.excepthook(threading.ExceptHookArgs(given + (threading.current_thread(),))))
+    for hook in hooks:
+        print(given[:1])
+        try:
+            hook()
+        except BaseException as error:
+            print(type(error).__name__)
+for status in (Number(3), Traceback(), "text", (1, 2), 2**80, None) * 5:
+    try:
+        sys.exit(status)
+    except SystemExit as error:
+        print(type(error.code).__name__)
+"""
+
 # Objects that live until the very end, in all places from which the end takes them.
 LAST_WORDS = r"""
 import atexit, builtins, importlib, importlib.machinery, os, sys
@@ -136,8 +234,8 @@ atexit.register(os.write, 1, b"atexit\n")
 """
 
 
-@pytest.mark.parametrize("program", [FUNCTIONS, EVENTS, LAST_WORDS],
-                         ids=["functions", "events", "last-words"])
+@pytest.mark.parametrize("program", [FUNCTIONS, EVENTS, WATCHED, LAST_WORDS],
+                         ids=["functions", "events", "watched", "last-words"])
 def test_same(lab, any_python, program):
     run = lab.traced([any_python.path, lab.write("program.py", program)])
     assert run.returncode == 0, run.text
