@@ -69,11 +69,19 @@ static struct imp_failure *follow(struct imp_graph *s, struct imp_node *n, enum 
 {
 	struct imp_path_up up = {0};
 	struct imp_node *root = imp_root_of(s, n, &up, 0);
+	const struct imp_node *asked = root;
 	struct imp_failure *f =
 		root->failure || fate != IMP_FATE_HANDLED ? NULL : told_already(s, root);
 
 	if (root != n)
 		n->consequence = true;
+	while (asked->outer && asked->outer->inner == asked)
+		asked = asked->outer;
+	if (asked->c.attempt && imp_judge_is_pth_line(asked->c.image, asked->c.attempt) &&
+	    !root->failure && !f) {
+		imp_node_judge(root);
+		imp_judge_asked_by_pth(&root->c, asked->c.attempt);
+	}
 	if (f) {
 		f->repeats++;
 		return f;
@@ -361,8 +369,11 @@ static void follow_death(struct imp_graph *s)
 	}
 }
 
+/* site.py goes on without what a .pth file was to bring: nobody provided for that. */
 static void remember(struct imp_failure *f, const struct imp_node *asked)
 {
+	if (imp_judge_is_pth_line(asked->c.image, asked->c.attempt) && imp_judge_not_found(&f->root))
+		f->root.f->optional = false;
 	if (f->fate == IMP_FATE_HANDLED)
 		f->asked = &asked->c;
 }

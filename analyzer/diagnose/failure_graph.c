@@ -26,6 +26,20 @@ bool imp_exception_is_exit(const struct imp_exception *e)
 			   !strcmp(e->type, "GeneratorExit"));
 }
 
+bool imp_exception_is_accident(const struct imp_exception *e)
+{
+	static const char *const accidents[] = {
+		"KeyError",	     "IndexError",	"AttributeError",    "TypeError",
+		"NameError",	     "ValueError",	"ZeroDivisionError", "OSError",
+		"FileNotFoundError", "PermissionError", "AssertionError",    "UnboundLocalError",
+		"UnicodeDecodeError"};
+
+	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
+		if (!strcmp(imp_case_text(e->type), accidents[i]))
+			return true;
+	return false;
+}
+
 /*
  * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
  * cffi puts it into its own.

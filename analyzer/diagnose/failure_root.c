@@ -330,20 +330,6 @@ static struct imp_node *from_descendant(struct imp_graph *s, const struct imp_no
 	return m;
 }
 
-bool imp_exception_is_accident(const struct imp_exception *e)
-{
-	static const char *const accidents[] = {
-		"KeyError",	     "IndexError",	"AttributeError",    "TypeError",
-		"NameError",	     "ValueError",	"ZeroDivisionError", "OSError",
-		"FileNotFoundError", "PermissionError", "AssertionError",    "UnboundLocalError",
-		"UnicodeDecodeError"};
-
-	for (size_t i = 0; i < sizeof(accidents) / sizeof(accidents[0]); i++)
-		if (!strcmp(imp_case_text(e->type), accidents[i]))
-			return true;
-	return false;
-}
-
 /*
  * Does an exception follow from the one in its __context__? "raise ... from" says so. Without it, what
  * was raised in the handler may be unrelated: a KeyError of code that runs instead.
@@ -409,6 +395,18 @@ static struct imp_node *member(const struct imp_graph *s, const struct imp_node 
 	return NULL;
 }
 
+/* What a line of a .pth file imported in vain, where that file was to make the module of @n importable. */
+static struct imp_node *behind_pth_line(struct imp_graph *s, struct imp_node *n)
+{
+	struct imp_node *m;
+
+	imp_node_judge(n);
+	if (n->c.f->cause != IMP_CAUSE_NOT_INSTALLED || imp_case_parent(&n->c))
+		return NULL;
+	m = imp_graph_node(s, imp_judge_pth_line_of(&n->c));
+	return m != n ? m : NULL;
+}
+
 struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp_path_up *up,
 			     int depth)
 {
@@ -454,8 +452,13 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 			    e->cause ? "raised from it" : "raised while it was being handled", up,
 			    depth);
 	}
-	if (not_found)
-		return n;
+	if (not_found) {
+		m = behind_pth_line(s, n);
+		return m ? down(s, n, m,
+				"the line of a .pth file that was to make it importable had failed",
+				up, depth) :
+			   n;
+	}
 	m = imp_opened_in_vain(s, n);
 	if (m) {
 		add_step(up, n, n->opened_how);

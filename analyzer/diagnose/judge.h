@@ -23,7 +23,24 @@ bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
 void imp_judge_say_finders(struct imp_case *c); /* evidence for it: what was passed over on the way */
+void imp_judge_say_pth_lines(
+	struct imp_case *c); /* the same: lines of .pth files that had failed (judge_pth.c) */
 void imp_judge_say_name(struct imp_case *c); /* the same: what the name itself tells (judge_name.c) */
+
+/* A module that an editable installation brings, as its metadata has it (judge_editable.c) */
+bool imp_judge_brings(const struct imp_case *c, const struct imp_distribution *dist);
+
+/* imp_judge_is_pth_line - did this import end a line of code in a .pth file? */
+bool imp_judge_is_pth_line(const struct imp_image *image, const struct imp_attempt *at);
+
+/*
+ * imp_judge_pth_line_of - the import that failed in a line of a .pth file which was to make c->module importable:
+ * the file is of the distribution that brings the module; NULL: none
+ */
+const struct imp_attempt *imp_judge_pth_line_of(const struct imp_case *c);
+
+/* imp_judge_asked_by_pth - say which line of which .pth file asked for @asked, whose failure began with @c */
+void imp_judge_asked_by_pth(struct imp_case *c, const struct imp_attempt *asked);
 
 /* The module was found; using it failed. */
 bool imp_judge_denied(struct imp_case *c);

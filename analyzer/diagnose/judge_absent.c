@@ -217,6 +217,8 @@ void imp_judge_absent(struct imp_case *c)
 				     "%zu place%s searched, and none holds a file that could be %s",
 				     searched, searched == 1 ? " was" : "s were", imp_case_tail(c));
 	say_unseen(c);
+	if (!parent)
+		imp_judge_say_pth_lines(c);
 	imp_judge_say_finders(c);
 	if (c->host->enabled)
 		imp_finding_evidence(c->a, f, IMP_DERIVED,

@@ -155,7 +155,7 @@ static void read_record(const struct imp_case *c, struct editable *e)
 }
 
 /* Does the distribution bring the module: by what it says itself, or by its name? */
-static bool brings(const struct imp_case *c, const struct imp_distribution *dist)
+bool imp_judge_brings(const struct imp_case *c, const struct imp_distribution *dist)
 {
 	const char *top = imp_case_top(c), *known = imp_package_pypi_name(c->a, top);
 	const char *text =
@@ -217,7 +217,7 @@ bool imp_judge_editable(struct imp_case *c)
 			continue;
 		for (size_t k = 0; k < all.n; k++) {
 			e.dist = &all.v[k];
-			if (!e.dist->editable || !brings(c, e.dist))
+			if (!e.dist->editable || !imp_judge_brings(c, e.dist))
 				continue;
 			e.project = project_of(c, e.dist);
 			if (!imp_ends_with(e.dist->metadata, ".egg-link"))

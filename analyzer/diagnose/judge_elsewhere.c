@@ -338,7 +338,7 @@ bool imp_judge_elsewhere(struct imp_case *c)
 	bool best_importable = false;
 	size_t more = 0;
 
-	if (imp_judge_lost_entry(c) || imp_judge_mistaken_entry(c))
+	if (imp_judge_behind_pth_line(c) || imp_judge_lost_entry(c) || imp_judge_mistaken_entry(c))
 		return true;
 	sites = imp_case_sites(c, false);
 	for (size_t i = 0; sites && i < sites->n; i++) {

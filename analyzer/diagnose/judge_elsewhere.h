@@ -35,6 +35,9 @@ bool imp_judge_lost_entry(struct imp_case *c);
 /* imp_judge_mistaken_entry - the module lies where an entry of the search path was to lead, had it been written otherwise */
 bool imp_judge_mistaken_entry(struct imp_case *c);
 
+/* imp_judge_behind_pth_line - it lies in a directory that a .pth file names, behind a line that failed (judge_pth.c) */
+bool imp_judge_behind_pth_line(struct imp_case *c);
+
 /*
  * imp_judge_below - the module lies one directory below one that is searched: an archive was unpacked there, a repository
  * cloned; or it lies beside the link that the script was started by

@@ -17,7 +17,7 @@ import interpreters
 from distributions import install
 from harness import need
 from lab_cases import blameless, commands, listed, script, told
-from loader_cases import extension
+from loader_cases import built_library, extension
 from remedy_cases import DONE, MENDED
 from verdict import check_fixes
 
@@ -324,6 +324,25 @@ def finder_of_an_editable_installation_is_gone(case):
     case.main(python=python, where="run/main.py")
 
 
+# -- a line of a .pth file that fails: Python prints it, and goes on ------------------------------
+@case(ELSEWHERE, path="elsewhere/mod_17.py", alone=ABSENT,
+      says=[r"hook\.pth names it, and Python ignored that", r"line 1 of \S+hook\.pth", "gone_17"])
+def line_before_it_fails(case):
+    python, site = case.venv("v")
+    case.module(case.lab.root / "elsewhere/mod_17.py")
+    (site / "hook.pth").write_text("import gone_17\n%s\n" % (case.lab.root / "elsewhere"))
+    case.main(python=python)
+
+
+@case("missing-shared-library", module="native_17", path=r"native_17\.\S+\.so", alone=ABSENT, typed=False,
+      says=[r"line 1 of \S+hook\.pth asked for hook_17", "mod_17 then failed"])
+def hook_of_a_distribution_fails(case):
+    python, site = case.venv("v")
+    extension(case.debian, "native_17", site, built_library("libdep17.so.1"))
+    install(site, "mod_17", "1.7", {"hook.pth": "import hook_17\n", "hook_17.py": "import native_17\n"})
+    case.main(python=python)
+
+
 @case("corrupt-file", path="mod_17/__init__.py", alone="missing-attribute", typed=False, says=["empty"])
 def source_is_cut_short(case):
     case.package(case.lab.site)
@@ -457,6 +476,22 @@ def test_cause(lab, debian, make, expected):
     assert first, "nothing to type: %r" % (finding["fixes"],)
     after = lab.execute(["sh", "-c", "%s\n%s\n" % (first[0], again)], made.env, cwd=made.cwd)
     assert MENDED in after.stdout, "%s\n%s" % (first[0], after.text)
+
+
+def test_line_of_a_pth_file_fails_and_nothing_else(lab, debian):
+    """It is told on its own: whoever wrote that line wanted it, and Python only printed the error."""
+    made = Case(lab, debian)
+    python, site = made.venv("v")
+    (site / "hook.pth").write_text("import gone_17\n")
+    (site / "careful.pth").write_text("import sys; exec('try:\\n import absent_17\\nexcept ImportError: pass')\n")
+    made.main("print(17)", python=python)
+    run = lab.recorded(made.argv, made.env)
+    assert run.returncode == 0 and "Error processing line 1 of" in run.text
+    status, report = lab.analyze(run.trace)
+    finding, = report["findings"]
+    assert (finding["module"], finding["cause"], finding["outcome"], status) == (
+        "gone_17", ABSENT, "handled", 0)
+    assert "line 1 of %s asked for gone_17" % (site / "hook.pth") in told(finding)
 
 
 def newest():
