@@ -317,6 +317,8 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 	else if (site->interpreter && importable)
 		mend_with(c, site);
 	say_exec_chain(c, site);
+	if (home_of(c, site))
+		return; /* it is installed, for this very interpreter */
 	imp_remedy_install(c, c->module, false, IMP_LIKELY, NULL,
 			   "installs it for this very interpreter");
 	if (!c->f->fixes.n && c->py && imp_installer_is_guessed(c->host, c->a, c->image, c->py))

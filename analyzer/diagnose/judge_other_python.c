@@ -93,6 +93,27 @@ static bool is_foreign_stdlib(const struct imp_case *c, const char *dir)
 		imp_host_is_directory(c->host, imp_path_join(c->a, dir, "encodings")));
 }
 
+/* The same, where PYTHONHOME leads to it: then it counts as the interpreter's own. */
+static bool comes_from_home(struct imp_case *c)
+{
+	const char *home = imp_remedy_foreign_home(c);
+	struct imp_finding *f = c->f;
+
+	if (!home || !imp_case_stdlib(c, f->path) ||
+	    !imp_starts_with(f->path, imp_arena_printf(c->a, "%.*s/", (int)strcspn(home, ":"), home)))
+		return false;
+	f->summary = imp_arena_printf(
+		c->a, "PYTHONHOME leads to the standard library of another Python, %s: %s", home,
+		f->summary);
+	imp_finding_evidence(
+		c->a, f, IMP_OBSERVED,
+		"PYTHONHOME is %s, and %s, which runs, has a standard library of its own", home,
+		c->image->exe);
+	imp_finding_fix(c->a, f, IMP_LIKELY, "unset PYTHONHOME",
+			"lets this Python take its own standard library");
+	return true;
+}
+
 bool imp_judge_foreign_stdlib(struct imp_case *c)
 {
 	const char *item, *left = "", *which = NULL;
@@ -102,6 +123,8 @@ bool imp_judge_foreign_stdlib(struct imp_case *c)
 	    (f->cause != IMP_CAUSE_UNDEFINED_SYMBOL && f->cause != IMP_CAUSE_UNKNOWN &&
 	     f->cause != IMP_CAUSE_SYMBOL_VERSION_MISSING && f->cause != IMP_CAUSE_INIT_FAILED))
 		return false;
+	if (comes_from_home(c))
+		return true;
 	for (size_t i = 0; (item = imp_path_env_entry(c, i)); i++) {
 		const char *dir = imp_path_normalize(c->a, imp_case_directory(c, item));
 

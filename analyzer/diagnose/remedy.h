@@ -111,6 +111,12 @@ void imp_remedy_permission(struct imp_case *c);
 /* imp_remedy_tag - what mends abi-tag-mismatch (remedy_tag.c) */
 void imp_remedy_tag(struct imp_case *c);
 
+/*
+ * imp_remedy_foreign_home - PYTHONHOME, where it sends this interpreter from its own directories to another one's; NULL:
+ * it does not. An installer that is run with it would work with the wrong standard library, or not at all.
+ */
+const char *imp_remedy_foreign_home(const struct imp_case *c);
+
 /* imp_remedy_python - the interpreter as a command, unquoted */
 const char *imp_remedy_python(const struct imp_case *c);
 

@@ -20,6 +20,26 @@ const char *imp_remedy_python(const struct imp_case *c)
 	return command ? command : "python3";
 }
 
+const char *imp_remedy_foreign_home(const struct imp_case *c)
+{
+	const char *home = imp_record_env(c->image, "PYTHONHOME"), *exe = c->image->exe, *own,
+		   *theirs;
+	unsigned int major, minor;
+
+	if (!home || !*home || !exe || imp_case_flag(c, "ignore_environment") ||
+	    imp_case_flag(c, "isolated") || !imp_case_version(c, &major, &minor))
+		return NULL;
+	own = imp_arena_printf(c->a, "%s/lib/python%u.%u",
+			       imp_path_parent(c->a, imp_path_parent(c->a, exe)), major, minor);
+	theirs = imp_arena_printf(c->a, "%.*s/lib/python%u.%u", (int)strcspn(home, ":"), home,
+				  major, minor);
+	if (imp_host_exists(c->host, imp_path_join(c->a, own, "os.py")) != 1 ||
+	    imp_host_realpath(c->host, c->a, own, &own))
+		return NULL; /* a program that embeds Python, or one that was moved */
+	return !imp_host_realpath(c->host, c->a, theirs, &theirs) && !strcmp(own, theirs) ? NULL :
+											    home;
+}
+
 static bool has_metadata(const struct imp_case *c, const char *dir, const char *distribution)
 {
 	struct imp_strings names = {0};
@@ -98,6 +118,12 @@ void imp_remedy_install(struct imp_case *c, const char *module, bool reinstall,
 
 	if (!c->py)
 		return;
+	if (!reinstall && imp_remedy_foreign_home(c)) {
+		imp_finding_fix(
+			c->a, c->f, IMP_POSSIBLE, "unset PYTHONHOME",
+			"lets this Python find its own directories; only what is missing then has to be installed");
+		return;
+	}
 	entry = reinstall && !before ? imp_remedy_copy_entry(c) : NULL;
 	if (entry) { /* else that copy would be taken again, whatever is installed */
 		const char *copy = imp_remedy_copy_behind(c, entry);

@@ -84,6 +84,20 @@ def test_PYTHONHOME_of_another_build(lab, debian):
     assert "PYTHONHOME (%s)" % home in finding["summary"]
     assert "another Python" not in told(finding)
     assert finding["fixes"][0]["command"] == "unset PYTHONHOME", finding["fixes"]
+    assert not any("pip" in c for c in commands(finding)), "it is installed: " + repr(commands(finding))
+
+
+@pytest.mark.parametrize("module,cause", [("nosuch_17", "not-installed"), ("ssl", "undefined-symbol")])
+def test_PYTHONHOME_leads_to_another_build(lab, debian, module, cause):
+    """Nothing is to be installed, or built again, with the standard library of another Python."""
+    home = str(other_of(debian).stdlib).partition("/lib/python")[0]
+    run = lab.recorded([debian.path, "-c", "import " + module], lab.env(PYTHONHOME=home, PYTHONPATH=None))
+    if not run.returncode or (module == "ssl" and b"undefined symbol" not in run.stderr):
+        pytest.skip("they do not differ: " + run.text)
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert finding["cause"] == cause, told(finding)
+    assert commands(finding) == ["unset PYTHONHOME"] and len(finding["fixes"]) == 1, finding["fixes"]
+    assert module != "ssl" or home in finding["summary"]
 
 
 def test_PYTHONPATH_of_another_build(lab, debian):
