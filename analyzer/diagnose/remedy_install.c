@@ -159,11 +159,14 @@ void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, 
 		       const char *effect)
 {
 	struct imp_install_command commands[4];
+	const char *entry;
 	int n;
 
 	if (!c->py)
 		return;
-	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path, commands, 4);
+	entry = imp_remedy_copy_entry(c);
+	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path,
+				 entry ? imp_case_directory(c, entry) : NULL, commands, 4);
 	for (int i = 0; i < n; i++)
 		add(c, &commands[i], commands[i].certain && !i ? IMP_LIKELY : IMP_POSSIBLE, NULL,
 		    effect);

@@ -241,6 +241,21 @@ static void add_pip(struct place *p, const char *what, const char *options)
 		    what, pip == 1);
 }
 
+/* pip may fill such a directory also where the system manages the Python. */
+static void add_target(struct place *p, const char *what, const char *dir)
+{
+	const char *before = p->python ? get_pip(p) : NULL;
+
+	if (before)
+		add(p,
+		    imp_arena_printf(
+			    p->a,
+			    "%s%s%s -m pip install --upgrade --force-reinstall --no-deps --target %s %s",
+			    before, without_pythonpath(p), p->python, imp_shell_quote(p->a, dir),
+			    imp_shell_quote(p->a, what)),
+		    what, has_pip(p) == 1);
+}
+
 /* conda's names are mostly those of PyPI, in lower case. */
 static const char *conda_name(const struct place *p, const char *pypi)
 {
@@ -353,11 +368,11 @@ static bool is_public_version(const char *version)
 
 int imp_installer_repair(const struct imp_host *h, struct imp_arena *a,
 			 const struct imp_image *image, const struct imp_interpreter *py,
-			 const struct imp_distribution *dist, const char *path,
+			 const struct imp_distribution *dist, const char *path, const char *dir,
 			 struct imp_install_command *out, int max)
 {
 	struct place p = {.h = h, .a = a, .image = image, .py = py, .out = out, .max = max};
-	const char *package = NULL, *name = dist->name;
+	const char *package = NULL, *name = dist->name, *what = name;
 
 	init_place(&p);
 	if (dist->editable || !name)
@@ -372,12 +387,14 @@ int imp_installer_repair(const struct imp_host *h, struct imp_arena *a,
 		add_apt(&p, package, true, imp_package_debian_installed(h, a, package));
 		return p.n;
 	}
+	if (is_public_version(dist->version))
+		what = imp_arena_printf(a, "%s==%s", name, dist->version);
+	if (dir) {
+		add_target(&p, what, dir);
+		return p.n;
+	}
 	if (dist->installer && strcmp(dist->installer, "conda") == 0)
 		add_conda(&p, name, true);
-	add_pip(&p,
-		is_public_version(dist->version) ?
-			imp_arena_printf(a, "%s==%s", name, dist->version) :
-			name,
-		"--force-reinstall --no-deps ");
+	add_pip(&p, what, "--force-reinstall --no-deps ");
 	return p.n;
 }

@@ -92,13 +92,15 @@ int imp_installer_editable(const struct imp_host *h, struct imp_arena *a,
  * imp_installer_repair - how to put an installed distribution's files back, in the same version
  * @dist: as imp_distribution_claims() or ..._dpkg_claims() told it
  * @path: a file of it that is missing or damaged; may be NULL
+ * @dir:  where it lies, if PYTHONPATH names that directory: "pip install --target" has filled it, and has to do
+ *        so again, or the damaged copy would still be taken first; NULL: where this interpreter installs to
  *
  * dpkg's: "apt install --reinstall PACKAGE"; pip's: "... --force-reinstall --no-deps
  * NAME==VERSION". An editable one gives nothing: its files are somebody's sources.
  */
 int imp_installer_repair(const struct imp_host *h, struct imp_arena *a,
 			 const struct imp_image *image, const struct imp_interpreter *py,
-			 const struct imp_distribution *dist, const char *path,
+			 const struct imp_distribution *dist, const char *path, const char *dir,
 			 struct imp_install_command *out, int max);
 
 #endif

@@ -87,6 +87,18 @@ def test_broken_module(lab, sandbox):
     mended(lab, sandbox, script(lab, "import broken_17\n"), cause="broken-installation")
 
 
+def test_broken_below_PYTHONPATH(lab, sandbox):
+    """pip --target has filled that directory: installed elsewhere, the damaged copy would still be taken."""
+    wheel = sandbox.wheel("broken_17", {"broken_17/__init__.py": "", "broken_17/part.py": ""}, install=False)
+    deps = lab.root / "my deps"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(deps)
+    (deps / "broken_17/part.py").unlink()
+    lab.write(deps / "kept_17.py")
+    env = dict(sandbox.env, PYTHONPATH=str(deps))
+    mended(lab, sandbox, script(lab, "import broken_17.part, kept_17\n"), cause="broken-installation", env=env)
+
+
 def test_broken_extension(lab, sandbox):
     native = "pkg_17/_native" + sandbox.base.suffix
     sandbox.wheel("pkg_17", {"pkg_17/__init__.py": "from . import _native\n",

@@ -20,6 +20,7 @@ struct world {
 	struct imp_interpreter py;
 	struct imp_install_command out[4];
 	int n;
+	const char *target; /* of imp_installer_repair() */
 };
 
 static const char *in_world(struct world *w, const char *name)
@@ -523,7 +524,7 @@ static void repair(struct world *w, const struct imp_host *h, const struct imp_d
 		   const char *path)
 {
 	memset(w->out, 0, sizeof(w->out));
-	w->n = imp_installer_repair(h, &w->arena, &w->image, &w->py, dist, path, w->out, 4);
+	w->n = imp_installer_repair(h, &w->arena, &w->image, &w->py, dist, path, w->target, w->out, 4);
 }
 
 static void test_repair(void **state)
@@ -543,6 +544,14 @@ static void test_repair(void **state)
 	assert_command(w, 0,
 		       "@/py/bin/python3.12 -m pip install --force-reinstall --no-deps broken_dist",
 		       "broken_dist", true);
+	w->target = "/work/my deps"; /* PYTHONPATH names it: installed elsewhere, it would not be taken */
+	repair(w, &on, &dist, NULL);
+	assert_int_equal(w->n, 1);
+	assert_command(w, 0,
+		       "@/py/bin/python3.12 -m pip install --upgrade --force-reinstall --no-deps "
+		       "--target '/work/my deps' broken_dist",
+		       "broken_dist", true);
+	w->target = NULL;
 	dist.version = NULL;
 	repair(w, &off, &dist, NULL);
 	assert_command(w, 0,
