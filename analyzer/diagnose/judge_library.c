@@ -117,6 +117,29 @@ static bool say_mapped_later(struct imp_load *l, const char *name)
 	return true;
 }
 
+/* The directory to be searched for @name: that of the file to which a link in @dir leads, if only there its own needs are met. */
+static const char *complete_place(struct imp_load *l, const char *dir, const char *name,
+				  const char **lacks)
+{
+	const char *still = imp_load_still_missing(l, dir, name), *real, *other;
+	const char *file = imp_arena_printf(l->c->a, "%s/%s", dir, name);
+
+	if (!still)
+		return dir;
+	if (!imp_host_realpath(l->c->host, l->c->a, file, &real) &&
+	    !strcmp(imp_load_base_name(real), name) && (other = imp_load_parent(l->c->a, real)) &&
+	    strcmp(other, dir) && !imp_load_still_missing(l, other, name)) {
+		imp_finding_evidence(
+			l->c->a, l->c->f, IMP_DERIVED,
+			"%s is a symbolic link to %s, and what that needs in its turn is found from there alone",
+			file, real);
+		return other;
+	}
+	if (lacks)
+		*lacks = still;
+	return dir;
+}
+
 static bool say_places(struct imp_load *l, const struct imp_load_places *places, const char *name)
 {
 	struct imp_case *c = l->c;
@@ -149,6 +172,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 	if (own) {
 		const char *target =
 			f->library && f->library->needed_by ? f->library->needed_by : f->path;
+		const char *dir = complete_place(l, own->dir, name, lacks ? NULL : &lacks);
 
 		imp_finding_evidence(
 			c->a, f, IMP_DERIVED,
@@ -163,7 +187,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 				c->a, f, IMP_DERIVED,
 				"that is the directory in which the program was started: for a name without a slash the current directory is not searched");
 		if (imp_load_fix_path(
-			    l, own->dir, lacks ? IMP_POSSIBLE : IMP_LIKELY,
+			    l, dir, lacks ? IMP_POSSIBLE : IMP_LIKELY,
 			    lacks ? imp_arena_printf(
 					    c->a, "makes the loader look there; %s is then missing",
 					    lacks) :
@@ -172,7 +196,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 			imp_finding_fix(
 				c->a, f, IMP_POSSIBLE,
 				imp_arena_printf(c->a, "patchelf --add-rpath %s %s",
-						 imp_shell_quote(c->a, own->dir),
+						 imp_shell_quote(c->a, dir),
 						 imp_shell_quote(c->a, target)),
 				"writes the directory into the file, so that it works without the variable");
 	}
@@ -412,6 +436,7 @@ bool imp_judge_missing_library(struct imp_load *l)
 	if (imp_judge_other_libpython(l, name, needed_by))
 		return true;
 	imp_load_say_eaten_origin(l);
+	imp_load_say_link(l, name);
 	imp_load_places_find(l, &places);
 	elsewhere = say_dropped(l, name);
 	if (!strchr(name, '/')) {

@@ -28,6 +28,12 @@ IMP_VEC_TYPE(imp_load_places, struct imp_load_place);
 /* imp_load_places_find - directories near the extension, of other packages, of the prefix; nothing without a host */
 void imp_load_places_find(struct imp_load *l, struct imp_load_places *out);
 
+/*
+ * imp_load_behind_link - where the @i-th $ORIGIN in the RUNPATH or RPATH of @file would lead, were it the directory of the file
+ * and not of the link by which it was opened; NULL: no more, or it is no link
+ */
+const char *imp_load_behind_link(struct imp_load *l, const char *file, size_t i);
+
 /* imp_load_fits - is the file there, and would this loader take it? */
 bool imp_load_fits(struct imp_load *l, const char *path);
 
@@ -93,6 +99,9 @@ bool imp_load_fix_path(struct imp_load *l, const char *dir, enum imp_confidence 
  */
 const char *imp_load_lacks(struct imp_load *l, const char *dir, const char *name);
 
+/* imp_load_still_missing - another library that would not be found were @dir searched first; NULL: none is known */
+const char *imp_load_still_missing(struct imp_load *l, const char *dir, const char *name);
+
 /* imp_load_name - what the text names, as a person would call it */
 const char *imp_load_name(const struct imp_load *l);
 
@@ -112,6 +121,9 @@ void imp_load_say_inheritance(struct imp_load *l, const char *dir);
 
 /* imp_load_say_eaten_origin - evidence: an element of the RPATH or RUNPATH was meant to be $ORIGIN */
 void imp_load_say_eaten_origin(struct imp_load *l);
+
+/* imp_load_say_link - evidence: @name lies where $ORIGIN would lead, had the file been opened by no link */
+void imp_load_say_link(struct imp_load *l, const char *name);
 
 /* imp_load_say_caller - evidence: who called dlopen */
 void imp_load_say_caller(struct imp_load *l);

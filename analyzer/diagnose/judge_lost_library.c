@@ -278,6 +278,23 @@ void imp_load_say_eaten_origin(struct imp_load *l)
 	}
 }
 
+void imp_load_say_link(struct imp_load *l, const char *name)
+{
+	const struct imp_ld_object *who = l->search ? l->search->requester : NULL;
+	const char *dir, *real;
+
+	for (size_t i = 0; who && (dir = imp_load_behind_link(l, who->file, i)); i++) {
+		if (!file_in(l, dir, name) ||
+		    imp_host_realpath(l->c->host, l->c->a, who->file, &real))
+			continue;
+		imp_finding_evidence(
+			l->c->a, l->c->f, IMP_DERIVED,
+			"%s leads, by a symbolic link, to %s; but $ORIGIN, in its %s, is the directory of the link, and so %s was not looked for in %s",
+			who->file, real, who->image->runpath ? "RUNPATH" : "RPATH", name, dir);
+		return;
+	}
+}
+
 void imp_load_say_inheritance(struct imp_load *l, const char *dir)
 {
 	const struct imp_ld_object *who = l->search ? l->search->requester : NULL;

@@ -2,6 +2,7 @@
 /* Where a library might lie that no rule of the loader leads to. */
 #include <string.h>
 
+#include "../python/module_file.h"
 #include "judge_loader.h"
 
 #define ANCESTORS    6	  /* directories above the extension that are looked into */
@@ -36,6 +37,40 @@ static void add_above(struct imp_load *l, struct imp_load_places *out, const cha
 		add_place(l, out, imp_arena_printf(a, "%s/lib", dir), NULL);
 		add_place(l, out, imp_arena_printf(a, "%s/lib64", dir), NULL);
 	}
+}
+
+const char *imp_load_behind_link(struct imp_load *l, const char *file, size_t i)
+{
+	const struct imp_elf_image *img = file ? imp_load_image(l, file) : NULL;
+	const char *list = !img ? NULL : img->runpath ? img->runpath : img->rpath, *real;
+
+	if (!list || imp_host_realpath(l->c->host, l->c->a, file, &real) || !strcmp(real, file))
+		return NULL;
+	for (; *list; list += *list == ':') {
+		size_t len = strcspn(list, ":");
+		size_t origin = !strncmp(list, "$ORIGIN", 7)   ? 7 :
+				!strncmp(list, "${ORIGIN}", 9) ? 9 :
+								 0;
+
+		if (origin && !i--)
+			return imp_path_normalize(
+				l->c->a,
+				imp_arena_printf(l->c->a, "%s%.*s", imp_path_parent(l->c->a, real),
+						 (int)(len - origin), list + origin));
+		list += len;
+	}
+	return NULL;
+}
+
+/* A farm of links (bazel, conda): what the file needs may lie beside the file, and not beside the link. */
+static void add_behind_link(struct imp_load *l, struct imp_load_places *out, const char *file)
+{
+	const char *dir, *real;
+
+	for (size_t i = 0; (dir = imp_load_behind_link(l, file, i)); i++)
+		add_place(l, out, dir, NULL);
+	if (file && !imp_host_realpath(l->c->host, l->c->a, file, &real) && strcmp(real, file))
+		add_above(l, out, real);
 }
 
 bool imp_load_ends_with(const char *s, const char *end)
@@ -109,6 +144,9 @@ void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
 	*out = (struct imp_load_places){0};
 	if (!l->c->host->enabled)
 		return;
+	if (l->search && l->search->requester)
+		add_behind_link(l, out, l->search->requester->file);
+	add_behind_link(l, out, l->root);
 	if (l->search && l->search->requester)
 		add_above(l, out, l->search->requester->file);
 	add_above(l, out, l->root);

@@ -81,6 +81,21 @@ static bool open_with(struct imp_load *l, const char *dir, struct imp_ld_tree *t
 	return !imp_ld_tree_open(&trial, &req, &options, tree, NULL);
 }
 
+const char *imp_load_still_missing(struct imp_load *l, const char *dir, const char *name)
+{
+	struct imp_ld_tree tree;
+
+	if (!open_with(l, dir, &tree))
+		return NULL;
+	for (size_t i = 0; i < tree.searches.n; i++) {
+		const struct imp_ld_search *s = tree.searches.v[i];
+
+		if (s == tree.failed && s->name && strcmp(s->name, name))
+			return s->name;
+	}
+	return NULL;
+}
+
 const char *imp_load_lacks(struct imp_load *l, const char *dir, const char *name)
 {
 	const char *file = imp_arena_printf(l->c->a, "%s/%s", dir, name);

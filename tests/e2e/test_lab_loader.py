@@ -185,6 +185,30 @@ def test_two_levels_of_a_package(lab, debian):
     typed(lab, argv, finding)
 
 
+@pytest.mark.parametrize("kind", ["the extension", "the library"])
+def test_farm_of_links(lab, debian, kind):
+    """bazel, conda: $ORIGIN is the directory of the link by which a file was opened."""
+    soname, store = "libdep17.so.1", lab.root / "store"
+    if kind == "the extension":
+        real = extension(debian, "native_17", store, built_library(soname), flags=[runpath("$ORIGIN/libs")])
+        there = library(store / "libs", soname)
+        path = lab.site / real.name
+        path.symlink_to(real)
+        says = [str(real), "ORIGIN, in its RUNPATH, is the directory of the link", str(there.parent)]
+    else:
+        inner = built_library("libinner17.so.1", gives="inner_17")
+        there = library(store, soname, inner, flags=[runpath("$ORIGIN")])
+        place(inner, store, "libinner17.so.1")
+        path = extension(debian, "native_17", lab.site, built_library(soname))
+        (lab.site / "lib").mkdir()
+        (lab.site / "lib" / soname).symlink_to(there)
+        says = ["is a symbolic link to " + str(there)]
+    finding = explain(lab, debian, shapes.script(lab, "import native_17"), cause=MISSING, module="native_17",
+                      library=soname, needed_by=path, path=(None, path), says=says)
+    assert str(there.parent) in finding["fixes"][0]["command"]
+    typed(lab, [debian.path, "-c", "import native_17"], finding)
+
+
 def test_relative_path_from_elsewhere(lab, debian):
     there = library(lab.dir / "app/build", "libvip17.so")
     path = lab.write("app/main.py", "import ctypes\nctypes.CDLL('./build/libvip17.so')\n")
