@@ -12,15 +12,15 @@
 
 /* What all programs share: the maps, and how an event comes into the ring buffer. */
 
-#define NEST_MAX  128 /* imports within imports; a power of two */
-#define END_LOOK  8   /* so many of them may end with the one around them, unseen */
-#define WAKE_SIZE (256 << 10)
+#define NEST_MAX 128 /* imports within imports; a power of two */
+#define END_LOOK 8   /* so many of them may end with the one around them, unseen */
 
 #define PROT_EXEC     4
 #define AT_EMPTY_PATH 0x1000
 
 const volatile bool all_opens = false;
 const volatile bool files_only = false; /* a preloaded recorder tells the rest */
+const volatile __u64 wake_size = 0; /* bytes that wait in the ring */
 
 __u64 lost_events = 0;
 
@@ -101,11 +101,11 @@ static __always_inline void count_lost(void)
 
 /*
  * The user side is not woken for each event: on few processors that costs more than the event. It looks by
- * itself every few milliseconds, and is called where the buffer fills up or something has to be done now.
+ * itself a few times a second, and is called where the buffer fills up or something has to be done now.
  */
 static __always_inline __u64 wake(bool now)
 {
-	if (now || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_SIZE)
+	if (now || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_size)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
 }

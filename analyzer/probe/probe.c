@@ -14,7 +14,8 @@
 #include "probe_image.h"
 #include "probe_kernel.h"
 
-#define POLL_MS 50
+/* The programs in the kernel call for what cannot wait; else reading is better done when the import is over. */
+#define POLL_MS 200
 #define FLUSH_NS \
 	(500 * 1000000ull) /* what is recorded is in the file so soon, though imptrace be killed */
 
@@ -59,9 +60,9 @@ static void flush_all(struct imp_probe *p)
 	p->flushed_ns = now_ns();
 }
 
-static void poll_once(struct imp_probe *p)
+static void poll_once(struct imp_probe *p, int timeout_ms)
 {
-	imp_probe_kernel_poll(p->s.kernel, POLL_MS);
+	imp_probe_kernel_poll(p->s.kernel, timeout_ms);
 	if (now_ns() - p->flushed_ns > FLUSH_NS)
 		flush_all(p);
 }
@@ -71,7 +72,7 @@ static void *poll_loop(void *argument)
 	struct imp_probe *p = argument;
 
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE))
-		poll_once(p);
+		poll_once(p, POLL_MS);
 	return NULL;
 }
 
@@ -118,6 +119,7 @@ static void release(struct imp_probe *p)
 {
 	if (p->running) {
 		__atomic_store_n(&p->stop, true, __ATOMIC_RELEASE);
+		imp_probe_kernel_wake(p->s.kernel);
 		pthread_join(p->thread, NULL);
 		p->running = false;
 	}
@@ -251,6 +253,7 @@ int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err)
 {
 	struct imp_probe *p = calloc(1, sizeof(*p));
 	uint64_t until = a->duration_s > 0 ? now_ns() + (uint64_t)(a->duration_s * 1e9) : UINT64_MAX;
+	uint64_t now;
 	int ret;
 
 	if (!p)
@@ -260,8 +263,8 @@ int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err)
 	ret = begin_attach(p, a, err);
 	if (ret == 0)
 		a->began(a->pid);
-	while (ret == 0 && !*a->stop && !p->s.ended && now_ns() < until) {
-		poll_once(p);
+	while (ret == 0 && !*a->stop && !p->s.ended && (now = now_ns()) < until) {
+		poll_once(p, until - now < POLL_MS * 1000000ull ? (int)((until - now) / 1000000 + 1) : POLL_MS);
 		if (kill(a->pid, 0) < 0 && errno == ESRCH)
 			break; /* it had ended before it was in the kernel's list */
 	}

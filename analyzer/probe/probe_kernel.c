@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@
 struct imp_probe_kernel {
 	struct imptrace_bpf *skel;
 	struct ring_buffer *ring;
+	int bell; /* eventfd: imp_probe_kernel_wake() */
 	struct imp_probe_links links;
 	imp_probe_handler *handle;
 	void *context;
@@ -124,6 +127,7 @@ static int load_with(struct imp_probe_kernel *k, const struct imp_probe_wishes *
 		return -errno;
 	k->skel->rodata->all_opens = wishes->all_opens;
 	k->skel->rodata->files_only = wishes->files_only;
+	k->skel->rodata->wake_size = size / 8;
 	k->links.multi = imp_probe_links_multi();
 	bpf_object__for_each_program(program, k->skel->obj)
 	{
@@ -167,6 +171,7 @@ int imp_probe_kernel_open(struct imp_probe_kernel **out, const struct imp_probe_
 	}
 	libbpf_set_print(keep_words);
 	last_words[0] = '\0';
+	k->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->handle = handle;
 	k->context = context;
 	ret = load(k, wishes);
@@ -210,6 +215,8 @@ void imp_probe_kernel_close(struct imp_probe_kernel *k)
 	}
 	imp_probe_kernel_detach(k);
 	ring_buffer__free(k->ring);
+	if (k->bell >= 0)
+		close(k->bell);
 	imptrace_bpf__destroy(k->skel);
 	free(k);
 }
@@ -337,9 +344,21 @@ int imp_probe_kernel_attach(struct imp_probe_kernel *k, const char *path,
 
 int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms)
 {
+	struct pollfd fds[] = {{.fd = ring_buffer__epoll_fd(k->ring), .events = POLLIN},
+			       {.fd = k->bell, .events = POLLIN}};
 	int ret = ring_buffer__consume(k->ring);
 
-	return ret ? ret : ring_buffer__poll(k->ring, timeout_ms);
+	if (ret || poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms) <= 0)
+		return ret;
+	return ring_buffer__consume(k->ring);
+}
+
+void imp_probe_kernel_wake(struct imp_probe_kernel *k)
+{
+	const uint64_t one = 1;
+
+	if (write(k->bell, &one, sizeof(one)) < 0)
+		return; /* then it comes back at its timeout */
 }
 
 uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)
@@ -409,6 +428,11 @@ int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms)
 {
 	(void)k, (void)timeout_ms;
 	return -ENOSYS;
+}
+
+void imp_probe_kernel_wake(struct imp_probe_kernel *k)
+{
+	(void)k;
 }
 
 uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid)

@@ -49,6 +49,9 @@ void imp_probe_kernel_leave(struct imp_probe_kernel *k);
 /* imp_probe_kernel_poll - handle what is there; waits up to @timeout_ms where nothing is */
 int imp_probe_kernel_poll(struct imp_probe_kernel *k, int timeout_ms);
 
+/* imp_probe_kernel_wake - whoever waits in imp_probe_kernel_poll() comes back, now and always; from any thread */
+void imp_probe_kernel_wake(struct imp_probe_kernel *k);
+
 /* imp_probe_kernel_lost - events that found no room so far; of one process, while it lives: @pid, else 0 */
 uint64_t imp_probe_kernel_lost(struct imp_probe_kernel *k, pid_t pid);
 
