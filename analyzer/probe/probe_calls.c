@@ -255,7 +255,7 @@ static bool keeps_result(const struct walk *w)
  */
 static uint64_t find_landing(struct walk *w, uint64_t next)
 {
-	uint64_t address = next, offset;
+	uint64_t address = next, offset = 0;
 
 	for (int i = 0; i < LANDING_MAX; i++) {
 		size_t left = find_address(w, address, &offset);

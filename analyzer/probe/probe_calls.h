@@ -15,7 +15,8 @@
 #define IMP_PROBE_CALLS_MAX 16
 
 struct imp_probe_call_site {
-	uint64_t call, next; /* file offsets of the call, and of an instruction soon behind it, with the result in place */
+	uint64_t call; /* file offset */
+	uint64_t next; /* of an instruction soon behind it; the result is still in its register */
 	uint64_t argument; /* file offset of what its second argument points to, where that is a constant; else 0 */
 };
 
