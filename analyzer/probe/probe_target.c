@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +14,9 @@
 #include "../elf/elf_symbol.h"
 #include "../host/host.h"
 
-#define FILE_MAX (256u << 20) /* of a file that is looked through for texts */
-#define CODE_MAX 65536	      /* of a function */
+#define FILE_MAX   (256u << 20) /* of a file that is looked through for texts */
+#define CODE_MAX   65536	/* of a function */
+#define LARGE_PAGE (2u << 20)
 
 static const struct {
 	enum imp_probe_point point;
@@ -234,6 +236,18 @@ static void find_imports(struct imp_probe_target *t, struct imp_elf_image *img, 
 	}
 }
 
+/* For a whole file; in large pages, since to be given thousands of small ones takes longer than to read it. */
+static char *new_buffer(size_t size)
+{
+	void *data = NULL;
+
+	size = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	if (posix_memalign(&data, LARGE_PAGE, size) != 0)
+		return NULL;
+	madvise(data, size, MADV_HUGEPAGE); /* a wish */
+	return data;
+}
+
 static void look_through(struct imp_probe_target *t, struct imp_elf_image *img,
 			 struct imp_arena *arena, const char *path, const char *name)
 {
@@ -246,7 +260,7 @@ static void look_through(struct imp_probe_target *t, struct imp_elf_image *img,
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < FILE_MAX) {
-		data = malloc((size_t)st.st_size);
+		data = new_buffer((size_t)st.st_size);
 		while (data && len < (size_t)st.st_size &&
 		       (n = read(fd, data + len, (size_t)st.st_size - len)) > 0)
 			len += (size_t)n;
