@@ -20,7 +20,7 @@
 
 const volatile bool all_opens = false;
 const volatile bool files_only = false; /* a preloaded recorder tells the rest */
-const volatile __u64 wake_size = 0; /* bytes that wait in the ring */
+const volatile __u64 wake_size = 0;	/* bytes that wait in the ring */
 
 __u64 lost_events = 0;
 

@@ -157,14 +157,18 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct pt_regs *regs = (void *)ctx->args[0];
 	long ret = (long)ctx->args[1];
-	struct process *p = current_process();
+	long nr = syscall_number(regs);
 	struct file_call f = {};
 	struct imp_bpf_event *e;
+	struct process *p;
 	struct pt_regs r;
 	__u16 mode = 0;
 
-	/* Most calls end here: only the number is read. */
-	if (!p || !is_wanted(syscall_number(regs), p->inside || all_opens) ||
+	/* Most calls, of all processes of the machine, end here: only the number is read. */
+	if (!is_wanted(nr, true))
+		return 0;
+	p = current_process();
+	if (!p || !is_wanted(nr, p->inside || all_opens) ||
 	    bpf_probe_read_kernel(&r, sizeof(r), regs))
 		return 0;
 	if (SYSCALL_NR(r) == NR_mmap) {

@@ -264,7 +264,9 @@ int imp_probe_attach(struct imp_probe_attach *a, struct imp_error *err)
 	if (ret == 0)
 		a->began(a->pid);
 	while (ret == 0 && !*a->stop && !p->s.ended && (now = now_ns()) < until) {
-		poll_once(p, until - now < POLL_MS * 1000000ull ? (int)((until - now) / 1000000 + 1) : POLL_MS);
+		poll_once(p, until - now < POLL_MS * 1000000ull ?
+				     (int)((until - now) / 1000000 + 1) :
+				     POLL_MS);
 		if (kill(a->pid, 0) < 0 && errno == ESRCH)
 			break; /* it had ended before it was in the kernel's list */
 	}
