@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "recorder.h"
 
+#include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,14 @@
 #include "poison.h"
 
 #define ENVIRON_MAX 510 /* variables; more of them are put into a mapping */
+#define AUXV_MAX    64	/* entries of the auxiliary vector; the kernel has some 25 */
 #define VALUE_SHOWN 64	/* bytes of a bad value that are shown */
 
 extern char **environ;
 
 /* Used once, by the constructor; environ may point here for the process's life. */
 static char marker_variable[sizeof(IMP_RUN_VARIABLE "=") + IMP_RUN_MARKER_MAX];
-static char *environ_copy[ENVIRON_MAX + 2];
+static char *environ_copy[ENVIRON_MAX + 2 + 2 * AUXV_MAX];
 
 /* ---- the environment ----------------------------------------------------------------------------- */
 
@@ -49,12 +51,28 @@ static const char *get_variable(const char *name)
 	return at ? *at + strlen(name) + 1 : NULL;
 }
 
-/* IMPTRACE_RUN for the processes to come. No setenv(): that would use the heap. */
-static void set_marker(const struct imp_output *out)
+/* The words of the auxiliary vector, which the kernel puts behind the environment; 0: that is another one. */
+static size_t auxv_words(char *const *argv, int argc, size_t count)
+{
+	const ElfW(auxv_t) *auxv = (const ElfW(auxv_t) *)(environ + count + 1);
+	size_t n = 0;
+
+	if (environ != argv + argc + 1)
+		return 0;
+	while (auxv[n].a_type != AT_NULL)
+		n++;
+	return n < AUXV_MAX ? 2 * (n + 1) : 0;
+}
+
+/*
+ * IMPTRACE_RUN for the processes to come. No setenv(): that would use the heap. Programs that know no
+ * getauxval() look for the auxiliary vector behind main's third argument, so it follows there as well.
+ */
+static void set_marker(const struct imp_output *out, int argc, char *const *argv)
 {
 	const size_t prefix = sizeof(IMP_RUN_VARIABLE "=") - 1;
 	char **at = find_variable(IMP_RUN_VARIABLE), **copy = environ_copy;
-	size_t count = 0;
+	size_t count = 0, auxv;
 
 	memcpy(marker_variable, IMP_RUN_VARIABLE "=", prefix);
 	if (!out || !imp_output_marker(out, marker_variable + prefix, IMP_RUN_MARKER_MAX))
@@ -66,7 +84,7 @@ static void set_marker(const struct imp_output *out)
 	while (environ && environ[count])
 		count++;
 	if (count > ENVIRON_MAX) {
-		copy = mmap(NULL, (count + 2) * sizeof(*copy), PROT_READ | PROT_WRITE,
+		copy = mmap(NULL, (count + 2 + 2 * AUXV_MAX) * sizeof(*copy), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (copy == MAP_FAILED)
 			return;
@@ -75,6 +93,9 @@ static void set_marker(const struct imp_output *out)
 		memcpy(copy, environ, count * sizeof(*copy));
 	copy[count] = marker_variable;
 	copy[count + 1] = NULL;
+	auxv = auxv_words(argv, argc, count);
+	if (auxv)
+		memcpy(copy + count + 2, environ + count + 1, auxv * sizeof(*copy));
 	environ = copy;
 }
 
@@ -246,18 +267,17 @@ static void start(int argc, char **argv)
 	struct imp_remark remark = {.len = 0};
 	int joined;
 
-	(void)argc;
 	read_options(&remark);
 	joined = find_run(&out, &remark);
 	if (joined > 0 || joined == -ECANCELED) /* the run's first process has complained already */
 		remark.len = 0;
 	if (joined < 0) {
 		if (joined != -ECANCELED)
-			set_marker(NULL);
+			set_marker(NULL, argc, argv);
 	} else if (joined && !imp_options.follow && out.root_pid != imp_sys_getpid()) {
 		joined = -ECANCELED;
 	} else {
-		set_marker(&out);
+		set_marker(&out, argc, argv);
 		imp_recorder_start(&out, image_ns, &hooks);
 		imp_attach_set_recording(true);
 		if (remark.len || joined)

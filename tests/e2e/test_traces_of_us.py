@@ -84,6 +84,36 @@ def test_handlers_of_libc_run_before_ours(lab):
     assert asked == ["libgone_two.so", "libgone_one.so", "libgone_three.so"]
 
 
+BEHIND = """
+#include <elf.h>
+#include <stdio.h>
+#include <sys/auxv.h>
+extern char **environ;
+int main(int argc, char **argv, char **envp)
+{
+	Elf64_auxv_t *at;
+
+	printf("%d\\n", envp == environ);
+	while (*envp)
+		envp++;
+	for (at = (void *)(envp + 1); at->a_type != AT_NULL; at++)
+		printf("%lu %d\\n", at->a_type, getauxval(at->a_type) == at->a_un.a_val);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("variables", [3, 1009])
+def test_auxiliary_vector_follows_the_environment(lab, variables):
+    """Programs that know no getauxval() look for it there."""
+    program = lab.dir / "behind"
+    source = lab.write("behind.c", BEHIND)
+    subprocess.run(["gcc", "-o", str(program), str(source)], check=True)
+    env = {"VARIABLE_%d" % i: "value" for i in range(variables)}
+    run = lab.traced([program], env=env)
+    assert b"\n6 1\n" in run.stdout  # AT_PAGESZ
+
+
 def test_maps_and_symbols(lab, build, debian):
     """One object is ours, and it gives the program no more names than it says."""
     code = WORK + "print(sorted({l.split()[-1] for l in open('/proc/self/maps') if '/' in l}))"
