@@ -348,7 +348,10 @@ static void test_killed(void **state)
 	}
 }
 
-/* Several append; meanwhile the analyzer's reader finds nothing damaged. */
+/*
+ * Several append; meanwhile the analyzer's reader finds nothing damaged. But the last frame may be on its way: where
+ * another process was faster, its parts do not end at the edges.
+ */
 static void test_others_append(void **state)
 {
 	int fd = open_new("many.zst"), ended = 0;
@@ -384,7 +387,7 @@ static void test_others_append(void **state)
 		assert_int_equal(imp_frame_reader_open(&r, fd, NULL), 0);
 		do {
 			assert_int_equal(imp_frame_reader_next(&r, &f, NULL), 0);
-			if (f.kind == IMP_FRAME_DAMAGED)
+			if (f.kind == IMP_FRAME_DAMAGED && !f.cut)
 				fail_msg("%zu bytes at %zu: %s", (size_t)f.size, (size_t)f.offset,
 					 f.why);
 		} while (f.kind != IMP_FRAME_END);
