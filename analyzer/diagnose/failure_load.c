@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "failure_graph.h"
+#include "fallback_source.h"
 #include "from_clause.h"
 #include "vain_loads.h"
 
-#define SOURCE_MAX     (4 * 1024 * 1024)  /* bytes of a source file that is looked into */
+#define SOURCE_MAX     (4 * 1024 * 1024) /* bytes of a source file that is looked into */
+#define LOOKED_MAX     16 /* failed loads that a source is asked about, for one error */
 #define EXIT_WINDOW_NS (250 * 1000000ULL) /* "right after it": an exit that follows a failure */
 
 bool imp_graph_of_extension(const struct imp_graph *s, const struct imp_dlopen *d)
@@ -145,11 +147,23 @@ static bool went_well_around(const struct imp_graph *s, const struct imp_node *n
 	return false;
 }
 
+/* Where its text does not name the library: the source tells, or (it can't be read) the words of the text do. */
+static bool is_raised_for(const struct imp_node *n, const struct imp_dlopen *d, unsigned int *looked)
+{
+	const struct imp_exception *e = n->c.exception;
+	int told = (*looked)++ >= LOOKED_MAX ?
+			   -1 :
+			   imp_fallback_load_raises(&n->c, e, imp_load_stem(n->c.a, d->name));
+
+	return told > 0 || (told < 0 && n->c.attempt && is_consequence(&n->c, e));
+}
+
 /* A load that failed in this thread, since the import began, and that no later one made up for: what is raised speaks of it. */
 static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struct imp_node *n)
 {
 	const struct imp_exception *e = n->c.exception;
 	const struct imp_dlopen *found = NULL;
+	unsigned int looked = 0;
 	bool named = false;
 
 	for (size_t i = 0; i < s->image->dlopens.n; i++) {
@@ -169,8 +183,7 @@ static const struct imp_dlopen *swallowed(const struct imp_graph *s, const struc
 			continue;
 		}
 		names = mentions(n->c.a, e, d);
-		if ((found && (named || !names)) ||
-		    (!names && (!n->c.attempt || !is_consequence(&n->c, e))) ||
+		if ((found && (named || !names)) || (!names && !is_raised_for(n, d, &looked)) ||
 		    went_well_around(s, n, d))
 			continue;
 		found = d;

@@ -309,12 +309,30 @@ static bool is_way_out(const struct imp_frame *frame, const struct lines *s, con
 	return false;
 }
 
+/* Does the raise statement follow from what the block @b, in the function of @frame, did not get? */
+static bool leads_to(const struct imp_frame *frame, const struct lines *s, const struct block *b,
+		     const struct reason *r)
+{
+	char word[128];
+
+	if (is_way_out(frame, s, b, r))
+		return true;
+	for (const char *p = r->text; next_word(&p, word, sizeof(word));) {
+		bool set = false;
+
+		for (size_t k = b->begin; k < b->end && !is_keyword(word) && !set; k++)
+			set = sets(s->of.v[k], word);
+		if (set && in_scope(frame, s, r, word))
+			return true;
+	}
+	return false;
+}
+
 bool imp_fallback_raises(const struct imp_case *failed, unsigned int modules,
 			 const struct imp_exception *e)
 {
 	const struct imp_frame *frames[FRAMES_MAX];
 	struct reason r;
-	char word[128];
 	size_t n;
 
 	if (!failed->attempt || !e->where.file || !find_reason(failed, e, &r))
@@ -328,18 +346,69 @@ bool imp_fallback_raises(const struct imp_case *failed, unsigned int modules,
 		    frames[i]->line > s.of.n)
 			continue;
 		b = attempt_at(&s, frames[i]->line - 1);
-		if (is_way_out(frames[i], &s, &b, &r))
+		if (leads_to(frames[i], &s, &b, &r))
 			return true;
-		for (const char *p = r.text; next_word(&p, word, sizeof(word));) {
-			bool set = false;
-
-			for (size_t k = b.begin; k < b.end && !is_keyword(word) && !set; k++)
-				set = sets(s.of.v[k], word);
-			if (set && in_scope(frames[i], &s, &r, word))
-				return true;
-		}
 	}
 	return false;
+}
+
+static bool opens_library(const char *line)
+{
+	static const char *const ways[] = {"CDLL(", "cdll.LoadLibrary(", ".dlopen(", "PyDLL("};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (strstr(line, ways[i]) && !blank(line))
+			return true;
+	return false;
+}
+
+/* The line of the def that @at is in; -1: none, it is the module's own code. */
+static ssize_t function_at(const struct lines *s, size_t at)
+{
+	size_t in = indent(s->of.v[at]);
+
+	for (size_t i = at; i-- > 0 && in;) {
+		if (blank(s->of.v[i]) || indent(s->of.v[i]) >= in)
+			continue;
+		in = indent(s->of.v[i]);
+		if (begins(s->of.v[i], "def") || begins(s->of.v[i], "async"))
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
+int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exception *e,
+			     const char *stem)
+{
+	bool named = false, any = false;
+	struct reason r;
+	ssize_t own;
+
+	if (!e->where.file || strlen(stem) < 3 || !find_reason(c, e, &r))
+		return -1;
+	own = function_at(&r.source, r.at);
+	for (size_t i = 0; i < r.source.of.n; i++) {
+		struct imp_frame frame = {.file = e->where.file, .line = (unsigned int)i + 1};
+		const char *line = r.source.of.v[i];
+		struct block b;
+		ssize_t in;
+
+		named |= strstr(line, stem) != NULL;
+		if (!opens_library(line))
+			continue;
+		in = function_at(&r.source, i);
+		if (in >= 0 && in != own)
+			return -1; /* what calls that function is not known */
+		frame.function = in < 0 ? "<module>" : e->where.function;
+		any = true;
+		b = attempt_at(&r.source, i);
+		if (leads_to(&frame, &r.source, &b, &r)) {
+			for (; i < r.source.of.n && !named; i++)
+				named |= strstr(r.source.of.v[i], stem) != NULL;
+			return named ? 1 : -1;
+		}
+	}
+	return any && named ? 0 : -1;
 }
 
 static bool in_binary(const struct imp_case *c, const char *file, const char *name)

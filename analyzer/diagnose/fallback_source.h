@@ -20,6 +20,14 @@ bool imp_fallback_raises(const struct imp_case *failed, unsigned int modules,
 			 const struct imp_exception *e);
 
 /*
+ * imp_fallback_load_raises - the same of a library that the code which raised @e opens by itself (ctypes, cffi)
+ * @stem: what is left of the library's name in any spelling; the source has to have it
+ * Returns 1: the error follows from that; 0: the source shows no connection; -1: it does not tell.
+ */
+int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exception *e,
+			     const char *stem);
+
+/*
  * imp_fallback_lacks - would a module have had @name, but for the failed import?
  * @file: the module's source; NULL: unknown
  */

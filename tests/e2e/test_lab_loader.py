@@ -209,6 +209,38 @@ def test_farm_of_links(lab, debian, kind):
     typed(lab, [debian.path, "-c", "import native_17"], finding)
 
 
+# Code that opens a library, catches the error, and raises one that does not name it.
+CAUGHT = {
+    "returns the first": ("import ctypes\n\n\ndef load():\n    for name in ('libvip17.so.42', 'libvip17.so'):\n"
+                          "        try:\n            return ctypes.CDLL(name)\n        except OSError:\n"
+                          "            pass\n    raise ValueError('no back end')\n\n\nload()\n", True),
+    "asks for it": ("import ctypes\nway = None\ntry:\n    way = ctypes.CDLL('libvip17.so.42')\nexcept OSError:\n"
+                    "    pass\nif way is None:\n    raise RuntimeError('no back end')\n", True),
+    "fails otherwise": ("import ctypes, os\nway = None\ntry:\n    way = ctypes.CDLL('libvip17.so.42')\n"
+                        "except OSError:\n    pass\nif 'TOKEN_17' not in os.environ:\n"
+                        "    raise ImportError('this library wants a token')\n", False),
+}
+
+
+@pytest.mark.parametrize("where", ["module", "program"])
+@pytest.mark.parametrize("tale", list(CAUGHT))
+def test_own_error_after_a_load_that_failed(lab, debian, tale, where):
+    """The source tells whether the one follows from the other."""
+    text, follows = CAUGHT[tale]
+    lab.module("mod_17", text)
+    argv = [debian.path, lab.write("main.py", "import mod_17\n" if where == "module" else text)]
+    run = lab.recorded(argv, lab.env())
+    assert run.returncode == 1 and (b"no back end" in run.stderr) == follows
+    finding = lab.analyze(run.trace)[1]["findings"][0]
+    assert finding["outcome"] == "fatal"
+    assert finding["cause"] == (MISSING if follows else "unknown"), finding["summary"]
+    if follows:
+        assert finding["library"]["name"] == "libvip17.so.42"
+        assert "no back end" in finding["surfaced"]["message"]
+    else:
+        assert "wants a token" in finding["error"]["message"]
+
+
 def test_relative_path_from_elsewhere(lab, debian):
     there = library(lab.dir / "app/build", "libvip17.so")
     path = lab.write("app/main.py", "import ctypes\nctypes.CDLL('./build/libvip17.so')\n")
