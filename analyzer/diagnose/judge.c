@@ -240,6 +240,9 @@ void imp_judge_unknown(struct imp_case *c)
 			"run the file as a part of its package (python -m PACKAGE.MODULE), from the directory that holds the package");
 		return;
 	}
+	/* Before 3.9 an item of sys.path in bytes ends each import that comes to it. */
+	if (c->attempt && !e->where.file && !strcmp(imp_case_text(e->type), "TypeError"))
+		imp_judge_say_no_strs(c);
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s",
 					      c->module, e->message ? e->message : e->type);

@@ -332,7 +332,7 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 			"install it for this interpreter too, or run the program with the Python that has it");
 }
 
-bool imp_judge_elsewhere(struct imp_case *c)
+static bool lies_elsewhere(struct imp_case *c)
 {
 	const struct imp_sites *sites;
 	const struct imp_site *best = NULL;
@@ -372,5 +372,14 @@ bool imp_judge_elsewhere(struct imp_case *c)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
 				     "%zu more environments of this machine hold it", more);
 	mend(c, best, best_importable);
+	return true;
+}
+
+bool imp_judge_elsewhere(struct imp_case *c)
+{
+	if (!lies_elsewhere(c))
+		return false;
+	if (!imp_case_parent(c))
+		imp_judge_say_no_strs(c);
 	return true;
 }

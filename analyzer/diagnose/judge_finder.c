@@ -309,20 +309,25 @@ static void say_library(struct imp_case *c, const char *dir)
 }
 
 /* sys.path.insert(0, Path(__file__).parent) */
-static void say_no_strs(struct imp_case *c)
+void imp_judge_say_no_strs(struct imp_case *c)
 {
 	const struct imp_sys_path *now = imp_case_sys_path(c);
 
 	for (size_t i = 0; now && i < now->no_strs.n; i++) {
+		const char *type = now->no_strs.v[i];
+		const char *as = !strcmp(type, "bytes")	    ? "os.fsdecode(...)" :
+				 imp_case_has(type, "Path") ? "str(...)" :
+							      "a string in place";
+
 		imp_finding_evidence(
 			c->a, c->f, IMP_OBSERVED,
-			"sys.path has an item that is no string but a %s: imports pass over it",
-			now->no_strs.v[i]);
+			"sys.path has an item that is no string, but of type %s: %s", type,
+			imp_judge_not_found(c) ? "imports pass over it" : "the import came to it");
 		if (!i)
 			imp_finding_fix(
 				c->a, c->f, IMP_LIKELY, NULL,
-				"put str(...) of that %s on sys.path in its place; else what lies there has to be installed",
-				now->no_strs.v[i]);
+				"put %s of that %s on sys.path%s; else what lies there has to be installed",
+				as, type, as[0] == 'a' ? "" : " in its place");
 	}
 }
 
@@ -335,7 +340,7 @@ void imp_judge_say_finders(struct imp_case *c)
 			c->a, c->f, IMP_OBSERVED,
 			"sys.meta_path has no PathFinder: no directory was searched at all");
 	if (!imp_case_parent(c))
-		say_no_strs(c);
+		imp_judge_say_no_strs(c);
 	for (size_t i = 0; i < c->snapshot->entries.n; i++) {
 		const struct imp_entry *e = &c->snapshot->entries.v[i];
 		const char *dir = imp_case_directory(c, e->entry);

@@ -84,7 +84,8 @@ void imp_remedy_first_copy(struct imp_case *c, const char *entry, const char *ot
 
 /*
  * imp_remedy_namespace - add: remove the empty file @init, which makes a regular package of one directory of the
- * namespace package @name; nothing where @other, that of the part that is wanted, is no such directory
+ * namespace package @name; where it is not empty, and parts beside it are in use: let it search the other directories too
+ * Nothing where @other, that of the part that is wanted, is no such directory.
  */
 void imp_remedy_namespace(struct imp_case *c, const char *name, const char *init, const char *other);
 

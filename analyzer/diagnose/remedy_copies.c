@@ -90,11 +90,40 @@ static bool is_empty(const struct imp_case *c, const char *path)
 	return true;
 }
 
+/* Has a part of the package been taken from the directory of @init, beside that file itself? */
+static bool is_used(const struct imp_case *c, const char *init)
+{
+	const char *dir = imp_arena_printf(c->a, "%s/", imp_path_parent(c->a, init));
+
+	for (size_t i = 0; i < c->image->attempts.n; i++) {
+		const struct imp_attempt *at = c->image->attempts.v[i];
+		const char *origin = at->outcome->origin;
+
+		if (at->ended && !at->exception && origin && imp_starts_with(origin, dir) &&
+		    strcmp(origin, init))
+			return true;
+	}
+	return false;
+}
+
 void imp_remedy_namespace(struct imp_case *c, const char *name, const char *init, const char *other)
 {
-	if (!imp_ends_with(init, "/__init__.py") || !is_empty(c, init) ||
-	    !imp_host_is_directory(c->host, other) ||
-	    imp_host_exists(c->host, imp_path_join(c->a, other, "__init__.py")) != 0 ||
+	if (!imp_ends_with(init, "/__init__.py") || !imp_host_is_directory(c->host, other))
+		return;
+	if (!is_empty(c, init)) {
+		/* Both halves are wanted: neither may lose its name, or its place on the path. */
+		if (is_used(c, init))
+			imp_finding_fix(
+				c->a, c->f, IMP_LIKELY,
+				imp_arena_printf(
+					c->a,
+					"printf '\\n__path__ = __import__(\"pkgutil\").extend_path(__path__, __name__)\\n' >> %s",
+					imp_shell_quote(c->a, init)),
+				"makes one package of the parts of %s that lie in several directories of the path",
+				name);
+		return;
+	}
+	if (imp_host_exists(c->host, imp_path_join(c->a, other, "__init__.py")) != 0 ||
 	    imp_host_exists(c->host, imp_path_join(c->a, other, "__init__.pyc")) != 0)
 		return;
 	imp_finding_fix(

@@ -440,6 +440,22 @@ def old_build_beside_the_source(case):
     case.main("from mod_17 import name")
 
 
+@case("shadowed", module="pkg_17.two", path="a/pkg_17/__init__.py", alone=ABSENT, says=[r"b/pkg_17/two\.py"])
+def package_in_two_halves(case):
+    """One has an __init__.py with something in it: neither half can be done without."""
+    case.module(case.lab.root / "a/pkg_17/__init__.py", "VERSION = 1")
+    case.module(case.lab.root / "a/pkg_17/one.py")
+    case.module(case.lab.root / "b/pkg_17/two.py")
+    case.searches(case.lab.root / "a", case.lab.root / "b")
+    case.main("import pkg_17.one\nimport pkg_17.two\nassert pkg_17.VERSION")
+
+
+@case(ELSEWHERE, path="work/vendor/mod_17.py", alone=ABSENT, says=["no string, but of type bytes", r"os\.fsdecode"])
+def path_in_bytes(case):
+    case.module("vendor/mod_17.py")
+    case.main("import os, sys\nsys.path.append(os.fsencode(os.path.abspath('vendor')))\nimport mod_17")
+
+
 # -- builds for others --------------------------------------------------------------------------
 @case("abi-tag-mismatch", path=r"mod_17.cpython-399-x86_64-linux-gnu.so", typed=False)
 def own_build_of_another_version(case):
