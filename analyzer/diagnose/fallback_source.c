@@ -9,6 +9,9 @@
 #define BINARY_MAX (64 * 1024 * 1024) /* of an extension */
 #define FRAMES_MAX 64		      /* of the stack of an import */
 #define RAISE_MAX  20		      /* lines of a raise statement */
+#define BLOCK_MAX  2000		      /* lines of another one */
+#define REASON_MAX 200		      /* lines that decide about a raise statement */
+#define LOADS_MAX  64		      /* lines of a file that open a library */
 
 struct block { /* lines, @end excluded */
 	size_t begin, end;
@@ -76,7 +79,7 @@ static struct block statement(const struct lines *s, size_t at)
 	static const char *const clauses[] = {"except", "else", "finally", "elif"};
 	size_t in = indent(s->of.v[at]), end = at + 1;
 
-	for (; end < s->of.n; end++) {
+	for (; end < s->of.n && end < at + BLOCK_MAX; end++) {
 		const char *line = s->of.v[end];
 		bool clause = false;
 
@@ -172,12 +175,14 @@ struct reason {
 	struct lines source;
 	size_t at; /* of the raise statement */
 	const char *text;
+	unsigned int n; /* lines in it */
 	const struct imp_frame *where;
 };
 
 static void add(const struct imp_case *c, struct reason *r, const char *line)
 {
-	r->text = imp_arena_printf(c->a, "%s\n%s", r->text, line);
+	if (r->n++ < REASON_MAX)
+		r->text = imp_arena_printf(c->a, "%s\n%s", r->text, line);
 }
 
 /* "if x: return x", before it in its block */
@@ -380,7 +385,8 @@ static ssize_t function_at(const struct lines *s, size_t at)
 int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exception *e,
 			     const char *stem)
 {
-	bool named = false, any = false;
+	bool named = false;
+	unsigned int any = 0;
 	struct reason r;
 	ssize_t own;
 
@@ -394,13 +400,13 @@ int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exceptio
 		ssize_t in;
 
 		named |= strstr(line, stem) != NULL;
-		if (!opens_library(line))
+		if (!opens_library(line) || any >= LOADS_MAX)
 			continue;
 		in = function_at(&r.source, i);
 		if (in >= 0 && in != own)
 			return -1; /* what calls that function is not known */
 		frame.function = in < 0 ? "<module>" : e->where.function;
-		any = true;
+		any++;
 		b = attempt_at(&r.source, i);
 		if (leads_to(&frame, &r.source, &b, &r)) {
 			for (; i < r.source.of.n && !named; i++)

@@ -333,8 +333,10 @@ static bool remedy_own(struct imp_case *c, const char *effect)
 	    imp_remedy_is_installed(c, c->f->path))
 		return false;
 	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
-			"%s: build %s again from its sources, for %s", effect, c->f->path,
-			imp_case_python(c));
+			imp_ends_with(c->f->path, ".py") ?
+				"%s, in %s" :
+				"%s: build %s again from its sources, for %s",
+			effect, c->f->path, imp_case_python(c));
 	return true;
 }
 

@@ -20,21 +20,28 @@ const char *imp_load_stem(struct imp_arena *a, const char *name)
 	return imp_arena_strndup(a, base, len);
 }
 
-/* The import that a thread was in at a time, if it was in any. */
+/* The import that a thread was in at a time, if it was in any: the last that began before, or one around that. */
 static const struct imp_attempt *innermost(const struct imp_image *image, uint64_t thread,
 					   uint64_t time_ns)
 {
-	const struct imp_attempt *found = NULL;
+	const struct imp_attempt *at = NULL;
+	size_t low = 0, high = image->attempts.n;
 
-	for (size_t i = 0; i < image->attempts.n; i++) {
-		const struct imp_attempt *at = image->attempts.v[i];
+	while (low < high) { /* they are in the order in which they began */
+		size_t mid = (low + high) / 2;
 
-		if (at->thread == thread && at->begin_ns <= time_ns &&
-		    (!at->ended || at->end_ns >= time_ns) &&
-		    (!found || at->begin_ns >= found->begin_ns))
-			found = at;
+		if (image->attempts.v[mid]->begin_ns <= time_ns)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return found;
+	while (low > 0 && image->attempts.v[low - 1]->thread != thread)
+		low--;
+	if (low > 0)
+		at = image->attempts.v[low - 1];
+	while (at && at->ended && at->end_ns < time_ns)
+		at = at->parent;
+	return at;
 }
 
 static bool is_extension(const struct imp_image *image, const struct imp_dlopen *d)
