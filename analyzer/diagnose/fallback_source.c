@@ -30,7 +30,8 @@ static bool has_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);
 
-	for (const char *p = text; (p = strstr(p, word)); p++)
+	/* The word may be empty: it is a trace's. */
+	for (const char *p = text; len && (p = strstr(p, word)); p++)
 		if ((p == text || !is_letter(p[-1])) && !is_letter(p[len]))
 			return true;
 	return false;
@@ -124,7 +125,7 @@ static bool sets(const char *line, const char *name)
 	}
 	if (begins(line, "try") || begins(line, "else") || begins(line, "except"))
 		line = strchr(line, ':') ? strchr(line, ':') + 1 : "";
-	for (const char *p = line; (p = strstr(p, name)); p++) {
+	for (const char *p = line; len && (p = strstr(p, name)); p++) {
 		const char *after = p + len + strspn(p + len, " \t");
 
 		if ((p > line && is_letter(p[-1])) || is_letter(p[len]))
