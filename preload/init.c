@@ -84,8 +84,8 @@ static void set_marker(const struct imp_output *out, int argc, char *const *argv
 	while (environ && environ[count])
 		count++;
 	if (count > ENVIRON_MAX) {
-		copy = mmap(NULL, (count + 2 + 2 * AUXV_MAX) * sizeof(*copy), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		copy = mmap(NULL, (count + 2 + 2 * AUXV_MAX) * sizeof(*copy),
+			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (copy == MAP_FAILED)
 			return;
 	}

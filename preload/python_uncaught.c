@@ -12,7 +12,8 @@
 /* Whoever calls sys.excepthook may give anything for a traceback. The exception's own one is of the right type. */
 static bool is_traceback(const struct imp_python_api *py, PyObject *given, PyObject *value)
 {
-	PyObject *own = imp_python_is_exception(py, value) ? py->PyException_GetTraceback(value) : NULL;
+	PyObject *own =
+		imp_python_is_exception(py, value) ? py->PyException_GetTraceback(value) : NULL;
 	bool is = own && imp_python_is(py, given, imp_python_type(py, own));
 
 	imp_python_drop(py, own);
