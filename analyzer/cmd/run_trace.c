@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,11 +22,17 @@ static int read_header(struct imp_run_trace *t, uint64_t since_ns)
 	struct imp_arena arena = {0};
 	struct imp_trace_reader reader;
 	struct imp_event *ev;
+	struct stat st;
 	int fd, ret;
 
-	fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -ENOENT;
+	/* The recorder writes into no other; to read from a terminal would take what was typed. */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -ENOENT;
+	}
 	ev = imp_arena_alloc(&arena, sizeof(*ev));
 	ret = imp_trace_open(&reader, fd, t->path, &arena, &damage, NULL);
 	if (ret == 0)

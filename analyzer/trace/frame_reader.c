@@ -18,7 +18,9 @@
 #define MAGIC_SIZE   4
 #define HAS_CHECKSUM 0x04 /* in the frame header descriptor, which follows the magic number */
 #define PATIENCE     64	  /* false starts before the search takes larger steps */
-#define LOOKS	     16	  /* of a trace that is being written only the end changes */
+#define LEAD_MAX \
+	(64u << 20) /* bytes before the first frame: then it is no trace, also of a device without end */
+#define LOOKS 16 /* of a trace that is being written only the end changes */
 
 int imp_frame_reader_open(struct imp_frame_reader *r, int fd, struct imp_error *err)
 {
@@ -187,7 +189,8 @@ static int resynchronise(struct imp_frame_reader *r, size_t extent, struct imp_e
 			consume(r, (size_t)(hit - p));
 			return 0;
 		}
-		if (r->eof) {
+		if (r->eof || (!r->any && r->offset > LEAD_MAX)) {
+			r->eof = true;
 			consume(r, r->in_len);
 			return 0;
 		}
@@ -245,6 +248,7 @@ int imp_frame_reader_next(struct imp_frame_reader *r, struct imp_zframe *f, stru
 			if (tried.kind == IMP_FRAME_DAMAGED)
 				continue; /* a skippable frame */
 			r->failed = 0;
+			r->any = true;
 			*f = tried;
 			return 0;
 		}

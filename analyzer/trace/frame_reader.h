@@ -24,6 +24,7 @@ struct imp_frame_reader {
 	uint8_t *in; /* what was read and not used yet: @in_len bytes from @in_pos */
 	size_t in_pos, in_len;
 	bool eof;
+	bool any;	 /* a frame was read */
 	uint64_t begin;	 /* where in the file reading began, where that is a regular one */
 	uint64_t looked; /* up to where what could not be read has been looked at twice */
 	int looks;	 /* how often that may still be done */
