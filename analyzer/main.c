@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/say.h"
 
 static const struct imp_command *const commands[] = {&imp_cmd_run, &imp_cmd_analyze,
 						     &imp_cmd_attach, &imp_cmd_dump};
@@ -53,7 +54,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i]->name))
 			return commands[i]->run(commands[i], argc - 1, argv + 1);
-	fprintf(stderr, "imptrace: there is no %s '%s' (see imptrace --help)\n",
+	imp_say("imptrace: there is no %s '%s' (see imptrace --help)",
 		argv[1][0] == '-' ? "option" : "command", argv[1]);
 	return 2;
 }

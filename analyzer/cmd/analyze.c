@@ -17,6 +17,7 @@
 #include "../report/selection.h"
 #include "../trace/record.h"
 #include "progress.h"
+#include "say.h"
 
 #define STATUS_FATAL 1
 #define STATUS_ERROR 2
@@ -55,9 +56,8 @@ int imp_open_trace(const char *file, const char **name)
 	if (!strcmp(file, "-")) {
 		*name = "standard input";
 		if (isatty(STDIN_FILENO)) {
-			fprintf(stderr,
-				"imptrace: standard input is a terminal, and a trace is binary; "
-				"name the file\n");
+			imp_say("imptrace: standard input is a terminal, and a trace is binary; "
+				"name the file");
 			return -1;
 		}
 		return STDIN_FILENO;
@@ -65,17 +65,16 @@ int imp_open_trace(const char *file, const char **name)
 	*name = file;
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
-		fprintf(stderr,
-			"imptrace: %s: no such file; record one with: imptrace run python3 prog.py\n",
+		imp_say("imptrace: %s: no such file; record one with: imptrace run python3 prog.py",
 			file);
 		return -1;
 	}
 	if (fd < 0) {
-		fprintf(stderr, "imptrace: %s: cannot be opened: %s\n", file, strerror(errno));
+		imp_say("imptrace: %s: cannot be opened: %s", file, strerror(errno));
 		return -1;
 	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "imptrace: %s: is a directory; name the trace in it\n", file);
+		imp_say("imptrace: %s: is a directory; name the trace in it", file);
 		close(fd);
 		return -1;
 	}
@@ -228,7 +227,7 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		close(fd);
 	if (ret < 0) {
 		imp_progress_end(&progress);
-		fprintf(stderr, "imptrace: %s\n", err.msg);
+		imp_say("imptrace: %s", err.msg);
 		return STATUS_ERROR;
 	}
 	ret = analyze(self, &args, name, &record, &progress);

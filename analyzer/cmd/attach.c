@@ -16,6 +16,7 @@
 #include "../attach/injection.h"
 #include "../probe/probe.h"
 #include "../../preload/recorder.h"
+#include "say.h"
 
 #define STATUS_USAGE	    2
 #define STATUS_NOT_POSSIBLE 3
@@ -219,7 +220,7 @@ static void pass_remark(struct session *s)
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
-	fprintf(stderr, "imptrace: %s\n", text);
+	imp_say("imptrace: %s", text);
 }
 
 static enum imp_attach_state state_of(const struct session *s)
@@ -237,16 +238,14 @@ static void say_recording(struct session *s)
 	if (state == IMP_ATTACH_LOADER && !s->said_loads_only &&
 	    imp_monotonic_ns() - s->began_ns > SAY_WAITING_NS) {
 		s->said_loads_only = true;
-		fprintf(stderr,
-			"imptrace: recording what process %d (%s) loads; its imports as soon as its interpreter lets "
-			"us in\n",
+		imp_say("imptrace: recording what process %d (%s) loads; its imports as soon as its interpreter lets "
+			"us in",
 			(int)s->args->pid, s->in.target.name);
 	}
 	if (state != IMP_ATTACH_ALL)
 		return;
 	s->said_recording = true;
-	fprintf(stderr, "imptrace: recording PID %d (%s), %s\n", (int)s->args->pid,
-		s->in.target.name,
+	imp_say("imptrace: recording PID %d (%s), %s", (int)s->args->pid, s->in.target.name,
 		s->args->duration_s > 0 ? "for a while; Ctrl-C ends it earlier" : "Ctrl-C ends it");
 }
 
@@ -292,7 +291,7 @@ static void leave(struct session *s)
 	int ret;
 
 	if (!imp_injection_lives(&s->in)) {
-		fprintf(stderr, "imptrace: process %d (%s) has ended, or executed another program\n",
+		imp_say("imptrace: process %d (%s) has ended, or executed another program",
 			(int)s->in.target.pid, s->in.target.name);
 		return;
 	}
@@ -303,8 +302,7 @@ static void leave(struct session *s)
 		say_held(s, "detach");
 		wait_until_off(s);
 	} else if (imp_injection_lives(&s->in)) {
-		fprintf(stderr,
-			"imptrace: %s; the recorder in it is silent from now on, and takes its hooks out by itself\n",
+		imp_say("imptrace: %s; the recorder in it is silent from now on, and takes its hooks out by itself",
 			err.msg);
 	}
 }
@@ -317,8 +315,7 @@ static void say_written(const char *file, uint64_t bytes)
 	if (strcmp(file, "-") == 0)
 		fprintf(stderr, "imptrace: %llu kB written to standard output\n", kb);
 	else
-		fprintf(stderr,
-			"imptrace: %llu kB written to %s; see it with: imptrace analyze%s%s\n", kb,
+		imp_say("imptrace: %llu kB written to %s; see it with: imptrace analyze%s%s", kb,
 			file, usual ? "" : " ", usual ? "" : file);
 }
 
@@ -331,7 +328,7 @@ static void say_result(const struct session *s)
 	if (lost)
 		fprintf(stderr, "imptrace: %u batches of events were lost\n", lost);
 	if (s->drain.error)
-		fprintf(stderr, "imptrace: %s: a part could not be written: %s\n", file,
+		imp_say("imptrace: %s: a part could not be written: %s", file,
 			strerror(-s->drain.error));
 	say_written(file, s->drain.bytes);
 }
@@ -454,17 +451,16 @@ static int run(const struct imp_command *self, int argc, char **argv)
 		char why[256];
 
 		if (!imp_probe_missing(why, sizeof(why))) {
-			fprintf(stderr,
-				"imptrace attach: %s\nimptrace attach: so the kernel records it (--backend=bpf): without "
-				"what only the interpreter knows\n",
-				err.msg);
+			imp_say("imptrace attach: %s", err.msg);
+			imp_say("imptrace attach: so the kernel records it (--backend=bpf): without what only the "
+				"interpreter knows");
 			if (probe(&args, &other) == 0)
 				return 0;
 			err = other;
 		}
 	}
 	if (ret < 0)
-		fprintf(stderr, "imptrace attach: %s\n", err.msg);
+		imp_say("imptrace attach: %s", err.msg);
 	return ret < 0 ? STATUS_NOT_POSSIBLE : 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../report/dump.h"
 #include "../trace/trace_reader.h"
+#include "say.h"
 
 #define STATUS_ERROR 2
 
@@ -117,12 +118,11 @@ static void print_damage(struct dump *d, const char *name)
 	size_t i;
 
 	for (i = 0; i < d->damage.n; i++)
-		fprintf(stderr, "imptrace: %s: %s\n", name, d->damage.v[i]);
+		imp_say("imptrace: %s: %s", name, d->damage.v[i]);
 	for (i = 0; i < d->reader.images.n; i++)
 		if (d->reader.images.v[i]->lost)
-			fprintf(stderr,
-				"imptrace: %s: process %d lost %llu events while it recorded\n",
-				name, (int)d->reader.images.v[i]->pid,
+			imp_say("imptrace: %s: process %d lost %llu events while it recorded", name,
+				(int)d->reader.images.v[i]->pid,
 				(unsigned long long)d->reader.images.v[i]->lost);
 }
 
@@ -137,7 +137,7 @@ static int dump(const struct imp_command *self, int fd, const char *name, bool j
 	while (ret >= 0 && (ret = imp_trace_next(&d.reader, &d.ev, &err)) > 0)
 		keep(&d);
 	if (ret < 0) {
-		fprintf(stderr, "imptrace: %s\n", err.msg);
+		imp_say("imptrace: %s", err.msg);
 	} else {
 		print_events(&d, json);
 		imp_trace_finish(&d.reader);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../base/strbuf.h"
+#include "say.h"
 
 #define OPTIONS_MAX 24
 #define WIDTH	    80
@@ -30,13 +31,13 @@ void imp_arguments_begin(struct imp_arguments *a, const struct imp_command *c, i
 
 int imp_arguments_wrong(const struct imp_command *c, const char *format, ...)
 {
+	char what[IMP_SAY_MAX / 2];
 	va_list args;
 
-	fprintf(stderr, "imptrace %s: ", c->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	fprintf(stderr, " (see imptrace %s --help)\n", c->name);
+	imp_say("imptrace %s: %s (see imptrace %s --help)", c->name, what, c->name);
 	return c->usage_status;
 }
 

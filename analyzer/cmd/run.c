@@ -11,6 +11,7 @@
 
 #include "../base/strbuf.h"
 #include "../probe/probe.h"
+#include "say.h"
 
 #define STATUS_FAILED	    125
 #define STATUS_NOT_EXECUTED 126
@@ -224,10 +225,9 @@ static int exit_status(const struct imp_run_result *result)
 static void say_not_executed(const char *command, int err)
 {
 	if (err == ENOENT && !strchr(command, '/'))
-		fprintf(stderr, "imptrace run: %s: no such command\n", command);
+		imp_say("imptrace run: %s: no such command", command);
 	else
-		fprintf(stderr, "imptrace run: %s: cannot be executed: %s\n", command,
-			strerror(err));
+		imp_say("imptrace run: %s: cannot be executed: %s", command, strerror(err));
 }
 
 /* Where the recorder was there, and had no place for its trace, it has said so itself. */
@@ -236,7 +236,7 @@ static void say_unrecorded(const char *command)
 	char why[PATH_MAX + 128];
 
 	if (imp_run_why_unrecorded(command, why, sizeof(why)) == 0)
-		fprintf(stderr, "imptrace: %s recorded nothing, because %s\n", command, why);
+		imp_say("imptrace: %s recorded nothing, because %s", command, why);
 }
 
 /* The kernel's part of the recording; NULL: it was not asked for. */
@@ -262,7 +262,7 @@ static void stop_probe(struct imp_probe *probe, const struct imp_run_trace *trac
 	struct imp_error err = {0};
 
 	if (probe && imp_probe_stop(probe, trace, &err) < 0)
-		fprintf(stderr, "imptrace run: %s\n", err.msg);
+		imp_say("imptrace run: %s", err.msg);
 }
 
 /* What is left to do when COMMAND has ended; < 0 where the trace was wanted on standard output and is not. */
@@ -283,13 +283,13 @@ static int complete_trace(const struct arguments *args, const char *pattern, boo
 		return to_stdout ? ret : 0;
 	ret = imp_run_trace_add_end(&trace, result, began_ns);
 	if (ret < 0)
-		fprintf(stderr, "imptrace: %s: how %s ended could not be added: %s\n", trace.path,
+		imp_say("imptrace: %s: how %s ended could not be added: %s", trace.path,
 			args->command[0], strerror(-ret));
 	if (!to_stdout)
 		return 0;
 	ret = imp_run_trace_copy(&trace, STDOUT_FILENO, &err);
 	if (ret < 0)
-		fprintf(stderr, "imptrace run: %s\n", err.msg);
+		imp_say("imptrace run: %s", err.msg);
 	unlink(trace.path);
 	return ret;
 }
@@ -310,7 +310,7 @@ static int run_command(const struct arguments *args, const char *output, bool to
 	    (!args->no_preload && make_preload(&preload, &err) < 0) ||
 	    (args->audit && make_audit(&audit, &err) < 0) ||
 	    start_probe(&probe, args, pattern.s, &user, &err) < 0) {
-		fprintf(stderr, "imptrace run: %s\n", err.msg);
+		imp_say("imptrace run: %s", err.msg);
 		goto out;
 	}
 	setup.preload = preload.s;
@@ -318,7 +318,7 @@ static int run_command(const struct arguments *args, const char *output, bool to
 	setup.output = pattern.s;
 	fflush(NULL);
 	if (imp_run_child(&setup, args->command, &result, &err) < 0) {
-		fprintf(stderr, "imptrace run: %s\n", err.msg);
+		imp_say("imptrace run: %s", err.msg);
 		stop_probe(probe, NULL);
 		goto out;
 	}

@@ -221,6 +221,32 @@ def test_cannot_be_read(lab):
             assert name in run.text
 
 
+@pytest.mark.parametrize("args", [
+    ["analyze", "absent\x1b[31m\n\u202e\x9b1m"], ["dump", "rubbish\x1b[31m"], ["analyze", "rubbish\x1b[31m"],
+    ["analyze", "folder\x1b[31m"], ["analyze", "--color=\x1b[31m"], ["analyze", "--\x1b[31m"], ["\x1b[31m"],
+    ["attach", "\x1b[31m"], ["run", "absent\x1b[31m"], ["run", "./rubbish\x1b[31m"],
+    ["run", "-o", "folder\x1b[31m", "true"]], ids=range(11))
+def test_hostile_arguments(lab, args):
+    """A name that a shell's * gave to the command."""
+    lab.write("rubbish\x1b[31m", "rubbish")
+    (lab.dir / "folder\x1b[31m").mkdir()
+    run = lab.command(*args)
+    text = run.stderr.decode()
+    assert len(text.splitlines()) == 1 and text.startswith("imptrace")
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), text
+    assert "[31m" in text and run.stdout == b""
+
+
+@pytest.mark.parametrize("args,status,says", [
+    (["analyze", "/dev/zero"], 2, "no trace"), (["dump", "/dev/zero"], 2, "no trace"),
+    (["run", "-o", "/dev/full", "true"], 0, "not a regular file"),
+    (["run", "-o", "/dev/zero", "sh", "-c", "exit 17"], 17, "not a regular file")])
+def test_device_without_end(lab, args, status, says):
+    run = lab.command(*args)
+    one_sentence(run, status)
+    assert says in run.text
+
+
 def test_truncated(lab, debian):
     """Of any prefix: events in their order, or an honest refusal; never a crash.
 
