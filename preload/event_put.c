@@ -37,17 +37,28 @@ uint32_t imp_value_shared(struct imp_cbor *c, const char *text, size_t len)
 	return id;
 }
 
+/* A library is told of again and again: found, opened, mapped, initialized; and its name is long. */
+static bool is_library(const char *name, size_t len)
+{
+	return memmem(name, len, ".so", 3) != NULL;
+}
+
 void imp_value_path(struct imp_cbor *c, const char *text, size_t len)
 {
-	const char *slash = len <= IMP_TEXT_MAX ? memrchr(text, '/', len) : NULL;
+	const char *slash = len <= IMP_TEXT_MAX ? memrchr(text, '/', len) : NULL, *name;
 
 	if (!slash) {
 		value_bytes(c, text, len);
 		return;
 	}
+	name = slash + 1;
+	len -= (size_t)(name - text);
 	imp_cbor_array_begin(c);
 	imp_value_shared(c, text, (size_t)(slash - text));
-	value_bytes(c, slash + 1, len - (size_t)(slash - text) - 1);
+	if (is_library(name, len))
+		imp_value_shared(c, name, len);
+	else
+		value_bytes(c, name, len);
 	imp_cbor_array_end(c);
 }
 

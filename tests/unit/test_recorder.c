@@ -164,6 +164,7 @@ static void test_texts(void **state)
 	} paths[] = {
 		{"/usr/lib/a.so", true},
 		{"/usr/lib/b.so", true},
+		{"/opt/a.so", true},
 		{"/a", true},
 		{"plain", false},
 		{"", false},
@@ -207,8 +208,8 @@ static void test_texts(void **state)
 		assert_string_equal(text, "/usr/lib");
 		n++;
 	}
-	/* "/usr/lib", "", "dir", and the long one that is not too long: each once. */
-	assert_int_equal(trace_count(f, IMP_EV_STRING), 4);
+	/* "/usr/lib", "/opt", "a.so", "b.so", "", "dir", and the long one that is not too long: each once. */
+	assert_int_equal(trace_count(f, IMP_EV_STRING), 7);
 	for (size_t i = 0; i < 3; i++) {
 		cbor_item_t *value = trace_get(trace_find(f, IMP_EV_DLERROR, i), IMP_KEY_TEXT);
 
