@@ -524,7 +524,8 @@ static void repair(struct world *w, const struct imp_host *h, const struct imp_d
 		   const char *path)
 {
 	memset(w->out, 0, sizeof(w->out));
-	w->n = imp_installer_repair(h, &w->arena, &w->image, &w->py, dist, path, w->target, w->out, 4);
+	w->n = imp_installer_repair(h, &w->arena, &w->image, &w->py, dist, path, w->target, w->out,
+				    4);
 }
 
 static void test_repair(void **state)
@@ -544,7 +545,8 @@ static void test_repair(void **state)
 	assert_command(w, 0,
 		       "@/py/bin/python3.12 -m pip install --force-reinstall --no-deps broken_dist",
 		       "broken_dist", true);
-	w->target = "/work/my deps"; /* PYTHONPATH names it: installed elsewhere, it would not be taken */
+	w->target =
+		"/work/my deps"; /* PYTHONPATH names it: installed elsewhere, it would not be taken */
 	repair(w, &on, &dist, NULL);
 	assert_int_equal(w->n, 1);
 	assert_command(w, 0,

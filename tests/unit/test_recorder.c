@@ -162,14 +162,10 @@ static void test_texts(void **state)
 		const char *text;
 		bool is_pair;
 	} paths[] = {
-		{"/usr/lib/a.so", true},
-		{"/usr/lib/b.so", true},
-		{"/opt/a.so", true},
-		{"/a", true},
-		{"plain", false},
-		{"", false},
-		{"dir/", true},
-		{"/", true},
+		{"/usr/lib/a.so", true}, {"/usr/lib/b.so", true},
+		{"/opt/a.so", true},	 {"/a", true},
+		{"plain", false},	 {"", false},
+		{"dir/", true},		 {"/", true},
 	};
 	static char lengthy[IMP_TEXT_MAX + 2];
 	char text[2 * IMP_TEXT_MAX];
