@@ -5,7 +5,8 @@
 
 #include "poison.h"
 
-#define CUT_LEN (sizeof(IMP_TEXT_CUT) - 1)
+#define CUT_LEN	  (sizeof(IMP_TEXT_CUT) - 1)
+#define LONG_NAME 20 /* bytes */
 
 /* Bytes as they are; beyond IMP_TEXT_MAX their beginning and a sign that they were cut. */
 static void value_bytes(struct imp_cbor *c, const char *text, size_t len)
@@ -37,10 +38,13 @@ uint32_t imp_value_shared(struct imp_cbor *c, const char *text, size_t len)
 	return id;
 }
 
-/* A library is told of again and again: found, opened, mapped, initialized; and its name is long. */
-static bool is_library(const char *name, size_t len)
+/*
+ * An extension is told of again and again: found, opened, mapped, initialized; and with its ABI tag its name is long.
+ * To look for a short one ("libz.so.1") in the table would cost more than it saves.
+ */
+static bool is_long_library(const char *name, size_t len)
 {
-	return memmem(name, len, ".so", 3) != NULL;
+	return len >= LONG_NAME && memmem(name, len, ".so", 3) != NULL;
 }
 
 void imp_value_path(struct imp_cbor *c, const char *text, size_t len)
@@ -55,7 +59,7 @@ void imp_value_path(struct imp_cbor *c, const char *text, size_t len)
 	len -= (size_t)(name - text);
 	imp_cbor_array_begin(c);
 	imp_value_shared(c, text, (size_t)(slash - text));
-	if (is_library(name, len))
+	if (is_long_library(name, len))
 		imp_value_shared(c, name, len);
 	else
 		value_bytes(c, name, len);

@@ -118,7 +118,7 @@ void imp_record_note(struct imp_thread *t, enum imp_note note, int err, const ch
  * One key and its value. Texts longer than IMP_TEXT_MAX are cut and end in IMP_TEXT_CUT.
  * imp_put_text() writes the bytes as they are (for what is seen once); imp_put_shared() interns them
  * (for what comes again: file, module and type names, directories); imp_put_path() splits at the last
- * slash and interns the directory, and the name of a library. The value forms (imp_value_*) write no key: for arrays.
+ * slash and interns the directory, and a library's long name. The value forms (imp_value_*) write no key: for arrays.
  */
 void imp_put_uint(struct imp_cbor *c, unsigned int key, uint64_t value);
 /* IMP_KEY_CALL, IMP_KEY_IMPORT, IMP_KEY_PARENT of this thread's event, outside of arrays: the batch spells it. */
