@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "case.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -230,6 +231,21 @@ bool imp_case_stdlib(const struct imp_case *c, const char *path)
 bool imp_case_has(const char *text, const char *part)
 {
 	return text && part && *part && strstr(text, part);
+}
+
+static bool is_letter(char ch)
+{
+	return isalnum((unsigned char)ch) || ch == '_';
+}
+
+bool imp_case_has_word(const char *text, const char *word)
+{
+	size_t len = word ? strlen(word) : 0;
+
+	for (const char *p = text; p && len && (p = strstr(p, word)); p++)
+		if ((p == text || !is_letter(p[-1])) && !is_letter(p[len]))
+			return true;
+	return false;
 }
 
 const char *imp_case_quoted(const struct imp_case *c, const char *text, const char *after)

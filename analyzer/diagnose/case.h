@@ -98,6 +98,9 @@ static inline const char *imp_case_text(const char *s)
 /* imp_case_has - does @text hold @part? (NULL: no) */
 bool imp_case_has(const char *text, const char *part);
 
+/* imp_case_has_word - the same, of a whole word: no letter, digit or underscore stands beside it */
+bool imp_case_has_word(const char *text, const char *word);
+
 /* imp_case_quoted - the first '...' in @text after @after, in the arena; NULL: none */
 const char *imp_case_quoted(const struct imp_case *c, const char *text, const char *after);
 

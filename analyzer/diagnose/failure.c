@@ -69,14 +69,13 @@ static struct imp_failure *follow(struct imp_graph *s, struct imp_node *n, enum 
 {
 	struct imp_path_up up = {0};
 	struct imp_node *root = imp_root_of(s, n, &up, 0);
-	const struct imp_node *asked = root;
+	unsigned int imports;
+	const struct imp_node *asked = imp_node_caught_in(root, &imports);
 	struct imp_failure *f =
 		root->failure || fate != IMP_FATE_HANDLED ? NULL : told_already(s, root);
 
 	if (root != n)
 		n->consequence = true;
-	while (asked->outer && asked->outer->inner == asked)
-		asked = asked->outer;
 	if (asked->c.attempt && imp_judge_is_pth_line(asked->c.image, asked->c.attempt) &&
 	    !root->failure && !f) {
 		imp_node_judge(root);

@@ -26,6 +26,14 @@ bool imp_exception_is_exit(const struct imp_exception *e)
 			   !strcmp(e->type, "GeneratorExit"));
 }
 
+const struct imp_node *imp_node_caught_in(const struct imp_node *n, unsigned int *imports)
+{
+	for (*imports = 1; n->outer && n->outer->inner == n && *imports < IMP_NESTED_MAX;
+	     n = n->outer)
+		(*imports)++;
+	return n;
+}
+
 bool imp_exception_is_accident(const struct imp_exception *e)
 {
 	static const char *const accidents[] = {

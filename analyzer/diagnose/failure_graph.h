@@ -27,6 +27,10 @@ struct imp_graph {
 	struct imp_failures *out;
 };
 
+#define IMP_NESTED_MAX 1000 /* of attempts that one exception ended */
+
+/* imp_node_caught_in - the outermost import that the failure of @n ended; @imports: set to how many it ended */
+const struct imp_node *imp_node_caught_in(const struct imp_node *n, unsigned int *imports);
 /* imp_exception_is_import_error - ImportError or ModuleNotFoundError */
 bool imp_exception_is_import_error(const struct imp_exception *e);
 /* imp_exception_is_exit - SystemExit and its like */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From what the user saw down to what began it. */
-#include <ctype.h>
 #include <string.h>
 
 #include "../python/package_name.h"
@@ -9,23 +8,14 @@
 #include "from_clause.h"
 #include "judge.h"
 
-#define QUOTE_MIN  16	/* letters of an error's text that another one repeats */
-#define DEPTH_MAX  32	/* of exceptions followed to a root */
-#define NESTED_MAX 1000 /* of attempts that one exception ended */
-#define CAUGHT_MAX 16	/* caught failures whose source is looked into, for one error */
+#define QUOTE_MIN  16 /* letters of an error's text that another one repeats */
+#define DEPTH_MAX  32 /* of exceptions followed to a root */
+#define CAUGHT_MAX 16 /* caught failures whose source is looked into, for one error */
 #define SOURCE_MAX (4 * 1024 * 1024) /* bytes of a package's source that is looked into */
 
 static bool word_in(const char *haystack, const char *word)
 {
-	size_t len = word ? strlen(word) : 0;
-
-	if (!haystack || len < 3)
-		return false;
-	for (const char *p = haystack; (p = strstr(p, word)); p++)
-		if ((p == haystack || !(isalnum((unsigned char)p[-1]) || p[-1] == '_')) &&
-		    !(isalnum((unsigned char)p[len]) || p[len] == '_'))
-			return true;
-	return false;
+	return word && strlen(word) >= 3 && imp_case_has_word(haystack, word);
 }
 
 /* Does an error hold all of another one's text? A few letters may be there by chance. */
@@ -179,14 +169,6 @@ static bool last_within(const struct imp_graph *s, const struct imp_node *m,
 	return true;
 }
 
-/* The outermost import that the failure of @n ended, and how many it ended. */
-static const struct imp_node *caught_in(const struct imp_node *n, unsigned int *imports)
-{
-	for (*imports = 1; n->outer && n->outer->inner == n && *imports < NESTED_MAX; n = n->outer)
-		(*imports)++;
-	return n;
-}
-
 /*
  * The same of an error that nothing joins to that failure but its text. The name of the whole package is no proof, unless
  * the package itself could not be imported: it may speak of anything in it.
@@ -194,7 +176,7 @@ static const struct imp_node *caught_in(const struct imp_node *n, unsigned int *
 static bool speaks_of(struct imp_arena *a, const struct imp_exception *e, const struct imp_node *n)
 {
 	unsigned int imports;
-	const struct imp_node *outermost = caught_in(n, &imports);
+	const struct imp_node *outermost = imp_node_caught_in(n, &imports);
 
 	return !strcmp(outermost->c.module, imp_case_top(&n->c)) ?
 		       mentions(a, e, n) :
@@ -210,7 +192,7 @@ static bool raised_for_want_of(const struct imp_graph *s, struct imp_node *m,
 			       const struct imp_node *n)
 {
 	unsigned int imports;
-	const struct imp_node *outermost = caught_in(m, &imports);
+	const struct imp_node *outermost = imp_node_caught_in(m, &imports);
 
 	if (n->c.extension)
 		return n->c.f->cause == IMP_CAUSE_INIT_FAILED &&
@@ -265,7 +247,7 @@ static struct imp_node *left_out(struct imp_graph *s, struct imp_node *n)
 			at = at->parent;
 		if (!at || !may_explain(m) || looked++ >= CAUGHT_MAX)
 			continue;
-		caught_in(m, &imports);
+		imp_node_caught_in(m, &imports);
 		if (imp_fallback_lacks(&m->c, imports, pkg->outcome->origin, name))
 			return m;
 	}
@@ -415,7 +397,7 @@ struct imp_node *imp_root_of(struct imp_graph *s, struct imp_node *n, struct imp
 	bool not_found;
 
 	/* Imports within imports are as many as Python's stack allows for. */
-	for (int nested = 0; n->inner && nested < NESTED_MAX; n = n->inner, nested++)
+	for (int nested = 0; n->inner && nested < IMP_NESTED_MAX; n = n->inner, nested++)
 		add_step(up, n, NULL);
 	e = n->c.exception;
 	if (depth > DEPTH_MAX || !e)

@@ -17,24 +17,9 @@ struct block { /* lines, @end excluded */
 	size_t begin, end;
 };
 
-struct lines {
-	struct imp_strings of; /* [0] is line 1 */
-};
-
 static bool is_letter(char ch)
 {
 	return isalnum((unsigned char)ch) || ch == '_';
-}
-
-static bool has_word(const char *text, const char *word)
-{
-	size_t len = strlen(word);
-
-	/* The word may be empty: it is a trace's. */
-	for (const char *p = text; len && (p = strstr(p, word)); p++)
-		if ((p == text || !is_letter(p[-1])) && !is_letter(p[len]))
-			return true;
-	return false;
 }
 
 static size_t indent(const char *line)
@@ -55,18 +40,18 @@ static bool begins(const char *line, const char *word)
 	return !strncmp(line, word, strlen(word)) && !is_letter(line[strlen(word)]);
 }
 
-static bool read_lines(const struct imp_case *c, const char *file, struct lines *out)
+static bool read_lines(const struct imp_case *c, const char *file, struct imp_strings *out)
 {
 	size_t len;
 	char *p;
 
-	*out = (struct lines){0};
+	*out = (struct imp_strings){0};
 	if (!file || imp_host_read(c->host, c->a, file, SOURCE_MAX, &p, &len))
 		return false;
 	while (p) {
 		char *end = strchr(p, '\n');
 
-		*imp_vec_push(c->a, &out->of) = p;
+		*imp_vec_push(c->a, out) = p;
 		if (end)
 			*end++ = '\0';
 		p = end;
@@ -75,13 +60,13 @@ static bool read_lines(const struct imp_case *c, const char *file, struct lines 
 }
 
 /* The lines of the statement at @at: those that are indented further, and what hangs on it (except, else, finally). */
-static struct block statement(const struct lines *s, size_t at)
+static struct block statement(const struct imp_strings *s, size_t at)
 {
 	static const char *const clauses[] = {"except", "else", "finally", "elif"};
-	size_t in = indent(s->of.v[at]), end = at + 1;
+	size_t in = indent(s->v[at]), end = at + 1;
 
-	for (; end < s->of.n && end < at + BLOCK_MAX; end++) {
-		const char *line = s->of.v[end];
+	for (; end < s->n && end < at + BLOCK_MAX; end++) {
+		const char *line = s->v[end];
 		bool clause = false;
 
 		for (size_t i = 0; i < sizeof(clauses) / sizeof(clauses[0]); i++)
@@ -93,14 +78,14 @@ static struct block statement(const struct lines *s, size_t at)
 }
 
 /* The innermost try statement around a line, within its function; else the line's own statement. */
-static struct block attempt_at(const struct lines *s, size_t at)
+static struct block attempt_at(const struct imp_strings *s, size_t at)
 {
-	size_t in = indent(s->of.v[at]);
+	size_t in = indent(s->v[at]);
 
-	if (begins(s->of.v[at], "try"))
+	if (begins(s->v[at], "try"))
 		return statement(s, at);
 	for (size_t i = at; i-- > 0 && in;) {
-		const char *line = s->of.v[i];
+		const char *line = s->v[i];
 
 		if (blank(line) || indent(line) >= in)
 			continue;
@@ -121,7 +106,7 @@ static bool sets(const char *line, const char *name)
 	if (begins(line, "import") || begins(line, "from")) {
 		const char *list = strstr(line, "import");
 
-		return list && has_word(list, name);
+		return list && imp_case_has_word(list, name);
 	}
 	if (begins(line, "try") || begins(line, "else") || begins(line, "except"))
 		line = strchr(line, ':') ? strchr(line, ':') + 1 : "";
@@ -173,7 +158,7 @@ static bool is_keyword(const char *word)
 
 /* What decides whether the raise statement is reached: lines of its file, in one text. */
 struct reason {
-	struct lines source;
+	struct imp_strings source;
 	size_t at; /* of the raise statement */
 	const char *text;
 	unsigned int n; /* lines in it */
@@ -190,14 +175,14 @@ static void add(const struct imp_case *c, struct reason *r, const char *line)
 static void add_guards(const struct imp_case *c, struct reason *r, size_t from, size_t in)
 {
 	for (size_t i = from; i < r->at; i++) {
-		const char *line = r->source.of.v[i];
+		const char *line = r->source.v[i];
 		struct block b;
 
 		if (blank(line) || indent(line) != in || !begins(line, "if"))
 			continue;
 		b = statement(&r->source, i);
 		for (size_t k = b.begin; k < b.end; k++)
-			if (strstr(r->source.of.v[k], "return")) {
+			if (strstr(r->source.v[k], "return")) {
 				add(c, r, line);
 				break;
 			}
@@ -209,23 +194,22 @@ static bool find_reason(const struct imp_case *c, const struct imp_exception *e,
 	size_t in, at = e->where.line;
 
 	*r = (struct reason){.text = "", .where = &e->where};
-	if (!at || !read_lines(c, e->where.file, &r->source) || at > r->source.of.n)
+	if (!at || !read_lines(c, e->where.file, &r->source) || at > r->source.n)
 		return false;
 	/* Before 3.8 the line is the last one of the statement. */
-	for (at--; at && !strstr(r->source.of.v[at], "raise") && e->where.line - at < RAISE_MAX;
-	     at--)
+	for (at--; at && !strstr(r->source.v[at], "raise") && e->where.line - at < RAISE_MAX; at--)
 		;
-	if (!strstr(r->source.of.v[at], "raise"))
+	if (!strstr(r->source.v[at], "raise"))
 		return false;
 	r->at = at;
-	in = indent(r->source.of.v[at]);
-	for (size_t i = at; i < r->source.of.n && i < at + RAISE_MAX; i++) {
-		if (i > at && !blank(r->source.of.v[i]) && indent(r->source.of.v[i]) <= in)
+	in = indent(r->source.v[at]);
+	for (size_t i = at; i < r->source.n && i < at + RAISE_MAX; i++) {
+		if (i > at && !blank(r->source.v[i]) && indent(r->source.v[i]) <= in)
 			break;
-		add(c, r, r->source.of.v[i]);
+		add(c, r, r->source.v[i]);
 	}
 	for (size_t i = at; i-- > 0 && in;) {
-		const char *line = r->source.of.v[i];
+		const char *line = r->source.v[i];
 		bool clause;
 
 		if (blank(line) || indent(line) >= in)
@@ -235,7 +219,7 @@ static bool find_reason(const struct imp_case *c, const struct imp_exception *e,
 		add(c, r, line);
 		clause = begins(line, "else") || begins(line, "elif");
 		for (size_t k = i; clause && k-- > 0;) {
-			const char *head = r->source.of.v[k];
+			const char *head = r->source.v[k];
 
 			if (blank(head) || indent(head) > in)
 				continue;
@@ -266,8 +250,8 @@ static void asked_at(const struct imp_case *c, unsigned int modules, const struc
 }
 
 /* Is what a line sets in @frame's function seen where the error was raised? */
-static bool in_scope(const struct imp_frame *frame, const struct lines *s, const struct reason *r,
-		     const char *word)
+static bool in_scope(const struct imp_frame *frame, const struct imp_strings *s,
+		     const struct reason *r, const char *word)
 {
 	bool same_file = !strcmp(imp_case_text(frame->file), imp_case_text(r->where->file));
 
@@ -275,49 +259,50 @@ static bool in_scope(const struct imp_frame *frame, const struct lines *s, const
 		for (const char *p = r->text; (p = strstr(p, word)); p++)
 			if (p > r->text && p[-1] == '.')
 				return true;
-		for (size_t i = 0; i < r->source.of.n; i++)
-			if (strstr(r->source.of.v[i], "import") && has_word(r->source.of.v[i], word))
+		for (size_t i = 0; i < r->source.n; i++)
+			if (strstr(r->source.v[i], "import") &&
+			    imp_case_has_word(r->source.v[i], word))
 				return true;
 		return false;
 	}
 	if (!strcmp(imp_case_text(frame->function), "<module>") ||
 	    !strcmp(imp_case_text(frame->function), imp_case_text(r->where->function)))
 		return true;
-	for (size_t i = 0; i < s->of.n; i++)
-		if ((begins(s->of.v[i], "global") && has_word(s->of.v[i], word)) ||
-		    (strstr(s->of.v[i], "self.") && has_word(s->of.v[i], word)))
+	for (size_t i = 0; i < s->n; i++)
+		if ((begins(s->v[i], "global") && imp_case_has_word(s->v[i], word)) ||
+		    (strstr(s->v[i], "self.") && imp_case_has_word(s->v[i], word)))
 			return true;
 	return false;
 }
 
 /* Where the import is one way out of the function, or of the loop, that the raise statement stands behind. */
-static bool is_way_out(const struct imp_frame *frame, const struct lines *s, const struct block *b,
-		       const struct reason *r)
+static bool is_way_out(const struct imp_frame *frame, const struct imp_strings *s,
+		       const struct block *b, const struct reason *r)
 {
 	if (strcmp(imp_case_text(frame->file), imp_case_text(r->where->file)) ||
 	    strcmp(imp_case_text(frame->function), imp_case_text(r->where->function)) ||
 	    r->at < b->end)
 		return false;
 	for (size_t i = b->begin; i < b->end; i++) {
-		const char *line = s->of.v[i];
+		const char *line = s->v[i];
 
-		if (indent(line) <= indent(s->of.v[b->begin]) && begins(line, "except"))
+		if (indent(line) <= indent(s->v[b->begin]) && begins(line, "except"))
 			return false; /* from here on it is the handler's */
 		if (strstr(line, "return") && strcmp(imp_case_text(frame->function), "<module>"))
 			return true;
-		if (begins(line, "break") && begins(r->source.of.v[r->at], "raise"))
+		if (begins(line, "break") && begins(r->source.v[r->at], "raise"))
 			for (size_t k = b->end; k < r->at; k++)
-				if (begins(s->of.v[k], "else") &&
-				    indent(s->of.v[k]) < indent(s->of.v[b->begin]) &&
-				    indent(s->of.v[k]) < indent(s->of.v[r->at]))
+				if (begins(s->v[k], "else") &&
+				    indent(s->v[k]) < indent(s->v[b->begin]) &&
+				    indent(s->v[k]) < indent(s->v[r->at]))
 					return true;
 	}
 	return false;
 }
 
 /* Does the raise statement follow from what the block @b, in the function of @frame, did not get? */
-static bool leads_to(const struct imp_frame *frame, const struct lines *s, const struct block *b,
-		     const struct reason *r)
+static bool leads_to(const struct imp_frame *frame, const struct imp_strings *s,
+		     const struct block *b, const struct reason *r)
 {
 	char word[128];
 
@@ -327,7 +312,7 @@ static bool leads_to(const struct imp_frame *frame, const struct lines *s, const
 		bool set = false;
 
 		for (size_t k = b->begin; k < b->end && !is_keyword(word) && !set; k++)
-			set = sets(s->of.v[k], word);
+			set = sets(s->v[k], word);
 		if (set && in_scope(frame, s, r, word))
 			return true;
 	}
@@ -345,11 +330,11 @@ bool imp_fallback_raises(const struct imp_case *failed, unsigned int modules,
 		return false;
 	asked_at(failed, modules, frames, &n);
 	for (size_t i = 0; i < n; i++) {
-		struct lines s;
+		struct imp_strings s;
 		struct block b;
 
 		if (!frames[i]->line || !read_lines(failed, frames[i]->file, &s) ||
-		    frames[i]->line > s.of.n)
+		    frames[i]->line > s.n)
 			continue;
 		b = attempt_at(&s, frames[i]->line - 1);
 		if (leads_to(frames[i], &s, &b, &r))
@@ -369,15 +354,15 @@ static bool opens_library(const char *line)
 }
 
 /* The line of the def that @at is in; -1: none, it is the module's own code. */
-static ssize_t function_at(const struct lines *s, size_t at)
+static ssize_t function_at(const struct imp_strings *s, size_t at)
 {
-	size_t in = indent(s->of.v[at]);
+	size_t in = indent(s->v[at]);
 
 	for (size_t i = at; i-- > 0 && in;) {
-		if (blank(s->of.v[i]) || indent(s->of.v[i]) >= in)
+		if (blank(s->v[i]) || indent(s->v[i]) >= in)
 			continue;
-		in = indent(s->of.v[i]);
-		if (begins(s->of.v[i], "def") || begins(s->of.v[i], "async"))
+		in = indent(s->v[i]);
+		if (begins(s->v[i], "def") || begins(s->v[i], "async"))
 			return (ssize_t)i;
 	}
 	return -1;
@@ -394,9 +379,9 @@ int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exceptio
 	if (!e->where.file || strlen(stem) < 3 || !find_reason(c, e, &r))
 		return -1;
 	own = function_at(&r.source, r.at);
-	for (size_t i = 0; i < r.source.of.n; i++) {
+	for (size_t i = 0; i < r.source.n; i++) {
 		struct imp_frame frame = {.file = e->where.file, .line = (unsigned int)i + 1};
-		const char *line = r.source.of.v[i];
+		const char *line = r.source.v[i];
 		struct block b;
 		ssize_t in;
 
@@ -410,8 +395,8 @@ int imp_fallback_load_raises(const struct imp_case *c, const struct imp_exceptio
 		any++;
 		b = attempt_at(&r.source, i);
 		if (leads_to(&frame, &r.source, &b, &r)) {
-			for (; i < r.source.of.n && !named; i++)
-				named |= strstr(r.source.of.v[i], stem) != NULL;
+			for (; i < r.source.n && !named; i++)
+				named |= strstr(r.source.v[i], stem) != NULL;
 			return named ? 1 : -1;
 		}
 	}
@@ -429,26 +414,26 @@ static bool in_binary(const struct imp_case *c, const char *file, const char *na
 }
 
 /* A line of the module that sets @name, under a condition that speaks of what the block was to set. */
-static bool set_under(const struct lines *s, const struct block *b, const struct lines *module,
-		      const char *name)
+static bool set_under(const struct imp_strings *s, const struct block *b,
+		      const struct imp_strings *module, const char *name)
 {
-	for (size_t i = 0; i < module->of.n; i++) {
-		const char *line = module->of.v[i];
+	for (size_t i = 0; i < module->n; i++) {
+		const char *line = module->v[i];
 		size_t in = indent(line);
 		char word[128];
 
 		if (!in || !(sets(line, name) || ((begins(line, "def") || begins(line, "class")) &&
-						  has_word(line, name))))
+						  imp_case_has_word(line, name))))
 			continue;
 		for (size_t k = i; k-- > 0 && in;) {
-			const char *p = module->of.v[k];
+			const char *p = module->v[k];
 
 			if (blank(p) || indent(p) >= in)
 				continue;
 			in = indent(p);
-			while (begins(module->of.v[k], "if") && next_word(&p, word, sizeof(word)))
+			while (begins(module->v[k], "if") && next_word(&p, word, sizeof(word)))
 				for (size_t l = b->begin; l < b->end && !is_keyword(word); l++)
-					if (sets(s->of.v[l], word))
+					if (sets(s->v[l], word))
 						return true;
 		}
 	}
@@ -459,7 +444,7 @@ bool imp_fallback_lacks(const struct imp_case *failed, unsigned int modules, con
 			const char *name)
 {
 	const struct imp_frame *frames[FRAMES_MAX];
-	struct lines s, module;
+	struct imp_strings s, module;
 	size_t n;
 
 	if (!failed->attempt)
@@ -470,7 +455,7 @@ bool imp_fallback_lacks(const struct imp_case *failed, unsigned int modules, con
 		struct block b;
 
 		if (!frames[i]->line || !read_lines(failed, frames[i]->file, &s) ||
-		    frames[i]->line > s.of.n)
+		    frames[i]->line > s.n)
 			continue;
 		b = attempt_at(&s, frames[i]->line - 1);
 		/* This file itself was not imported because of it: all that it has is lost. */
@@ -478,10 +463,10 @@ bool imp_fallback_lacks(const struct imp_case *failed, unsigned int modules, con
 			whole |= !strcmp(imp_case_text(frames[i]->function), "<module>") &&
 				 !strcmp(imp_case_text(frames[k]->function), "<module>");
 		if (whole)
-			b = (struct block){0, s.of.n};
+			b = (struct block){0, s.n};
 		for (size_t k = b.begin; k < b.end; k++)
-			if (has_word(s.of.v[k], name) ||
-			    (strstr(s.of.v[k], "import *") && failed->extension &&
+			if (imp_case_has_word(s.v[k], name) ||
+			    (strstr(s.v[k], "import *") && failed->extension &&
 			     in_binary(failed, failed->extension->path, name)))
 				return true;
 		if (read_lines(failed, file, &module) && set_under(&s, &b, &module, name))

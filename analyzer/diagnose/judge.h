@@ -23,10 +23,11 @@ bool imp_judge_home(struct imp_case *c);
 bool imp_judge_elsewhere(struct imp_case *c);
 void imp_judge_absent(struct imp_case *c);	/* not-installed: what is left */
 void imp_judge_say_finders(struct imp_case *c); /* evidence for it: what was passed over on the way */
-void imp_judge_say_no_strs(struct imp_case *c); /* of any: items of sys.path that are no strings */
-void imp_judge_say_pth_lines(
-	struct imp_case *c); /* the same: lines of .pth files that had failed (judge_pth.c) */
 void imp_judge_say_name(struct imp_case *c); /* the same: what the name itself tells (judge_name.c) */
+void imp_judge_say_no_strs(struct imp_case *c); /* of any: items of sys.path that are no strings */
+
+/* imp_judge_say_pth_lines - evidence for it: lines of .pth files that had failed (judge_pth.c) */
+void imp_judge_say_pth_lines(struct imp_case *c);
 
 /* A module that an editable installation brings, as its metadata has it (judge_editable.c) */
 bool imp_judge_brings(const struct imp_case *c, const struct imp_distribution *dist);

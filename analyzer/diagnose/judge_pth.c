@@ -82,7 +82,7 @@ static bool find_in(const struct imp_case *c, const char *path, struct pth_line 
 		line = imp_arena_strndup(c->a, text, len);
 		text += len + (text[len] != '\0');
 		number++;
-		if (!is_code(line) || !strstr(line, out->asked->name))
+		if (!is_code(line) || !imp_case_has_word(line, out->asked->name))
 			continue;
 		out->path = path;
 		out->number = number;
@@ -153,7 +153,7 @@ void imp_judge_say_pth_lines(struct imp_case *c)
 
 	for (int said = 0; said < SAID_MAX && failed_line(c, &i, &line); said++)
 		imp_finding_evidence(
-			c->a, c->f, IMP_OBSERVED,
+			c->a, c->f, line.path ? IMP_DERIVED : IMP_OBSERVED,
 			"at the start of Python %s, which asks for %s, had failed with %s; Python printed that, passed over the rest of the file, and went on",
 			name_of(c, &line), line.asked->name, error_of(c, &line));
 }
@@ -215,7 +215,7 @@ void imp_judge_asked_by_pth(struct imp_case *c, const struct imp_attempt *asked)
 
 	find_file(c, &line);
 	imp_finding_evidence(
-		c->a, c->f, IMP_OBSERVED,
+		c->a, c->f, line.path ? IMP_DERIVED : IMP_OBSERVED,
 		"%s asked for %s at the start of Python, which printed the error, passed over the rest of the file, and went on",
 		name_of(c, &line), asked->name);
 	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
