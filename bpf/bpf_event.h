@@ -30,6 +30,17 @@ enum imp_bpf_call {
 	IMP_BPF_READLINK,
 };
 
+/* Where a function's result is when its end is seen: a probe's cookie (analyzer/probe/probe_return.h). */
+enum imp_bpf_result {
+	IMP_BPF_IN_RETURN = 0, /* the register that it is returned in */
+	IMP_BPF_IN_BX,	       /* x86-64, as all that follow */
+	IMP_BPF_IN_BP,
+	IMP_BPF_IN_R12,
+	IMP_BPF_IN_R13,
+	IMP_BPF_IN_R14,
+	IMP_BPF_IN_R15,
+};
+
 #define IMP_BPF_TEXT_SHORT 208 /* bytes of text in most records */
 #define IMP_BPF_TEXT_MAX   4096
 #define IMP_BPF_TYPE_MAX   128 /* in IMP_BPF_UNCAUGHT the message begins there */

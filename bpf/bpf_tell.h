@@ -19,8 +19,9 @@
 #define AT_EMPTY_PATH 0x1000
 
 const volatile bool all_opens = false;
-const volatile bool files_only = false; /* a preloaded recorder tells the rest */
-const volatile __u64 wake_size = 0;	/* bytes that wait in the ring */
+const volatile bool files_only = false;	 /* a preloaded recorder tells the rest */
+const volatile bool has_cookies = false; /* bpf_get_attach_cookie(): Linux 5.15 */
+const volatile __u64 wake_size = 0;	 /* bytes that wait in the ring */
 
 __u64 lost_events = 0;
 

@@ -214,6 +214,32 @@ static __always_inline __u64 return_address(struct pt_regs *ctx)
 	return address;
 }
 
+/*
+ * Of the function that is about to return. All are loaded before one is chosen: the compiler would choose an address
+ * first, and the verifier lets nobody read the registers through an address that was computed.
+ */
+static __always_inline __u64 result(struct pt_regs *ctx)
+{
+	__u64 value = PT_REGS_RC(ctx);
+
+#if defined(__TARGET_ARCH_x86)
+	__u64 bx = ctx->bx, bp = ctx->bp, r12 = ctx->r12, r13 = ctx->r13, r14 = ctx->r14,
+	      r15 = ctx->r15;
+
+	asm volatile("" : "+r"(value), "+r"(bx), "+r"(bp));
+	asm volatile("" : "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
+	switch (has_cookies ? bpf_get_attach_cookie(ctx) : IMP_BPF_IN_RETURN) {
+	case IMP_BPF_IN_BX: return bx;
+	case IMP_BPF_IN_BP: return bp;
+	case IMP_BPF_IN_R12: return r12;
+	case IMP_BPF_IN_R13: return r13;
+	case IMP_BPF_IN_R14: return r14;
+	case IMP_BPF_IN_R15: return r15;
+	}
+#endif
+	return value;
+}
+
 static __always_inline int enter_dlopen(struct pt_regs *ctx, __u64 name, __u64 flags,
 					__s64 name_space)
 {
@@ -257,23 +283,24 @@ int enter_dlmopen(struct pt_regs *ctx)
 	return enter_dlopen(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM1(ctx));
 }
 
-/* Those that leave sit on the functions' own return instructions: analyzer/probe/probe_return.h says why. */
+/* Those that leave sit where the functions themselves return: analyzer/probe/probe_return.h says why. */
 SEC("uprobe")
 int leave_dlopen(struct pt_regs *ctx)
 {
 	struct process *p = current_process();
 	struct imp_bpf_event *e;
 	struct thread *t = p ? current_thread(false) : NULL;
+	__u64 handle = result(ctx);
 
 	if (!t || !t->dlopens)
 		return 0;
 	t->dlopens--;
-	t->failed = !PT_REGS_RC(ctx);
+	t->failed = !handle;
 	come_out(p, t);
 	e = reserve(IMP_BPF_DLOPEN_LEAVE);
 	if (!e)
 		return 0;
-	e->a = PT_REGS_RC(ctx);
+	e->a = handle;
 	bpf_ringbuf_submit(e, wake(false));
 	return 0;
 }
@@ -305,7 +332,7 @@ int leave_dlsym(struct pt_regs *ctx)
 	if (!e)
 		return 0;
 	e->a = t->handle;
-	e->b = PT_REGS_RC(ctx);
+	e->b = result(ctx);
 	e->c = t->caller;
 	t->failed = !e->b;
 	e = add_text(e, t->symbol);
@@ -321,15 +348,19 @@ int leave_dlerror(struct pt_regs *ctx)
 	struct process *p = current_process();
 	struct thread *t = p ? current_thread(false) : NULL;
 	struct imp_bpf_event *e;
+	__u64 text;
 
 	/* CPython asks after each call; only what follows a failure says something. */
-	if (!t || !t->failed || !PT_REGS_RC(ctx))
+	if (!t || !t->failed)
+		return 0;
+	text = result(ctx);
+	if (!text)
 		return 0;
 	t->failed = 0;
 	e = reserve(IMP_BPF_DLERROR);
 	if (!e)
 		return 0;
-	e = add_text(e, PT_REGS_RC(ctx));
+	e = add_text(e, text);
 	if (e)
 		bpf_ringbuf_submit(e, wake(false));
 	return 0;
@@ -457,7 +488,7 @@ static __always_inline int tell_extension(__u16 kind, __u64 value)
 SEC("uprobe")
 int leave_extension(struct pt_regs *ctx)
 {
-	return tell_extension(IMP_BPF_EXT_END, PT_REGS_RC(ctx) != 0);
+	return tell_extension(IMP_BPF_EXT_END, result(ctx) != 0);
 }
 
 /* The name of an object's type. Objects: see bpf_str.h; PyTypeObject: size, name. */

@@ -31,10 +31,10 @@ $(BPF_SKELETON): $(O)/bpf/imptrace.bpf.o
 	$(call say,SKELETON,$@)
 	$(Q)$(BPF_BPFTOOL) gen skeleton $< name imptrace_bpf >$@
 
-# The objects that know libbpf, and the one that knows capstone.
+# The objects that know libbpf or capstone.
 $(eval $(call stamp,$(O)/.bpf-why,$$(BPF_WHY)))
 $(O)/analyzer/probe/probe_kernel.o: $(O)/.bpf-why $(if $(BPF_WHY),,$(BPF_SKELETON))
-$(addprefix $(O)/analyzer/probe/,probe_return.o probe_calls.o probe_links.o probe_types.o): $(O)/.bpf-why
-$(addprefix $(O)/analyzer/probe/,probe_return.o probe_calls.o probe_links.o probe_types.o): private OBJECT_CFLAGS = -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1)
+$(addprefix $(O)/analyzer/probe/,probe_return.o probe_insn.o probe_calls.o probe_links.o probe_types.o): $(O)/.bpf-why
+$(addprefix $(O)/analyzer/probe/,probe_return.o probe_insn.o probe_calls.o probe_links.o probe_types.o): private OBJECT_CFLAGS = -DIMP_HAVE_BPF=$(if $(BPF_WHY),0,1)
 $(O)/analyzer/probe/probe_kernel.o: private OBJECT_CFLAGS = $(if $(BPF_WHY),-DIMP_HAVE_BPF=0 \
 	-DIMP_BPF_WHY='"$(BPF_WHY)"',-DIMP_HAVE_BPF=1 -I$(O)/bpf)

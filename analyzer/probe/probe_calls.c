@@ -3,24 +3,17 @@
 
 #if IMP_HAVE_BPF
 
-#include <capstone/capstone.h>
 #include <elf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe_insn.h"
+
 #define INSTRUCTIONS_MAX 20000
 #define STARTS_MAX	 4096 /* branches that are still to be followed */
 #define STUB_MAX	 4    /* instructions of an entry of the procedure linkage table */
 #define LANDING_MAX	 8    /* instructions behind a call */
-
-#if defined __x86_64__
-#define ARCH CS_ARCH_X86
-#define MODE CS_MODE_64
-#else
-#define ARCH CS_ARCH_ARM64
-#define MODE CS_MODE_ARM
-#endif
 
 struct walk {
 	const char *data;
@@ -180,21 +173,6 @@ static bool is_stub(struct walk *w, uint64_t address)
 	return false;
 }
 
-/* jmp, jcc, call, nop and push without a prefix: arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and push_setup_. */
-static bool is_emulated(const uint8_t *code, size_t len)
-{
-#if defined __x86_64__
-	if (len < 6)
-		return false;
-	return code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xeb || code[0] == 0x90 ||
-	       (code[0] & 0xf0) == 0x70 || (code[0] == 0x0f && (code[1] & 0xf0) == 0x80) ||
-	       (code[0] & 0xf8) == 0x50 || (code[0] == 0x41 && (code[1] & 0xf8) == 0x50);
-#else
-	(void)code, (void)len;
-	return false;
-#endif
-}
-
 /* ---- the walk ------------------------------------------------------------------------------------ */
 
 static bool add_start(struct walk *w, uint64_t address)
@@ -248,10 +226,8 @@ static bool keeps_result(const struct walk *w)
 }
 
 /*
- * Where a probe behind the call is best put. The kernel steps over most instructions with a trap of the
- * processor's, which in a virtual machine is an exit from it: 11 microseconds here, and half a one where it knows
- * how to do without. So the probe moves on to such a one, as long as the result is still in its register, the stack
- * is as it was, and nothing branches away. Decodes anew.
+ * Where a probe behind the call is best put: it moves on to an instruction that the kernel emulates, as long as the
+ * result is still in its register, the stack is as it was, and nothing branches away. Decodes anew.
  */
 static uint64_t find_landing(struct walk *w, uint64_t next)
 {
@@ -260,7 +236,7 @@ static uint64_t find_landing(struct walk *w, uint64_t next)
 	for (int i = 0; i < LANDING_MAX; i++) {
 		size_t left = find_address(w, address, &offset);
 
-		if (is_emulated((const uint8_t *)w->data + offset, left))
+		if (imp_probe_is_emulated((const uint8_t *)w->data + offset, left))
 			return address;
 		if (!decode(w, address) || in_group(w, CS_GRP_CALL) || in_group(w, CS_GRP_JUMP) ||
 		    in_group(w, CS_GRP_RET) || in_group(w, CS_GRP_INT) || !keeps_result(w))
@@ -366,7 +342,7 @@ size_t imp_probe_calls(const char *data, size_t len, uint64_t caller, uint64_t c
 	w->seen = calloc(SEEN_SIZE, sizeof(*w->seen));
 	good = w->seen && read_at(w, 0, &w->head, sizeof(w->head)) &&
 	       w->head.e_phentsize == sizeof(Elf64_Phdr) &&
-	       cs_open(ARCH, MODE, &w->handle) == CS_ERR_OK;
+	       cs_open(IMP_PROBE_ARCH, IMP_PROBE_MODE, &w->handle) == CS_ERR_OK;
 	if (good) {
 		cs_option(w->handle, CS_OPT_DETAIL, CS_OPT_ON);
 		w->insn = cs_malloc(w->handle);

@@ -129,6 +129,7 @@ static int load_with(struct imp_probe_kernel *k, const struct imp_probe_wishes *
 	k->skel->rodata->files_only = wishes->files_only;
 	k->skel->rodata->wake_size = size / 8;
 	k->links.multi = imp_probe_links_multi();
+	k->skel->rodata->has_cookies = k->links.multi;
 	bpf_object__for_each_program(program, k->skel->obj)
 	{
 		if (k->links.multi && bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
@@ -281,8 +282,14 @@ static int attach_point(struct imp_probe_kernel *k, const char *path,
 	/* What is told to begin, and never to end, would be taken for a crash. */
 	if (!enter.offset || (p.leave && !n))
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		returns[i].offset = target->returns[point][i];
+	for (size_t i = 0; i < n; i++) {
+		const struct imp_probe_return *back = &target->returns[point][i];
+
+		if (k->links.multi)
+			returns[i] = (struct imp_probe_place){back->early, back->result};
+		else
+			returns[i].offset = back->offset;
+	}
 	/* The way back first: a call that is told to begin must be told to end. */
 	if (p.leave)
 		ret = imp_probe_links_attach(&k->links, p.leave, path, returns, n);

@@ -25,14 +25,13 @@ struct multi_attr {
 };
 
 static int create_multi(int program, const char *path, const uint64_t *offsets,
-			const uint64_t *semaphores, const uint64_t *cookies, size_t n)
+			const uint64_t *cookies, size_t n)
 {
 	struct multi_attr attr = {
 		.prog_fd = (uint32_t)program,
 		.attach_type = 48, /* BPF_TRACE_UPROBE_MULTI */
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
-		.semaphores = (uintptr_t)semaphores,
 		.cookies = (uintptr_t)cookies,
 		.count = (uint32_t)n,
 	};
@@ -53,7 +52,7 @@ bool imp_probe_links_multi(void)
 	if (program < 0)
 		return false;
 	/* A directory is no file to put probes into: the kernel that knows what is asked of it says so. */
-	fd = create_multi(program, "/", &offset, NULL, NULL, 1);
+	fd = create_multi(program, "/", &offset, NULL, 1);
 	close(program);
 	if (fd >= 0)
 		close(fd);
@@ -63,18 +62,16 @@ bool imp_probe_links_multi(void)
 static int attach_multi(struct imp_probe_links *links, int program, const char *path,
 			const struct imp_probe_place *places, size_t n)
 {
-	uint64_t offsets[IMP_PROBE_PLACES_MAX], semaphores[IMP_PROBE_PLACES_MAX],
-		cookies[IMP_PROBE_PLACES_MAX];
+	uint64_t offsets[IMP_PROBE_PLACES_MAX], cookies[IMP_PROBE_PLACES_MAX];
 	int fd;
 
 	if (links->n_fds == IMP_PROBE_LINKS_MAX)
 		return -ENOSPC;
 	for (size_t i = 0; i < n; i++) {
 		offsets[i] = places[i].offset;
-		semaphores[i] = places[i].semaphore;
 		cookies[i] = places[i].cookie;
 	}
-	fd = create_multi(program, path, offsets, semaphores, cookies, n);
+	fd = create_multi(program, path, offsets, cookies, n);
 	if (fd < 0)
 		return fd;
 	links->fds[links->n_fds++] = fd;
@@ -105,8 +102,7 @@ int imp_probe_links_attach(struct imp_probe_links *links, const struct bpf_progr
 	if (links->multi)
 		return n ? attach_multi(links, bpf_program__fd(program), path, places, n) : 0;
 	for (size_t i = 0; i < n && ret == 0; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .ref_ctr_offset = places[i].semaphore,
-			    .bpf_cookie = places[i].cookie);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = places[i].cookie);
 
 		ret = imp_probe_links_add(links,
 					  bpf_program__attach_uprobe_opts(program, -1, path,

@@ -27,9 +27,8 @@ struct imp_probe_links {
 };
 
 struct imp_probe_place {
-	uint64_t offset;    /* in the file */
-	uint64_t semaphore; /* its offset; 0: none */
-	uint64_t cookie;
+	uint64_t offset; /* in the file */
+	uint64_t cookie; /* bpf_get_attach_cookie() */
 };
 
 /* imp_probe_links_multi - does this kernel have uprobe_multi? */

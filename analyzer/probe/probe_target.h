@@ -42,7 +42,7 @@ enum imp_probe_method {
 
 struct imp_probe_target {
 	uint64_t offset[IMP_PROBE_POINTS]; /* in the file; 0: not there */
-	uint64_t returns[IMP_PROBE_POINTS][IMP_PROBE_RETURNS_MAX];
+	struct imp_probe_return returns[IMP_PROBE_POINTS][IMP_PROBE_RETURNS_MAX];
 	size_t n_returns[IMP_PROBE_POINTS]; /* 0: its result can't be seen */
 	/*
 	 * Where PyImport_ImportModuleLevelObject() calls importlib. Not the USDT probes import__find__load__*: while

@@ -165,6 +165,41 @@ def test_undefined_symbol(bpf, python):
     agree(three_ways(bpf, python, "import undefined_17", env), "undefined_17", "undefined-symbol")
 
 
+def test_results(bpf, debian):
+    """What dlopen, dlmopen, dlsym and dlerror gave back, wherever in them the probe finds it."""
+    program = """
+import ctypes
+call = {}
+handle, text, flags = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+for name, args in (("dlopen", [text, flags]), ("dlmopen", [ctypes.c_long, text, flags]), ("dlsym", [handle, text]),
+                   ("dlerror", [])):
+    call[name] = ctypes.PyDLL(None)[name]
+    call[name].restype = ctypes.c_void_p
+    call[name].argtypes = args
+print("begin", call["dlopen"](b"no begin_17", 2))
+library = call["dlopen"](b"libz.so.1", 2)
+print("dlopen", library)
+print("dlmopen", call["dlmopen"](-1, b"libz.so.1", 2))
+print("dlsym", call["dlsym"](library, b"zlibVersion"))
+print("dlsym", call["dlsym"](library, b"nobody_has_17"))
+print("dlerror", ctypes.string_at(call["dlerror"]()).decode())
+print("dlopen", call["dlopen"](b"libgone_17.so", 2))
+print("dlerror", ctypes.string_at(call["dlerror"]()).decode())
+"""
+    run = record(bpf, [debian.path, "-c", program], "--bpf", "--no-preload")
+    assert run.returncode == 0, run.text
+    given = [line.split(" ", 1) for line in run.stdout.decode().splitlines()]
+    assert given.pop(0) == ["begin", "None"]
+    events = kinds(bpf.dump(run.trace), "dlopen_enter", "dlopen_leave", "dlsym")
+    begin = [e.get("text") for e in events].index("no begin_17")
+    told = [e for e in events[begin + 2:] if e["kind"] != "dlopen_enter"]
+    assert len(given) == 7 and given[1][1] != "None" and given[2][1] != "None"
+    assert [("dlsym", e.get("address")) if e["kind"] == "dlsym" else ("dlopen", e.get("handle")) for e in told] == [
+        (what.replace("dlmopen", "dlopen"), 0 if value == "None" else int(value))
+        for what, value in given if what != "dlerror"]
+    assert told[-1]["error"] == given[-1][1]
+
+
 # ---- agreement on a large program --------------------------------------------------------------------
 
 
