@@ -217,9 +217,6 @@ static void pass_remark(struct session *s)
 	if (!text[0] || strcmp(text, s->remark) == 0)
 		return;
 	memcpy(s->remark, text, sizeof(text));
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
 	imp_say("imptrace: %s", text);
 }
 
