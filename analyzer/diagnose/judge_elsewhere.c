@@ -93,9 +93,9 @@ static bool is_own(const struct imp_case *c, const struct imp_site *site)
 {
 	const char *own = c->py ? c->py->executable : NULL;
 
-	return site->kind == IMP_SITE_VENV && own && site->root && site->interpreter &&
+	return site->kind == IMP_SITE_VENV && own && site->root &&
 	       !imp_installer_is_guessed(c->host, c->a, c->image, c->py) &&
-	       !strcmp(imp_path_parent(c->a, own), imp_path_parent(c->a, site->interpreter));
+	       !strcmp(imp_path_parent(c->a, own), imp_path_join(c->a, site->root, "bin"));
 }
 
 static bool lost_config(const struct imp_case *c, const struct imp_site *site)
@@ -117,10 +117,23 @@ static const char *home_of(const struct imp_case *c, const struct imp_site *site
 	return home;
 }
 
+/* Copied from an image whose Python was built into /usr/local; Debian's has dist-packages in its place. */
+static bool is_nobodys(const struct imp_case *c, const struct imp_site *site)
+{
+	unsigned int major, minor;
+
+	return site->kind == IMP_SITE_SYSTEM && !site->interpreter && c->py &&
+	       imp_case_version(c, &major, &minor) && (int)major == site->major &&
+	       (int)minor == site->minor && imp_ends_with(site->directory, "/site-packages") &&
+	       imp_installer_is_debian(c->host, c->py);
+}
+
 static const char *why_not_site(const struct imp_case *c, const struct imp_site *site)
 {
 	const char *venv = imp_record_env(c->image, "VIRTUAL_ENV");
-	const char *python = site->interpreter ? site->interpreter : site->root;
+	const char *python = site->interpreter ? site->interpreter :
+			     site->minor       ? NULL :
+						 site->root;
 	const char *broken = broken_interpreter(c, site);
 
 	if (site->kind != IMP_SITE_VENV && home_of(c, site))
@@ -165,12 +178,16 @@ static const char *why_not_site(const struct imp_case *c, const struct imp_site 
 		return imp_arena_printf(c->a, "it is the user's site directory of Python %d.%d",
 					site->major, site->minor);
 	case IMP_SITE_SYSTEM:
+		if (is_nobodys(c, site))
+			return "Debian's Python searches dist-packages, and no site-packages below /usr";
+		break;
 	case IMP_SITE_PYENV:
 	case IMP_SITE_CONDA: break;
 	}
 	return python ? imp_arena_printf(c->a, "it belongs to another Python, %s", python) :
-			imp_arena_printf(c->a, "it belongs to another Python (%d.%d)", site->major,
-					 site->minor);
+			imp_arena_printf(c->a, "it belongs to another Python (%d.%d)%s%s",
+					 site->major, site->minor, site->root ? ", of " : "",
+					 imp_case_text(site->root));
 }
 
 /*
@@ -314,6 +331,10 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 		mend_environment(c, site);
 	else if (is_own(c, site))
 		; /* the same interpreter would do the same */
+	else if (is_nobodys(c, site) && importable)
+		imp_remedy_run_path(c, site->directory,
+				    imp_arena_printf(c->a, "puts %s on the search path",
+						     site->directory));
 	else if (site->interpreter && importable)
 		mend_with(c, site);
 	say_exec_chain(c, site);

@@ -294,16 +294,24 @@ static void add_managers(struct imp_site_search *s)
 	imp_site_add_children(s, "/opt/venvs", IMP_SITE_VENV, IMP_RANK_OTHER);
 }
 
-/* An environment that has lost its pyvenv.cfg is none any more to the interpreter in it. */
+/*
+ * An environment that has lost its pyvenv.cfg is none any more to the interpreter in it. What holds the
+ * standard library is no environment, but where that interpreter is at home.
+ */
 static void add_own_prefix(struct imp_site_search *s)
 {
 	const char *bin = s->py->executable && s->py->executable[0] == '/' ?
 				  imp_path_parent(s->a, s->py->executable) :
 				  NULL;
+	const char *root, *library;
 
-	if (bin && !strcmp(imp_path_name(bin), "bin"))
-		imp_site_add_environment(s, imp_path_parent(s->a, bin), IMP_SITE_VENV,
-					 IMP_RANK_ACTIVE);
+	if (!bin || strcmp(imp_path_name(bin), "bin") != 0)
+		return;
+	root = imp_path_parent(s->a, bin);
+	library = imp_path_join(s->a, imp_path_join(s->a, root, "lib"),
+				imp_python_version_name(&s->version, s->a));
+	if (imp_host_exists(s->h, imp_path_join(s->a, library, "os.py")) != 1)
+		imp_site_add_environment(s, root, IMP_SITE_VENV, IMP_RANK_ACTIVE);
 }
 
 static int compare(const void *one, const void *two, void *data)

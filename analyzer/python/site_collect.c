@@ -61,13 +61,29 @@ const char *imp_site_interpreter_of(struct imp_site_search *s, const char *root,
 	const char *exact = v->major ? imp_python_version_name(v, s->a) : "python3";
 	const char *const environment_names[] = {"python", "python3", exact, NULL};
 	const char *const names[] = {exact, "python3", "python", NULL};
+	struct imp_python_version is;
+	const char *path, *real;
 
 	/* "python3" of a whole system may be of another version. */
 	if (!environment && v->major)
 		return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"),
 					       (const char *[]){exact, NULL});
-	return imp_site_first_existing(s, imp_path_join(s->a, root, "bin"),
+	path = imp_site_first_existing(s, imp_path_join(s->a, root, "bin"),
 				       environment ? environment_names : names);
+	/* So may an environment's, whose link was set anew, or whose base was upgraded in place. */
+	if (path && v->minor && imp_host_realpath(s->h, s->a, path, &real) == 0 &&
+	    imp_python_version_parse(imp_path_name(real), &is) && is.minor &&
+	    (is.major != v->major || is.minor != v->minor))
+		return NULL;
+	return path;
+}
+
+/* Debian's Python searches dist-packages alone: site-packages below /usr is for one that was built there. */
+static bool is_not_debians(struct imp_site_search *s, const char *root, const char *packages)
+{
+	return strcmp(packages, "site-packages") == 0 &&
+	       (strcmp(root, "/usr") == 0 || strcmp(root, "/usr/local") == 0) &&
+	       imp_host_is_directory(s->h, "/usr/lib/python3/dist-packages");
 }
 
 /* LIB/python3.N/{site,dist}-packages of one prefix. */
@@ -96,6 +112,13 @@ static void add_lib(struct imp_site_search *s, const char *root, const char *lib
 			one.major = v.major;
 			one.minor = v.minor;
 			one.free_threaded = v.free_threaded;
+			if (is_not_debians(s, root, packages[j])) {
+				one.root = "/usr/local";
+				one.interpreter =
+					imp_site_interpreter_of(s, one.root, &v, environment);
+				imp_site_add(s, one, rank);
+				continue;
+			}
 			if (!one.interpreter)
 				one.interpreter = imp_site_interpreter_of(s, root, &v, environment);
 			/* Debian: what lies in /usr/local belongs to /usr/bin/python3.N */

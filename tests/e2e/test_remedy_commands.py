@@ -296,6 +296,30 @@ def test_interpreter_of_the_environment_is_gone(lab, debian):
     assert "include-system-site-packages = true" in (lab.dir / "v/pyvenv.cfg").read_text()
 
 
+def test_environment_that_another_version_took_over(lab, debian):
+    """Its base was upgraded in place: what was installed before is no longer searched by its python."""
+    venv_python, site = make_venv(debian, lab.dir / "v")
+    site.parent.rename(site.parent.parent / "python3.5")
+    lab.write("v/lib/python3.5/site-packages/proj_17.py")
+    finding = ask(lab, [debian.path, script(lab, "import proj_17\n")], module="proj_17")
+    assert not any(str(venv_python) in c for c in commands(finding)), finding["fixes"]
+    assert "%s searches" % venv_python not in told(finding)
+
+
+def test_own_prefix_is_no_environment(lab, debian):
+    """A Python that was upgraded where it stands: `-m venv` in its prefix would break it."""
+    prefix = lab.root / "pf"
+    lab.write(prefix / "lib/python3.5/site-packages/proj_17.py")
+    (prefix / "lib" / ("python" + debian.minor)).symlink_to(debian.stdlib)
+    (prefix / "bin").mkdir()
+    own = shutil.copy(debian.path, prefix / "bin")
+    assert lab.bare([own, "-c", "import sys; print(sys.prefix)"]).stdout.decode() == "%s\n" % prefix
+    finding = ask(lab, [own, script(lab, "import proj_17\n")], module="proj_17")
+    assert "pyvenv" not in told(finding) and "3.5" in finding["summary"]
+    assert not any("-m venv" in c and str(prefix) in c.split("-m venv")[1]
+                   for c in commands(finding)), finding["fixes"]
+
+
 def test_child_left_the_environment(lab, debian):
     """A link to the same file as the parent's: only the prefix tells them apart."""
     venv_python, site = make_venv(debian, lab.root / "made")

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "python/python_version.h"
@@ -131,6 +132,42 @@ static void test_disabled(void **state)
 	assert_int_equal(imp_environment_holds(&off, &w->arena, &any, "x", &path, &importable),
 			 -ENODATA);
 	assert_null(path);
+}
+
+/* The interpreter's own prefix: an environment that lost its pyvenv.cfg, or where the standard library lies. */
+static void test_own_prefix(void **state)
+{
+	struct world *w = *state;
+
+	temp_tree_write(&w->tree, "opt/lib/python3.11/site-packages/", "");
+	find(w);
+	assert_int_equal(site(w, "opt/lib/python3.11/site-packages")->kind, IMP_SITE_VENV);
+	temp_tree_write(&w->tree, "opt/lib/python3.12/os.py", "");
+	find(w);
+	assert_int_equal(site(w, "opt/lib/python3.11/site-packages")->kind, IMP_SITE_SYSTEM);
+	assert_null(site(w, "opt/lib/python3.11/site-packages")->interpreter);
+	temp_tree_write(&w->tree, "opt/bin/python3.11", "");
+	find(w);
+	assert_non_null(site(w, "opt/lib/python3.11/site-packages")->interpreter);
+}
+
+/* Its interpreter is a link to another version than its packages are for: it does not search them. */
+static void test_upgraded_environment(void **state)
+{
+	struct world *w = *state;
+
+	make_venv(w, "home/work/.venv", "3.11");
+	find(w);
+	assert_non_null(site(w, "home/work/.venv/lib/python3.11/site-packages")->interpreter);
+	temp_tree_write(&w->tree, "opt/bin/python3.11", "");
+	unlink(temp_tree_path(&w->tree, "home/work/.venv/bin/python"));
+	temp_tree_link(&w->tree, "../../../../opt/bin/python3.11", "home/work/.venv/bin/python");
+	find(w);
+	assert_non_null(site(w, "home/work/.venv/lib/python3.11/site-packages")->interpreter);
+	unlink(temp_tree_path(&w->tree, "home/work/.venv/bin/python"));
+	temp_tree_link(&w->tree, "../../../../opt/bin/python3.12", "home/work/.venv/bin/python");
+	find(w);
+	assert_null(site(w, "home/work/.venv/lib/python3.11/site-packages")->interpreter);
 }
 
 static void test_searched_ones_are_left_out(void **state)
@@ -507,6 +544,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(test_disabled),
+		world_test(test_own_prefix),
+		world_test(test_upgraded_environment),
 		world_test(test_searched_ones_are_left_out),
 		world_test(test_venvs_near_the_program),
 		world_test(test_script_in_a_venv),
