@@ -33,7 +33,22 @@ static long long listed_size(const struct imp_case *c, const struct imp_distribu
 	return *line == ',' && line[1] >= '0' && line[1] <= '9' ? strtoll(line + 1, NULL, 10) : -1;
 }
 
-static bool shorter_than_listed(struct imp_case *c, const char *file, const struct stat *st)
+/* Left over from another version, or replaced by hand: it has not the name that is asked of it. */
+static bool of_another_build(struct imp_case *c, const struct imp_distribution *dist,
+			     const char *file, long long size, const struct stat *st)
+{
+	c->f->cause = IMP_CAUSE_MIXED_INSTALLATION;
+	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
+			     "%s/RECORD lists it with %lld bytes, and it has %lld", dist->metadata,
+			     size, (long long)st->st_size);
+	c->f->summary = imp_arena_printf(c->a, "%s is not the file that %s%s%s installed", file,
+					 dist->name ? dist->name : "its distribution",
+					 dist->version ? " " : "", imp_case_text(dist->version));
+	imp_remedy_repair(c, dist, file, "installs the file that belongs there");
+	return true;
+}
+
+static bool other_than_listed(struct imp_case *c, const char *file, const struct stat *st)
 {
 	const struct imp_sys_path *path = imp_case_sys_path(c);
 	struct imp_distribution dist = {0};
@@ -44,11 +59,15 @@ static bool shorter_than_listed(struct imp_case *c, const char *file, const stru
 					      file, &dist) &&
 		    dist.metadata)
 			size = listed_size(c, &dist, file);
+	if (imp_ends_with(file, ".so")) /* it was loaded, and so is whole */
+		return size >= 0 && size != st->st_size &&
+		       of_another_build(c, &dist, file, size, st);
 	if (size <= st->st_size)
 		return false;
 	imp_finding_evidence(c->a, c->f, IMP_DERIVED,
 			     "%s/RECORD lists it with %lld bytes, and it has %lld", dist.metadata,
 			     size, (long long)st->st_size);
+	c->f->cause = IMP_CAUSE_CORRUPT_FILE;
 	c->f->summary = imp_arena_printf(c->a, "%s is not what %s installed: it is %s", file,
 					 dist.name ? dist.name : "its distribution",
 					 st->st_size ? "cut short" : "empty");
@@ -72,6 +91,7 @@ static bool no_source(struct imp_case *c, const char *file)
 		what = "full of null bytes: the disk did not keep what was written";
 	if (!what)
 		return false;
+	c->f->cause = IMP_CAUSE_CORRUPT_FILE;
 	c->f->summary = imp_arena_printf(c->a, "%s is no Python source: it is %s", file, what);
 	imp_finding_evidence(c->a, c->f, IMP_DERIVED, "it has %zu bytes, and begins with \"%.40s\"",
 			     len, imp_arena_strndup(c->a, text, strcspn(text, "\r\n")));
@@ -103,15 +123,20 @@ static const char *suspect(const struct imp_case *c)
 
 bool imp_judge_damaged(struct imp_case *c)
 {
-	const char *file = suspect(c);
+	const char *file = suspect(c), *path = c->f->path, *module = c->f->module;
 	struct stat st;
 
 	if (!file || imp_case_stdlib(c, file) || imp_host_stat(c->host, file, &st) ||
-	    !S_ISREG(st.st_mode) || (!shorter_than_listed(c, file, &st) && !no_source(c, file)))
+	    !S_ISREG(st.st_mode))
 		return false;
-	c->f->cause = IMP_CAUSE_CORRUPT_FILE;
+	/* Before the remedy: it depends on where the file lies. */
 	if (imp_from_clause_name(c))
 		c->f->module = imp_from_clause_module(c);
 	c->f->path = file;
+	if (!other_than_listed(c, file, &st) && !no_source(c, file)) {
+		c->f->path = path;
+		c->f->module = module;
+		return false;
+	}
 	return true;
 }

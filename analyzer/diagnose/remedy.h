@@ -101,6 +101,12 @@ const char *imp_remedy_copy_behind(const struct imp_case *c, const char *entry);
 const char *imp_remedy_copy_entry(const struct imp_case *c);
 
 /*
+ * imp_remedy_target - the item of sys.path from which the finding's file came, where PYTHONPATH, the program or its place
+ * has put it there: what is installed for this Python elsewhere comes behind it. NULL: it came from a site directory.
+ */
+const char *imp_remedy_target(const struct imp_case *c);
+
+/*
  * imp_remedy_is_installed - was this file, or this directory, put there by an installer? (It lies in
  * a site directory, or a distribution lists it.) Else it is somebody's own.
  */

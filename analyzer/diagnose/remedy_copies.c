@@ -35,7 +35,8 @@ const char *imp_remedy_copy_behind(const struct imp_case *c, const char *entry)
 	return NULL;
 }
 
-const char *imp_remedy_copy_entry(const struct imp_case *c)
+/* The item of sys.path from which the finding's file came. */
+static const char *entry_of_file(const struct imp_case *c)
 {
 	const struct imp_sys_path *now = imp_case_sys_path(c);
 	const char *file = c->f->path, *top = c->f->module;
@@ -47,12 +48,32 @@ const char *imp_remedy_copy_entry(const struct imp_case *c)
 
 		while (n > 1 && dir[n - 1] == '/')
 			n--;
-		if (imp_path_origin_of(c, entry) == IMP_ORIGIN_PYTHONPATH &&
-		    !strncmp(file, dir, n) && file[n] == '/' && !strncmp(file + n + 1, top, len) &&
+		if (!strncmp(file, dir, n) && file[n] == '/' && !strncmp(file + n + 1, top, len) &&
 		    (file[n + 1 + len] == '/' || file[n + 1 + len] == '.'))
 			return entry;
 	}
 	return NULL;
+}
+
+const char *imp_remedy_copy_entry(const struct imp_case *c)
+{
+	const char *entry = entry_of_file(c);
+
+	return entry && imp_path_origin_of(c, entry) == IMP_ORIGIN_PYTHONPATH ? entry : NULL;
+}
+
+const char *imp_remedy_target(const struct imp_case *c)
+{
+	const char *entry = entry_of_file(c);
+
+	switch (entry ? imp_path_origin_of(c, entry) : IMP_ORIGIN_UNKNOWN) {
+	case IMP_ORIGIN_PYTHONPATH: return entry;
+	case IMP_ORIGIN_SCRIPT:
+	case IMP_ORIGIN_RUN_TIME: break;
+	default: return NULL;
+	}
+	/* Those of another Python are for its own installer to fill. */
+	return strstr(entry, "/site-packages") || strstr(entry, "/dist-packages") ? NULL : entry;
 }
 
 void imp_remedy_first_copy(struct imp_case *c, const char *entry, const char *other,

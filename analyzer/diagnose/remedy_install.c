@@ -164,7 +164,7 @@ void imp_remedy_repair(struct imp_case *c, const struct imp_distribution *dist, 
 
 	if (!c->py)
 		return;
-	entry = imp_remedy_copy_entry(c);
+	entry = imp_remedy_target(c);
 	n = imp_installer_repair(c->host, c->a, c->image, c->py, dist, path,
 				 entry ? imp_case_directory(c, entry) : NULL, commands, 4);
 	for (int i = 0; i < n; i++)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../python/distribution.h"
 #include "../python/environment.h"
 #include "../python/installer.h"
 #include "../python/module_file.h"
@@ -60,6 +61,22 @@ static void remedy_tag_in_package(struct imp_case *c, const char *entry, const c
 				 entry, effect));
 }
 
+/*
+ * "pip install --target", for another Python, into a directory that the program itself puts on the path: the package
+ * there comes first, so its parts have to be put right there.
+ */
+static bool remedy_tag_in_place(struct imp_case *c, const char *effect)
+{
+	const char *entry = imp_case_parent(c) ? imp_remedy_target(c) : NULL;
+	struct imp_distribution dist;
+	size_t before = c->f->fixes.n;
+
+	if (entry && !imp_distribution_of_file(c->host, c->a, imp_case_directory(c, entry),
+					       c->f->path, &dist))
+		imp_remedy_repair(c, &dist, c->f->path, effect);
+	return c->f->fixes.n != before;
+}
+
 void imp_remedy_tag(struct imp_case *c)
 {
 	const char *entry = entry_of(c, c->f->path), *python;
@@ -73,7 +90,7 @@ void imp_remedy_tag(struct imp_case *c)
 				"build it again from its sources, for %s", imp_case_python(c));
 	else if (from_env && imp_case_parent(c))
 		remedy_tag_in_package(c, entry, effect);
-	else
+	else if (!remedy_tag_in_place(c, effect))
 		imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, effect);
 	python = interpreter_of(c, entry);
 	if (python)

@@ -161,6 +161,31 @@ def test_python_path_of_another(lab, sandbox):
            cause=("shadowed", "mixed-installation"))
 
 
+def test_directory_that_the_program_adds(lab, sandbox):
+    """pip --target of another Python has filled it: what is installed elsewhere comes behind it."""
+    for suffix, tag in [(sandbox.base.suffix, sandbox.tag()),
+                        (".cpython-399-x86_64-linux-gnu.so", "cp399-cp399-linux_x86_64")]:
+        wheel = sandbox.wheel("pkg_17", {"pkg_17/__init__.py": "from . import _part\n",
+                                         "pkg_17/_part" + suffix: sandbox.native("_part")},
+                              tag=tag, install=False)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(lab.dir / "deps")
+    mended(lab, sandbox, script(lab, "import sys; sys.path.insert(0, %r)\nimport pkg_17\n"
+                                % str(lab.dir / "deps")), cause="abi-tag-mismatch")
+
+
+def test_native_part_of_an_older_version(lab, sandbox):
+    """It is whole and loads: only the list of the distribution tells that it is another one."""
+    part = "pkg_17/_part" + sandbox.base.suffix
+    sandbox.wheel("pkg_17", {"pkg_17/__init__.py": "from ._part import answer\n",
+                             part: sandbox.native("_part")}, tag=sandbox.tag())
+    older = sandbox.native("_part").replace(b"answer", b"anzwer") + bytes(64)
+    (sandbox.site / part).write_bytes(older)
+    finding = mended(lab, sandbox, script(lab, "import pkg_17\n"), cause="mixed-installation",
+                     fails="cannot import name 'answer'")
+    assert finding["path"] == str(sandbox.site / part) and "cut" not in finding["summary"]
+
+
 @pytest.mark.needs_root
 def test_permission_of_a_module(public_lab):
     """Root gives what nobody lacks."""
