@@ -35,8 +35,13 @@ bool imp_graph_ended_itself(const struct imp_graph *s)
 	if (image->ended)
 		return image->end_how != IMP_END_DETACHED && image->code_known && image->code &&
 		       !image->execs.n;
+	if (!image->started || image->derived)
+		return false;
+	/* Who waited for it saw a status, and nobody a call of exit(): ld.so leaves so, where it can't bind a symbol. */
+	if (image->waited)
+		return image->code_known && image->code && !image->execs.n && !image->notes.n;
 	/* Nobody saw how it ended: but it has ended, and not as a process does that comes so far as to exit. */
-	return !image->waited && image->started && !image->derived && is_gone(s);
+	return is_gone(s);
 }
 
 /* A worker that its parent no longer needs is sent away in the middle of whatever it does: its parent is a Python too. */

@@ -213,6 +213,16 @@ static const char *say_who(const struct imp_case *c)
 				by, type, colon, text);
 }
 
+/* The loader needs one more descriptor than the process may have (RLIMIT_NOFILE). */
+static void remedy_descriptors(struct imp_case *c)
+{
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, "ulimit -n \"$(ulimit -Hn)\"",
+		"lets the process open as many files as the hard limit allows, if it had not lowered the limit itself");
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+			"close what it no longer needs: see ls -l /proc/PID/fd while it runs");
+}
+
 void imp_judge_unknown(struct imp_case *c)
 {
 	struct imp_finding *f = c->f;
@@ -243,9 +253,14 @@ void imp_judge_unknown(struct imp_case *c)
 	/* Before 3.9 an item of sys.path in bytes ends each import that comes to it. */
 	if (c->attempt && !e->where.file && !strcmp(imp_case_text(e->type), "TypeError"))
 		imp_judge_say_no_strs(c);
+	if (imp_case_has(e->message, "cannot open shared object file: Too many open files"))
+		remedy_descriptors(c);
 	if (c->extension)
 		f->summary = imp_arena_printf(c->a, "%s was found, and could not be loaded: %s",
 					      c->module, e->message ? e->message : e->type);
+	else if (c->load)
+		f->summary = imp_arena_printf(c->a, "%s could not be loaded: %s", c->load->name,
+					      c->load->error);
 	else
 		f->summary = say_who(c);
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The process died while a native module was being loaded: nothing was raised, the signal is all that is left. */
+#include <dlfcn.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "../host/kernel_log.h"
 #include "judge_loader.h"
+
+#define LAZY_MAX 4 /* symbols that are named */
+#define LOADER_GAVE_UP \
+	127 /* glibc elf/dl-misc.c, _dl_fatal_printf(): the status of ld.so's own end */
 
 bool imp_judge_own_signal(int signal)
 {
@@ -185,6 +190,63 @@ static void remedy_hang(struct imp_case *c)
 		"mends nothing, but tells what it waits for: run it again, and while it hangs, gdb -p PID -batch -ex 'thread apply all bt'");
 }
 
+/* Somebody waited for it and got a status, though it was not seen to call exit(): it made the system call itself. */
+static bool left_past_exit(const struct imp_case *c)
+{
+	return !c->image->ended && c->image->waited && c->image->code_known && c->image->code;
+}
+
+/* The load that brought in the module whose init function was at work */
+static const struct imp_dlopen *load_of_module(const struct imp_case *c)
+{
+	for (size_t i = 0; c->extension && i < c->image->dlopens.n; i++) {
+		const struct imp_dlopen *d = c->image->dlopens.v[i];
+
+		if (d->thread == c->extension->thread && d->begin_ns >= c->extension->begin_ns &&
+		    d->name && !strcmp(d->name, imp_case_text(c->extension->path)))
+			return d->ended && d->handle ? d : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * With RTLD_LAZY (sys.setdlopenflags) a module is loaded although a function that it calls is nowhere: the first call ends
+ * the process. @ended: so it did, as ld.so does; else that is not known.
+ */
+static bool say_lazy(struct imp_load *l, bool ended)
+{
+	const struct imp_dlopen *d = load_of_module(l->c);
+	const struct imp_ld_undefined *u;
+	const char *names = NULL, *who;
+	struct imp_case *c = l->c;
+
+	if (!d || d->flags & RTLD_NOW || c->image->ended ||
+	    imp_ld_replay_dlopen(&l->replay, d, &l->tree) || !l->tree.undefined_known ||
+	    l->tree.unknown || l->tree.failed || !l->tree.undefined.n)
+		return false;
+	u = l->tree.undefined.v;
+	who = u->object->file;
+	for (size_t i = 0; i < l->tree.undefined.n && i < LAZY_MAX; i++) {
+		const char *name = imp_load_readable(l, u[i].symbol.name);
+
+		if (u[i].object == u->object)
+			names = names ? imp_arena_printf(c->a, "%s, %s", names, name) : name;
+	}
+	imp_finding_evidence(
+		c->a, c->f, IMP_DERIVED,
+		"%s calls %s, which none of the loaded libraries has; it was loaded with RTLD_LAZY, so that the first call ends the process (\"symbol lookup error\", status %d)",
+		who, names, LOADER_GAVE_UP);
+	if (ended) {
+		c->f->cause = IMP_CAUSE_UNDEFINED_SYMBOL;
+		c->f->path = who;
+		c->f->summary = imp_arena_printf(
+			c->a,
+			"%s needs the symbol %s, and none of the loaded libraries has it: its first call ended the process",
+			who, imp_load_readable(l, u->symbol.name));
+	}
+	return true;
+}
+
 static void judge(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -202,6 +264,8 @@ static void judge(struct imp_load *l)
 				  "in its init function";
 	int signal;
 	const char *how = ending(c, &signal);
+	bool loader = c->image->code_known && c->image->code == LOADER_GAVE_UP &&
+		      (c->image->derived || !c->image->ended);
 
 	if (cut_short(l, signal)) {
 		imp_finding_evidence(c->a, f, IMP_OBSERVED,
@@ -235,29 +299,44 @@ static void judge(struct imp_load *l)
 	} else if (how) {
 		f->summary =
 			imp_arena_printf(c->a, "%s crashed the process %s (%s)", name, when, how);
-	} else if (c->image->ended) {
+	} else if (c->image->ended || left_past_exit(c)) {
 		f->summary = imp_arena_printf(c->a, "%s ended the process %s, with exit status %d",
 					      name, when, c->image->code);
 	} else {
 		f->summary = imp_arena_printf(
-			c->a, "The record ends %s%s: a crash or a kill, and which was not recorded",
+			c->a,
+			"The record ends %s%s: a crash, a kill or an end past exit(), and which was not recorded",
 			load ? "while it was loading " :
 			exec ? "in the Py_mod_exec slot of " :
 			       "in the init function of ",
 			name);
 		remedy_watch(c);
 	}
-	if (load && !c->image->ended)
+	if (load)
 		say_new_libraries(c, image);
 	if (how)
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how,
 				     doing);
 	else if (c->image->ended)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s was called while %s",
-				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit()" : "exit()",
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s while %s",
+				     c->image->derived			    ? "it ended itself" :
+				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit() was called" :
+									      "exit() was called",
 				     doing);
+	else if (left_past_exit(c))
+		imp_finding_evidence(
+			c->a, f, IMP_OBSERVED,
+			"the process ended with status %d while %s, and neither exit() nor _exit() was seen to be called",
+			c->image->code, doing);
 	else
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the last thing recorded: %s", doing);
+	if (!load && !how && !exec && say_lazy(l, loader))
+		loader = false;
+	if (loader)
+		imp_finding_evidence(
+			c->a, f, IMP_DERIVED,
+			"the dynamic loader itself ends a process with status %d, after a line on stderr, where a function that is looked up at its first call is nowhere (\"symbol lookup error\"), or where the libraries contradict one another",
+			LOADER_GAVE_UP);
 	imp_finding_rule_out(c->a, f, IMP_CAUSE_NOT_INSTALLED, "%s was found",
 			     f->path ? f->path : "it");
 }

@@ -146,6 +146,9 @@ bool imp_judge_mapping(struct imp_load *l); /* "failed to map segment from share
 bool imp_judge_protection(struct imp_load *l);
 bool imp_judge_wrong_library(struct imp_load *l, const struct imp_load_wanted *w,
 			     const struct imp_ld_object *who);
+/* It was loaded, and then another file came to its place: judge_replaced.c. */
+bool imp_judge_replaced(struct imp_load *l, const struct imp_load_wanted *w,
+			const struct imp_ld_object *who);
 bool imp_load_is_python_symbol(const char *symbol);
 bool imp_judge_libpython(struct imp_load *l);
 void imp_judge_python_symbol(struct imp_load *l, const char *who);

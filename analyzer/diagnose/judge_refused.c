@@ -201,6 +201,16 @@ static bool other_elf(struct imp_load *l, const struct imp_elf_image *img)
 	return true;
 }
 
+/* open(2) takes a directory, and read(2) then says that it is one. */
+static bool is_directory(const struct imp_load *l, const struct imp_file_facts *facts)
+{
+	struct stat st;
+
+	if (facts && facts->stat.known)
+		return S_ISDIR(facts->stat.mode);
+	return l->file && !imp_host_stat(l->c->host, l->file, &st) && S_ISDIR(st.st_mode);
+}
+
 bool imp_judge_bad_file(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -214,6 +224,14 @@ bool imp_judge_bad_file(struct imp_load *l)
 	c->f->cause = IMP_CAUSE_CORRUPT_FILE;
 	imp_load_at_fault(l);
 	imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "the dynamic loader says: %s", l->d->error);
+	if (is_directory(l, facts)) {
+		c->f->summary =
+			imp_arena_printf(c->a, "%s is a directory, and no file", imp_load_name(l));
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY, NULL,
+			"remove the directory, and install or copy the library's file to its place: a container's mount of a file that is not there (docker run -v) makes a directory of its name");
+		return true;
+	}
 	if (facts && facts->stat.known)
 		imp_finding_evidence(c->a, c->f, IMP_OBSERVED, "it is %llu bytes long%s",
 				     (unsigned long long)facts->stat.size,

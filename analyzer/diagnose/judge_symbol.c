@@ -114,7 +114,8 @@ bool imp_judge_symbol(struct imp_load *l)
 
 	if (imp_load_is_python_symbol(w.symbol) && imp_judge_libpython(l))
 		return true;
-	if (!names_musl(img) && imp_judge_wrong_library(l, &w, object))
+	if (!names_musl(img) &&
+	    (imp_judge_replaced(l, &w, object) || imp_judge_wrong_library(l, &w, object)))
 		return true;
 	f->path = who;
 	if (l->root && strcmp(l->root, who)) {

@@ -88,6 +88,49 @@ static void fix_variable(struct imp_load *l, const char *file)
 			"takes %s from the path, so that the other copy is found", dir);
 }
 
+/* LD_PRELOAD without what @o was preloaded as. The recorder's own place in it is none of the program's. */
+static void fix_preload(struct imp_load *l, const struct imp_ld_object *o)
+{
+	const char *value = imp_record_env(l->c->image, "LD_PRELOAD"), *kept = NULL, *item;
+	struct imp_arena *a = l->c->a;
+	char *rest = value ? imp_arena_strndup(a, value, strlen(value)) : NULL;
+	bool dropped = false;
+
+	while ((item = strsep(&rest, ": "))) {
+		const char *name = imp_load_base_name(item);
+
+		if (!*item || !strcmp(name, "libimptrace.so"))
+			continue;
+		if (imp_ld_process_has_name(o, item) || !strcmp(name, imp_load_base_name(o->file)))
+			dropped = true;
+		else
+			kept = kept ? imp_arena_printf(a, "%s:%s", kept, item) : item;
+	}
+	if (dropped) /* else /etc/ld.so.preload names it */
+		imp_finding_fix(
+			a, l->c->f, IMP_LIKELY,
+			kept ? imp_arena_printf(a, "export LD_PRELOAD=%s", imp_shell_quote(a, kept)) :
+			       "unset LD_PRELOAD",
+			"no longer loads %s before all others, so that the other copy is found",
+			o->file);
+}
+
+/* What of LD_PRELOAD brought it in, itself or by what it needs; NULL: nothing */
+static const struct imp_ld_object *preloaded(const struct imp_ld_object *o)
+{
+	while (o && !o->preload)
+		o = o->loader;
+	return o;
+}
+
+/* The program itself needs it, or what the program needs: no import comes before that. */
+static bool is_of_the_start(const struct imp_ld_object *o)
+{
+	while (o && !o->program)
+		o = o->loader;
+	return o;
+}
+
 static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
 			  const struct imp_ld_search *fresh, const struct imp_ld_candidate *right,
 			  const struct imp_load_wanted *w)
@@ -97,6 +140,7 @@ static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 	enum imp_ld_origin origin = origin_of(taken);
+	const struct imp_ld_object *first = fresh ? preloaded(taken) : NULL;
 
 	f->cause = IMP_CAUSE_WRONG_LIBRARY;
 	f->path = taken->file;
@@ -124,8 +168,16 @@ static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
 			c->a, f, IMP_DERIVED,
 			"%s was loaded already when %s was asked for%s%s: one object of that soname serves all",
 			taken->file, s->name,
-			taken->loader && taken->loader->file ? ", needed by " : "",
-			taken->loader && taken->loader->file ? taken->loader->file : "");
+			taken->preload			     ? ", by " :
+			taken->loader && taken->loader->file ? ", needed by " :
+							       "",
+			taken->preload			     ? "LD_PRELOAD" :
+			taken->loader && taken->loader->file ? taken->loader->file :
+							       "");
+		if (first && first != taken)
+			imp_finding_evidence(c->a, f, IMP_DERIVED,
+					     "LD_PRELOAD names %s, which brought it in",
+					     first->file);
 	}
 	imp_finding_evidence(c->a, f, IMP_DERIVED, "%s, to which %s would lead, has %s",
 			     right->path, rule_of(l, right->origin), what);
@@ -133,7 +185,9 @@ static void wrong_library(struct imp_load *l, const struct imp_ld_search *s,
 		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the symbol is %s", w->symbol);
 	if (origin == IMP_LD_LIBRARY_PATH && !(fresh && taken->loader && taken->loader->program))
 		fix_variable(l, taken->file);
-	if (fresh && *c->module)
+	if (first)
+		fix_preload(l, first);
+	if (fresh && *c->module && !is_of_the_start(taken))
 		imp_finding_fix(c->a, f, IMP_LIKELY, NULL, "import %s first, before what loads %s",
 				c->module, taken->file);
 	if (!imp_load_is_c_library(imp_load_base_name(right->path)))
@@ -234,7 +288,8 @@ bool imp_judge_symbol_version(struct imp_load *l)
 	struct imp_case *c = l->c;
 	struct imp_finding *f = c->f;
 
-	if (imp_judge_wrong_library(l, &w, imp_load_object_at(l, who)))
+	if (imp_judge_replaced(l, &w, imp_load_object_at(l, who)) ||
+	    imp_judge_wrong_library(l, &w, imp_load_object_at(l, who)))
 		return true;
 	for (size_t i = 1; i < l->tree.searches.n; i++)
 		if (l->tree.searches.v[i]->requester && l->tree.searches.v[i]->requester->file &&

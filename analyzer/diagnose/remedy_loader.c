@@ -185,7 +185,8 @@ static void remedy_corrupt(struct imp_case *c)
 			c->a, c->f, IMP_LIKELY, NULL,
 			"open the library itself, by its soname (\"libNAME.so.6\"): %s is for the link editor (ld, gcc) alone",
 			path);
-	else if (!imp_case_has(c->f->summary, "is no shared object"))
+	else if (!imp_case_has(c->f->summary, "is no shared object") &&
+		 !imp_case_has(c->f->summary, "is a directory, and no file"))
 		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
 				"copy or download %s again: this copy is no good",
 				path ? path : "the file");

@@ -75,7 +75,7 @@ void imp_vain_loads(const struct imp_case *c, struct imp_loads *out)
 	for (size_t i = 0; i < c->image->dlopens.n; i++) {
 		const struct imp_dlopen *d = c->image->dlopens.v[i];
 
-		if (!d->error || !d->ended || !d->name || d->thread != c->thread ||
+		if (d == c->load || !d->error || !d->ended || !d->name || d->thread != c->thread ||
 		    d->end_ns > c->time_ns || (ext && d->begin_ns < ext->begin_ns) ||
 		    (c->attempt && d->begin_ns < c->attempt->begin_ns) ||
 		    is_extension(c->image, d) ||

@@ -38,6 +38,7 @@ struct imp_ld_object {		     /* a link map */
 	uint64_t dev, ino;
 	bool identified;	/* @dev and @ino are known */
 	bool program;		/* the executable */
+	bool preload;		/* LD_PRELOAD names it */
 	bool is_loader;		/* ld.so: one for all namespaces */
 	bool global;		/* its symbols are visible to everybody in its namespace */
 	bool seen;		/* scratch of ld_replay.c */

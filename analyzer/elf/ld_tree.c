@@ -261,8 +261,10 @@ int imp_ld_tree_start(struct imp_ld_process *p, const char *program,
 		req.requester = o;
 		s = search(p, out, &req, NULL, &ret);
 		/* One that is not found is only told of. */
-		if (ret == 0 && s->object)
+		if (ret == 0 && s->object) {
+			s->object->preload = !s->loaded_before;
 			add_to_scope(p, out, s->object);
+		}
 		out->failed = NULL;
 	}
 	follow_needed(p, out, options->keep_going);
