@@ -181,6 +181,7 @@ static bool say_places(struct imp_load *l, const struct imp_load_places *places,
 		f->summary = imp_arena_printf(
 			c->a, "%s needs %s, which is in %s, where the dynamic loader does not look",
 			needing(f), name, own->dir);
+		imp_load_say_entry(l, name);
 		imp_load_say_inheritance(l, own->dir);
 		if (c->image->cwd && !strcmp(c->image->cwd, own->dir))
 			imp_finding_evidence(
@@ -436,6 +437,7 @@ bool imp_judge_missing_library(struct imp_load *l)
 	if (imp_judge_other_libpython(l, name, needed_by))
 		return true;
 	imp_load_say_eaten_origin(l);
+	imp_load_say_gone(l);
 	imp_load_say_link(l, name);
 	imp_load_places_find(l, &places);
 	elsewhere = say_dropped(l, name);

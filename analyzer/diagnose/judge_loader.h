@@ -34,6 +34,14 @@ void imp_load_places_find(struct imp_load *l, struct imp_load_places *out);
  */
 const char *imp_load_behind_link(struct imp_load *l, const char *file, size_t i);
 
+/*
+ * imp_load_meant_entry - the @i-th directory that LD_LIBRARY_PATH was meant to name ("~/lib", quotes, a file); NULL: no more
+ * @item: the entry as it stands there; @why: part of a sentence: why it does not lead there
+ * imp_load_say_entry - evidence: @name lies in such a directory (load_variable.c)
+ */
+const char *imp_load_meant_entry(struct imp_load *l, size_t i, const char **item, const char **why);
+void imp_load_say_entry(struct imp_load *l, const char *name);
+
 /* imp_load_fits - is the file there, and would this loader take it? */
 bool imp_load_fits(struct imp_load *l, const char *path);
 
@@ -112,11 +120,13 @@ void imp_load_at_fault(struct imp_load *l);
  * imp_load_say_path - evidence: what a name with a slash leads to, and where such a file is
  * imp_load_say_cache - evidence: its directory is one of ld.so.conf's, and ld.so.cache does not know it yet
  * Both: @needed_by: NULL: the program itself. Return whether that explains the failure: a summary and fixes are there.
+ * imp_load_say_gone - evidence: ld.so.cache lists a file of that name that is no longer there
  * imp_load_say_inheritance - evidence: another object's RPATH or RUNPATH leads to @dir, and does not count here
  */
 bool imp_load_say_path(struct imp_load *l, const struct imp_load_places *places, const char *name,
 		       const char *needed_by);
 bool imp_load_say_cache(struct imp_load *l, const char *name, const char *needed_by);
+void imp_load_say_gone(struct imp_load *l);
 void imp_load_say_inheritance(struct imp_load *l, const char *dir);
 
 /* imp_load_say_eaten_origin - evidence: an element of the RPATH or RUNPATH was meant to be $ORIGIN */

@@ -243,6 +243,18 @@ bool imp_load_say_cache(struct imp_load *l, const char *name, const char *needed
 	return false;
 }
 
+/* The cache is as old as the last run of ldconfig. */
+void imp_load_say_gone(struct imp_load *l)
+{
+	for (size_t i = 0; l->search && i < l->search->tried.n; i++)
+		if (l->search->tried.v[i].origin == IMP_LD_CACHE &&
+		    l->search->tried.v[i].err == -ENOENT)
+			imp_finding_evidence(
+				l->c->a, l->c->f, IMP_DERIVED,
+				"/etc/ld.so.cache lists %s, which is not there: it was removed after ldconfig had run, or lies on a file system that is not mounted",
+				l->search->tried.v[i].path);
+}
+
 static bool same_directory(struct imp_load *l, const char *path, const char *dir)
 {
 	const char *x = imp_load_parent(l->c->a, path), *real_x, *real_dir;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../python/installer.h"
+#include "../python/module_file.h"
 #include "judge_loader.h"
 
 #define NEAREST 3
@@ -100,6 +101,31 @@ static void fix_with(struct imp_load *l, const char *exporter, const char *who)
 			imp_load_base_name(exporter));
 }
 
+/* It is loaded: but for whom? What was opened with RTLD_LOCAL (as ctypes does, and every import) serves its opener alone. */
+static void say_local(struct imp_load *l, const char *exporter)
+{
+	const struct imp_ld_object *o = NULL, *top;
+
+	for (size_t i = 0; i < l->replay.process.objects.n && !o; i++) {
+		const struct imp_ld_object *at = l->replay.process.objects.v[i];
+
+		if (at->file && !strcmp(imp_path_normalize(l->c->a, at->file), exporter))
+			o = at;
+	}
+	if (!o || o->global || !imp_load_mapped(l, imp_load_base_name(exporter)))
+		return;
+	for (top = o; top->loader;)
+		top = top->loader;
+	imp_finding_evidence(
+		l->c->a, l->c->f, IMP_DERIVED,
+		"%s had been loaded, but without RTLD_GLOBAL%s%s: its symbols are hidden from what does not name it",
+		exporter, top != o && top->file ? ", with " : "",
+		top != o && top->file ? top->file : "");
+	imp_finding_fix(
+		l->c->a, l->c->f, IMP_LIKELY, NULL,
+		"open it with RTLD_GLOBAL: ctypes.CDLL(path, mode=os.RTLD_GLOBAL) before the import, or sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL) around the import that brings it");
+}
+
 bool imp_judge_symbol(struct imp_load *l)
 {
 	struct imp_load_wanted w = {l->text.symbol, l->text.version};
@@ -174,6 +200,7 @@ bool imp_judge_symbol(struct imp_load *l)
 				imp_arena_printf(c->a,
 						 "%s needs %s of %s, and was not linked with it",
 						 who, name, imp_load_base_name(exporter));
+		say_local(l, exporter);
 		fix_with(l, exporter, who);
 	}
 	return true;

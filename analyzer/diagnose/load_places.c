@@ -139,11 +139,14 @@ void imp_load_places_find(struct imp_load *l, struct imp_load_places *out)
 	const struct imp_sys_path *path = imp_case_sys_path(l->c);
 	const struct imp_interpreter *py = l->c->py;
 	const char *conda = imp_record_env(l->c->image, "CONDA_PREFIX");
+	const char *dir, *item, *why;
 	struct imp_arena *a = l->c->a;
 
 	*out = (struct imp_load_places){0};
 	if (!l->c->host->enabled)
 		return;
+	for (size_t i = 0; (dir = imp_load_meant_entry(l, i, &item, &why)); i++)
+		add_place(l, out, dir, NULL);
 	if (l->search && l->search->requester)
 		add_behind_link(l, out, l->search->requester->file);
 	add_behind_link(l, out, l->root);

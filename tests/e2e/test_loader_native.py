@@ -140,3 +140,48 @@ def test_no_descriptor_is_left(lab, debian):
     assert "went on" not in told(finding), told(finding)
     assert finding["summary"].startswith("%s could not be loaded" % path)
     assert any("ulimit -n" in c for c in commands(finding))
+
+
+@pytest.mark.parametrize("entry", ["~/lib", "${HOME}/lib", " %s/lib", '"%s/lib"', "%s/lib/" + DEP])
+def test_entry_that_was_meant_otherwise(lab, debian, entry):
+    """LD_LIBRARY_PATH out of an .env file, a unit, a Dockerfile: no shell has read it."""
+    path = extension(debian, "native_17", lab.site, built_library(DEP))
+    dep = library(lab.home / "lib", DEP)
+    entry = entry % lab.home if "%" in entry else entry
+    env = lab.env(LD_LIBRARY_PATH="/nowhere_17:" + entry)
+    argv = [debian.path, "-c", "import native_17"]
+    finding, _ = fatal(lab, argv, "native_17", "missing-shared-library", env=env,
+                       error=("ImportError", "cannot open shared object file"))
+    assert finding["path"] == str(path) and str(dep) in told(finding)
+    assert "LD_LIBRARY_PATH has the entry %s:" % entry in told(finding)
+    typed(lab, argv, finding, env)
+
+
+def test_entries_that_mean_what_they_say(lab, debian):
+    extension(debian, "native_17", lab.site, built_library(DEP))
+    library(lab.home / "lib", DEP)
+    (lab.dir / "~").mkdir()
+    env = lab.env(LD_LIBRARY_PATH="%s:~:" % lab.root)
+    finding, _ = fatal(lab, [debian.path, "-c", "import native_17"], "native_17",
+                       "missing-shared-library", env=env,
+                       error=("ImportError", "cannot open shared object file"))
+    assert "has the entry" not in told(finding)
+
+
+@pytest.mark.parametrize("how", ["ctypes", "import"])
+def test_loaded_for_somebody_else(lab, debian, how):
+    """It is loaded, and was opened without RTLD_GLOBAL: its symbols are not for everybody."""
+    extension(debian, "native_17", lab.site, CALLS="dep_17")
+    dep = library(lab.dir, DEP)
+    if how == "import":
+        extension(debian, "core_17", lab.site, built_library(DEP), flags=[runpath(str(lab.dir))])
+    first = {"ctypes": "import ctypes, os; ctypes.CDLL('./%s'%%s)" % DEP,
+             "import": "import os, sys; %simport core_17"}[how]
+    more = {"ctypes": ", mode=os.RTLD_GLOBAL",
+            "import": "sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL); "}[how]
+    finding, _ = fatal(lab, [debian.path, "-c", first % "" + "\nimport native_17"], "native_17",
+                       "undefined-symbol", error=("ImportError", "undefined symbol: dep_17"))
+    assert "%s had been loaded, but without RTLD_GLOBAL" % dep in told(finding)
+    assert "RTLD_GLOBAL" in finding["fixes"][0]["effect"]
+    done = lab.bare([debian.path, "-c", first % more + "\nimport native_17"])
+    assert done.returncode == 0, "the remedy does not work: " + done.text
