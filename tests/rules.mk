@@ -88,7 +88,7 @@ fuzz-afl: ## AFL++ (afl-clang-fast) on each parser, FUZZ_TIME=60 seconds each
 
 # The modules that several threads are in at once. In an output directory of its own; vfork() is not tested there, which
 # the sanitizer makes a fork().
-TSAN_TESTS := threads recorder intern_table dlsym_cache output
+TSAN_TESTS := threads recorder recorder_parallel recorder_failure intern_table dlsym_cache output output_append
 TSAN_PROGRAMS := $(TSAN_TESTS:%=tests/unit/test_%)
 
 .PHONY: check-tsan check-valgrind check-kill check-endurance
