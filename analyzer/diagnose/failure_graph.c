@@ -6,6 +6,7 @@
 
 #include "from_clause.h"
 #include "judge.h"
+#include "vain_loads.h"
 
 static bool same_exception(const struct imp_exception *a, const struct imp_exception *b)
 {
@@ -52,6 +53,29 @@ bool imp_exception_is_accident(const struct imp_exception *e)
  * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
  * cffi puts it into its own.
  */
+/*
+ * A program for several systems asks for libx.so, then for libx.dylib or x.dll, and shows the last error: here the first
+ * name is the one that counts.
+ */
+static const struct imp_dlopen *by_its_name_here(const struct imp_graph *s, size_t last)
+{
+	const struct imp_dlopen *d = s->image->dlopens.v[last];
+	const char *stem;
+
+	if (!d->name || !imp_load_is_foreign_name(d->name))
+		return d;
+	stem = imp_load_stem(&s->d->arena, d->name);
+	for (size_t i = last; i-- > 0;) {
+		const struct imp_dlopen *x = s->image->dlopens.v[i];
+
+		if (x->error && x->ended && x->name && x->thread == d->thread &&
+		    !imp_load_is_foreign_name(x->name) &&
+		    !strcmp(imp_load_stem(&s->d->arena, x->name), stem))
+			return x;
+	}
+	return d;
+}
+
 const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s,
 					    const struct imp_exception *e, uint64_t before)
 {
@@ -62,7 +86,7 @@ const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s,
 
 		if (d->error && d->ended && d->end_ns <= before && strlen(d->error) > 8 &&
 		    strstr(e->message, d->error))
-			return d;
+			return by_its_name_here(s, i);
 	}
 	return NULL;
 }

@@ -360,7 +360,7 @@ void imp_judge(struct imp_case *c)
 	if (f->module && *c->module && strcmp(f->module, c->module))
 		searched_of(c, f->module);
 	common_evidence(c);
-	if (c->exception && f->cause == IMP_CAUSE_UNKNOWN)
+	if ((c->exception || c->extension) && f->cause == IMP_CAUSE_UNKNOWN)
 		imp_vain_loads_say(c);
 	if (!imp_judge_foreign_stdlib(c))
 		imp_remedy(c);

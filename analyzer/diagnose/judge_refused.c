@@ -178,6 +178,15 @@ static void say_script(struct imp_load *l)
 				     (int)strcspn(from, "\r\n"), from);
 }
 
+/* The headers are those of the library; of the contents only the debugging information was kept. */
+static bool is_debug_file(const struct imp_elf_image *img)
+{
+	for (size_t i = 0; i < img->segments.n; i++)
+		if (img->segments.v[i].type == PT_DYNAMIC)
+			return !img->segments.v[i].file_size && img->segments.v[i].memory_size;
+	return false;
+}
+
 /* A whole ELF file of a kind that no loader takes, and what would make a shared object of it; false: it is none. */
 static bool other_elf(struct imp_load *l, const struct imp_elf_image *img)
 {
@@ -192,6 +201,9 @@ static bool other_elf(struct imp_load *l, const struct imp_elf_image *img)
 	} else if (img->type == ET_EXEC || img->flags_1 & DF_1_PIE) {
 		what = "an executable program";
 		mend = "build it again with gcc -shared (and -fPIC), which makes a library and no program";
+	} else if (is_debug_file(img)) {
+		what = "the debugging information of one (objcopy --only-keep-debug, a -dbgsym package), without its code";
+		mend = "put the library itself in its place, or install it again: this file is for a debugger alone";
 	} else {
 		return false;
 	}

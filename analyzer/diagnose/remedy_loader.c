@@ -8,6 +8,7 @@
 #include "../python/package_name.h"
 #include "judge.h"
 #include "remedy.h"
+#include "vain_loads.h"
 
 /*
  * Debian's packages of libraries whose name does not follow from the soname (Debian Policy 8.1: libfoo.so.1 is
@@ -210,6 +211,13 @@ void imp_remedy_loader(struct imp_case *c)
 		install_library(c);
 		if (!f->fixes.n)
 			reinstall(c, "installs it again, in a build that finds its libraries");
+		if (f->library && imp_load_is_foreign_name(f->library->name)) {
+			imp_finding_fix(
+				a, f, IMP_POSSIBLE, NULL,
+				"install the library for Linux, and give the program its name there: %s is what another system calls it",
+				f->library->name);
+			break;
+		}
 		imp_finding_fix(
 			a, f, IMP_POSSIBLE, NULL,
 			"install the library %s, or put it into a directory that the loader searches",

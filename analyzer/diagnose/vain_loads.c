@@ -7,6 +7,14 @@
 
 #define SAID_MAX 6 /* of them in the evidence */
 
+bool imp_load_is_foreign_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return (len > 6 && !strcasecmp(name + len - 6, ".dylib")) ||
+	       (len > 4 && !strcasecmp(name + len - 4, ".dll"));
+}
+
 const char *imp_load_stem(struct imp_arena *a, const char *name)
 {
 	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;

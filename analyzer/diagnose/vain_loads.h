@@ -25,4 +25,7 @@ void imp_vain_loads_say(struct imp_case *c);
 /* imp_load_opener - the path of the library or extension whose own code called dlopen; NULL: another program's, ctypes */
 const char *imp_load_opener(const struct imp_image *image, const struct imp_dlopen *d);
 
+/* imp_load_is_foreign_name - is it what macOS or Windows calls a library (".dylib", ".dll")? */
+bool imp_load_is_foreign_name(const char *name);
+
 #endif

@@ -2,12 +2,14 @@
 """Ends and mix-ups below the loader that no exception tells of, and remedies that can be done."""
 import os
 import re
+import signal
 
 import pytest
 
+import harness
 import shapes
 from lab_cases import commands, fatal, told
-from loader_cases import built_library, explain, extension, library, place, runpath
+from loader_cases import built_library, died, explain, extension, library, place, runpath
 from test_lab_loader import typed
 
 DEP = "libdep17.so.1"
@@ -185,3 +187,40 @@ def test_loaded_for_somebody_else(lab, debian, how):
     assert "RTLD_GLOBAL" in finding["fixes"][0]["effect"]
     done = lab.bare([debian.path, "-c", first % more + "\nimport native_17"])
     assert done.returncode == 0, "the remedy does not work: " + done.text
+
+
+def test_crash_after_a_load_in_vain(lab, debian):
+    """The init function uses what it could not open: the signal alone tells nothing."""
+    gone = "libvip17.so.42"
+    path = extension(debian, "plug_17", lab.site, source="init-failed/ways.c", HOW="CRASH",
+                     NEEDS=gone)
+    died(lab, debian, shapes.script(lab, "import plug_17"), signal=signal.SIGSEGV, cause="unknown",
+         module="plug_17", path=path,
+         says=[re.escape('before that, dlopen("%s"), called by %s had failed' % (gone, path))])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_name_of_another_system(lab, debian, there):
+    """libx.so, then libx.dylib: the second says nothing about this machine."""
+    text = ("import ctypes\nfor name in ('./libvip17.so', './libvip17.dylib'):\n    try:\n"
+            "        lib = ctypes.CDLL(name)\n        break\n    except OSError as err:\n"
+            "        last = err\nelse:\n    raise last\n")
+    if there:
+        library(lab.dir, "libvip17.so", built_library("libinner17.so.1", gives="inner_17"))
+    finding, _ = fatal(lab, [debian.path, lab.write("main.py", text)], None,
+                       "missing-shared-library", error=("OSError", "dylib"))
+    name = "libinner17.so.1" if there else "./libvip17.so"
+    assert finding["library"]["name"] == name and "dylib" not in finding["summary"]
+    finding, _ = fatal(lab, [debian.path, "-c", "import ctypes\nctypes.CDLL('libvip18.dylib')"],
+                       None, "missing-shared-library", error=("OSError", "dylib"))
+    assert "install the library libvip18.dylib" not in told(finding)
+
+
+def test_debugging_information_in_its_place(lab, debian):
+    harness.need("objcopy")
+    path = extension(debian, "native_17", lab.site, source="init-failed/ways.c", HOW="RAISE")
+    whole = place(path, lab.root, "whole.so")
+    assert lab.execute(["objcopy", "--only-keep-debug", whole, path], lab.env()).returncode == 0
+    finding, _ = fatal(lab, [debian.path, "-c", "import native_17"], "native_17", "corrupt-file",
+                       error=("ImportError", "no dynamic section"))
+    assert "debugging information" in finding["summary"] and "damaged" not in told(finding)
