@@ -109,4 +109,17 @@ void imp_remedy(struct imp_case *c);
 void imp_rule_out(struct imp_case *c);
 void imp_remedy_loader(struct imp_case *c); /* of the causes below dlopen */
 
+/*
+ * imp_judge_foreign_init - is the __init__ of a directory, which was taken for a namespace package, an extension that
+ * was built for another Python? (judge_namespace.c)
+ * @dir: the directory; @name: what was asked of the package
+ */
+bool imp_judge_foreign_init(struct imp_case *c, const char *dir, const char *name);
+
+/*
+ * imp_judge_say_empty - such a directory has nothing in it: say so, and what fills it, where .gitmodules of a directory
+ * above knows it
+ */
+void imp_judge_say_empty(struct imp_case *c, const char *dir);
+
 #endif

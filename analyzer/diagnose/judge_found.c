@@ -410,6 +410,8 @@ bool imp_judge_attribute(struct imp_case *c)
 	of_module.module = f->module;
 	if (dir && lost_init(c, dir))
 		return true;
+	if (dir && imp_judge_foreign_init(c, dir, name))
+		return true;
 	if (dir && imp_judge_claims(&of_module)) {
 		imp_finding_evidence(
 			c->a, f, IMP_OBSERVED,
@@ -429,6 +431,7 @@ bool imp_judge_attribute(struct imp_case *c)
 			c->a, f, IMP_OBSERVED,
 			"the directory %s was taken for the package: no %s.py and no package of that name is on the search path",
 			dir, f->module);
+		imp_judge_say_empty(c, dir);
 		say_misnamed_init(c, dir);
 		say_further_down(c, dir);
 	}

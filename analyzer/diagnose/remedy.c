@@ -255,6 +255,19 @@ static void remedy_shadowed(struct imp_case *c)
 							 quote(c, dist.name)),
 					"removes the distribution that took the name");
 	}
+	/* An extension that was built from the very source which it hides: its name is the right one. */
+	if (imp_ends_with(file, ".so") &&
+	    imp_host_exists(c->host,
+			    imp_arena_printf(c->a, "%s/%s.py", dir,
+					     imp_path_name(imp_module_path(c->a, c->f->module)))) ==
+		    1) {
+		imp_finding_fix(
+			c->a, c->f, IMP_LIKELY,
+			imp_arena_printf(c->a, "mv %s %s", quote(c, file),
+					 quote(c, imp_arena_printf(c->a, "%s.old", file))),
+			"puts that build out of the way, so that the source beside it is taken; or build it again");
+		return;
+	}
 	/* A whole standard library, of another Python: nobody may take that apart. */
 	if (imp_host_exists(c->host, imp_path_join(c->a, dir, "os.py")) != 1)
 		imp_finding_fix(
@@ -355,6 +368,24 @@ static void remedy_dangling(struct imp_case *c)
 			"restore the link's target, or remove the link and install the module again");
 }
 
+/* A directory that was taken for a package because nothing else is there: any whole package goes before it. */
+static void remedy_namespace_directory(struct imp_case *c)
+{
+	struct imp_strings names = {0};
+	bool own = strchr(c->f->module, '.') || imp_host_list(c->host, c->a, c->f->path, &names);
+
+	/* What has modules in it is somebody's own: a stranger's distribution of that name is no remedy. */
+	for (size_t i = 0; i < names.n; i++)
+		own |= imp_ends_with(names.v[i], ".py") || imp_ends_with(names.v[i], ".so");
+	if (!own)
+		imp_remedy_install(c, c->f->module, false, IMP_POSSIBLE, NULL,
+				   "installs the package of that name, if that is what is meant");
+	imp_finding_fix(
+		c->a, c->f, IMP_POSSIBLE, NULL,
+		"put what belongs to the package %s into %s, or the whole package on the search path",
+		c->f->module, c->f->path);
+}
+
 void imp_remedy(struct imp_case *c)
 {
 	struct imp_arena *a = c->a;
@@ -447,6 +478,10 @@ void imp_remedy(struct imp_case *c)
 				c, imp_arena_strndup(a, f->module, strcspn(f->module, ".")), true,
 				IMP_POSSIBLE, NULL,
 				"installs the package's current version, which may have it");
+		if (f->path && imp_host_is_directory(c->host, f->path)) {
+			remedy_namespace_directory(c);
+			break;
+		}
 		imp_finding_fix(
 			a, f, IMP_POSSIBLE, NULL,
 			"use what this version of %s offers, or install the version that the program was written for",

@@ -220,7 +220,9 @@ void imp_remedy_loader(struct imp_case *c)
 		}
 		imp_finding_fix(
 			a, f, IMP_POSSIBLE, NULL,
-			"install the library %s, or put it into a directory that the loader searches",
+			f->library && strchr(f->library->name, '/') ?
+				"put the library at %s, or change what asks for it there: no other place is searched" :
+				"install the library %s, or put it into a directory that the loader searches",
 			f->library ? f->library->name : "that is missing");
 		break;
 	case IMP_CAUSE_DANGLING_SYMLINK:

@@ -67,6 +67,23 @@ static const char *open_recorded_way(struct imp_case *c, const char *path)
 	return words;
 }
 
+/* Installed under a umask of 077: what lies in the package is closed as well, and would be the next to fail. */
+static bool is_closed_package(const struct imp_case *c, const char *dir)
+{
+	struct imp_strings names = {0};
+	struct stat st;
+
+	if (imp_host_exists(c->host, imp_path_join(c->a, dir, "__init__.py")) != 1 ||
+	    imp_host_list(c->host, c->a, dir, &names))
+		return false;
+	for (size_t i = 0; i < names.n; i++)
+		if (strcmp(names.v[i], "__pycache__") &&
+		    !imp_host_stat(c->host, imp_path_join(c->a, dir, names.v[i]), &st) &&
+		    surely_denied(c, &st, S_IROTH))
+			return true;
+	return false;
+}
+
 void imp_remedy_permission(struct imp_case *c)
 {
 	bool directory = false, known, other_owner = false, closed;
@@ -95,7 +112,10 @@ void imp_remedy_permission(struct imp_case *c)
 		command = imp_arena_printf(c->a, "%schmod a+x%s", sudo, way);
 	if (closed)
 		command = imp_arena_printf(c->a, "%s%s%schmod %s %s", command ? command : "",
-					   command ? " && " : "", sudo, directory ? "a+rx" : "a+r",
+					   command ? " && " : "", sudo,
+					   directory && is_closed_package(c, path) ? "-R a+rX" :
+					   directory				   ? "a+rx" :
+										     "a+r",
 					   imp_shell_quote(c->a, path));
 	imp_finding_fix(c->a, c->f, IMP_LIKELY, command, "lets every user %s it",
 			closed ? "read" : "get to");

@@ -34,6 +34,8 @@ static const char *entry_of(const struct imp_case *c, const char *file)
 {
 	const char *dir = imp_path_parent(c->a, file);
 
+	if (imp_starts_with(imp_path_name(file), "__init__."))
+		dir = imp_path_parent(c->a, dir);
 	for (const char *dot = c->module; (dot = strchr(dot, '.')); dot++)
 		dir = imp_path_parent(c->a, dir);
 	return dir;

@@ -186,6 +186,49 @@ def test_native_part_of_an_older_version(lab, sandbox):
     assert finding["path"] == str(sandbox.site / part) and "cut" not in finding["summary"]
 
 
+@pytest.mark.parametrize("program", ["from pkg_17 import answer\n", "import pkg_17\npkg_17.answer\n"],
+                         ids=["from", "attribute"])
+def test_package_that_is_an_extension(lab, sandbox, program):
+    """Its __init__ is of another Python: what is left looks like a namespace package."""
+    for suffix, tag in [(sandbox.base.suffix, sandbox.tag()),
+                        (".cpython-399-x86_64-linux-gnu.so", "cp399-cp399-linux_x86_64")]:
+        sandbox.wheel("pkg_17", {"pkg_17/__init__" + suffix: sandbox.native("pkg_17")}, tag=tag,
+                      install="399" in tag)
+    finding = mended(lab, sandbox, script(lab, program), cause="abi-tag-mismatch")
+    assert finding["path"].endswith("/pkg_17/__init__.cpython-399-x86_64-linux-gnu.so")
+
+
+def test_build_that_hides_its_source(lab, sandbox):
+    """Built in place once, from a source that has got more since."""
+    lab.write("pkg_17/__init__.py")
+    lab.write("pkg_17/_part.py", "def fresh():\n    pass\n")
+    (lab.dir / ("pkg_17/_part" + sandbox.base.suffix)).write_bytes(sandbox.native("_part"))
+    mended(lab, sandbox, script(lab, "from pkg_17._part import fresh\n"), cause="shadowed",
+           fails="cannot import name 'fresh'")
+
+
+@pytest.mark.needs_root
+def test_permission_of_a_package(public_lab):
+    """Installed under a umask of 077: one command opens all of it."""
+    lab = public_lab
+    lab.module("closed_17/__init__", "")
+    lab.module("closed_17/sub/__init__", "from . import part\n")
+    lab.module("closed_17/sub/part", "")
+    for path in [lab.site / "closed_17", *(lab.site / "closed_17").rglob("*")]:
+        os.chmod(path, 0o700 if path.is_dir() else 0o600)
+    program = script(lab, "import closed_17.sub\n")
+    lab.popen = {"user": 65534, "group": 65534, "extra_groups": []}
+    bare = lab.bare(["/usr/bin/python3", program])
+    assert "No module named" in bare.text, bare.text
+    run = lab.traced(["/usr/bin/python3", program], bare=bare)
+    command = lab.analyze(run.trace)[1]["findings"][0]["fixes"][0]["command"]
+    assert "chmod" in command and str(lab.site / "closed_17") in command
+    lab.popen = {}
+    assert lab.execute(["sh", "-c", command.replace("sudo ", "", 1)], lab.env()).returncode == 0
+    lab.popen = {"user": 65534, "group": 65534, "extra_groups": []}
+    assert lab.bare(["/usr/bin/python3", program]).stdout == b"mended 17\n"
+
+
 @pytest.mark.needs_root
 def test_permission_of_a_module(public_lab):
     """Root gives what nobody lacks."""

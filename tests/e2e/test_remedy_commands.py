@@ -351,6 +351,32 @@ def test_part_that_an_installed_package_lacks(lab, sandbox):
     assert "%s -m pip install --force-reinstall pkg-17" % sandbox.path in commands(finding)
 
 
+def test_submodule_that_was_not_checked_out(lab, debian):
+    """git makes an empty directory of it."""
+    (lab.dir / "third party/proj_17").mkdir(parents=True)
+    lab.write(".gitmodules", '[submodule "p"]\n\tpath = third party/proj_17\n\turl = https://a.invalid/p\n')
+    program = script(lab, "import sys; sys.path.insert(0, %r)\nfrom proj_17 import answer\n"
+                     % str(lab.dir / "third party"))
+    finding = ask(lab, [debian.path, program], module="proj_17", cause="missing-attribute")
+    assert commands(finding)[0] == "git -C %s submodule update --init 'third party/proj_17'" % lab.dir
+
+
+def test_namespace_package_of_ones_own(lab, debian):
+    """Anybody may have registered that name."""
+    lab.write("utils_17/other.py")
+    finding = ask(lab, [debian.path, script(lab, "from utils_17 import answer\n")],
+                  module="utils_17", cause="missing-attribute")
+    assert finding["fixes"] and not commands(finding), finding["fixes"]
+
+
+def test_library_that_a_path_names(lab, debian):
+    """No directory is searched for it."""
+    program = script(lab, "import ctypes; ctypes.CDLL(%r)\n" % str(lab.dir / "libproj_17.so"))
+    finding = ask(lab, [debian.path, program], cause="missing-shared-library", module=None)
+    effects = [f["effect"] for f in finding["fixes"]]
+    assert effects and not any("directory" in e for e in effects), effects
+
+
 def test_script_named_like_a_package(lab, debian):
     """The script is what was imported; the package that is meant is not there."""
     path = lab.write("requests.py", "import requests.adapters\n")
