@@ -263,6 +263,9 @@ void imp_judge_unknown(struct imp_case *c)
 					      c->load->error);
 	else
 		f->summary = say_who(c);
+	for (e = e->cause; e; e = e->cause)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "it was raised because of %s: %s",
+				     e->type ? e->type : "an exception", imp_case_text(e->message));
 }
 
 /* What is true of every finding: which interpreter, and through which errors it came to be raised. */

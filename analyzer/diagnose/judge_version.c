@@ -236,6 +236,14 @@ static bool judge_demand(struct imp_case *c)
 	return true;
 }
 
+/* The length of a dotted name less its last part. */
+static size_t dot_before(const char *name, size_t len)
+{
+	while (len && name[len - 1] != '.')
+		len--;
+	return len ? len - 1 : 0;
+}
+
 bool imp_judge_version(struct imp_case *c)
 {
 	const char *message = c->exception->message;
@@ -248,10 +256,15 @@ bool imp_judge_version(struct imp_case *c)
 		    (disagreements[i].loaded && !loaded(c, other)))
 			continue;
 		if (!other &&
-		    !part) { /* "numpy.dtype size changed, ...": the package whose type it is */
-			other = imp_arena_strndup(c->a, message, strcspn(message, ". "));
-			if (!loaded(c, other))
-				other = NULL;
+		    !part) { /* "numpy.dtype size changed, ...": the module whose type it is */
+			size_t len = strcspn(message, " ");
+
+			other = NULL;
+			for (; len && !other; len = dot_before(message, len)) {
+				other = imp_arena_strndup(c->a, message, len);
+				if (!loaded(c, other))
+					other = NULL;
+			}
 		}
 		f->cause = IMP_CAUSE_VERSION_MISMATCH;
 		if (part)

@@ -87,10 +87,11 @@ void imp_remedy_tag(struct imp_case *c)
 	bool own = c->host->enabled && !imp_package_is_translated(c->module) &&
 		   !imp_remedy_is_installed(c, c->f->path);
 
-	if (own)
+	if (own) {
 		imp_finding_fix(c->a, c->f, IMP_LIKELY, NULL,
 				"build it again from its sources, for %s", imp_case_python(c));
-	else if (from_env && imp_case_parent(c))
+		imp_remedy_install_project(c, imp_path_parent(c->a, c->f->path));
+	} else if (from_env && imp_case_parent(c))
 		remedy_tag_in_package(c, entry, effect);
 	else if (!remedy_tag_in_place(c, effect))
 		imp_remedy_install(c, c->module, true, IMP_LIKELY, NULL, effect);

@@ -56,7 +56,7 @@ static const char *tail(const char *module)
 void imp_text_names(struct imp_text *t, const struct imp_finding *f)
 {
 	const struct imp_interpreter *py = imp_report_interpreter(f);
-	const char *name = tail(f->module);
+	const char *name;
 	size_t there = 0;
 
 	if (f->cause != IMP_CAUSE_ABI_TAG_MISMATCH || !py || !py->suffixes.n)
@@ -75,8 +75,7 @@ void imp_text_names(struct imp_text *t, const struct imp_finding *f)
 
 		line(t, IMP_YELLOW, "  there      ", IMP_PLAIN, slash ? slash + 1 : f->path);
 	}
-	if (f->path && strstr(f->path, "/__init__."))
-		name = "__init__";
+	name = f->path && strstr(f->path, "/__init__.") ? "__init__" : tail(f->module);
 	for (size_t i = 0; i < py->suffixes.n; i++)
 		line(t, IMP_PLAIN, i ? "             " : "  accepted   ", IMP_PLAIN,
 		     imp_page_format(&t->page, "%s%s", name, py->suffixes.v[i]));

@@ -318,6 +318,28 @@ def test_package_that_refuses_a_version(lab, cpython):
 
 
 @both
+def test_module_that_another_does_not_fit(lab, cpython):
+    """It is a part of the same package; the text names it."""
+    lab.module("pkg_17/__init__", "")
+    lab.module("pkg_17/base_17", "")
+    lab.module("pkg_17/core", "import pkg_17.base_17\nraise ImportError("
+               "'pkg_17.base_17 does not export expected C function run_17')\n")
+    finding, _ = fatal(lab, [cpython.path, lab.write("main.py", "import pkg_17.core\n")],
+                       "pkg_17.core", "version-mismatch", error=("ImportError", "does not export"))
+    assert "pkg_17.base_17" in finding["summary"]
+
+
+@both
+def test_error_raised_from_another(lab, cpython):
+    """An import hook that cannot build a project again (meson-python): the reason is in the cause."""
+    lab.module("pkg_17", "try:\n    open('/nonexistent/ninja')\nexcept OSError as e:\n"
+               "    raise ImportError('re-building pkg_17 failed') from e\n")
+    finding, _ = fatal(lab, [cpython.path, lab.write("main.py", "import pkg_17\n")], "pkg_17",
+                       "unknown", error=("ImportError", "re-building"))
+    assert "/nonexistent/ninja" in told(finding)
+
+
+@both
 @pytest.mark.parametrize("message, module, cause", [
     ("pkg_17 needs Python 9.17", "pkg_17", "version-mismatch"),
     ("the table is damaged", "pkg_17", "unknown"),

@@ -439,6 +439,18 @@ def test_own_extension_is_built_again(lab, debian):
     assert "build it again" in finding["fixes"][0]["effect"]
 
 
+def test_own_extension_of_a_project(lab, debian):
+    """What says how it is built is there: that can be typed."""
+    lab.write("proj/pkg_17/_part.cpython-399-x86_64-linux-gnu.so", b"\x7fELF")
+    lab.write("proj/pkg_17/__init__.py", "from . import _part\n")
+    lab.write("proj/setup.py")
+    program = script(lab, "import sys; sys.path.insert(0, %r)\nimport pkg_17\n" % str(lab.dir / "proj"))
+    finding = ask(lab, [debian.path, program], cause="abi-tag-mismatch")
+    assert "build it again" in finding["fixes"][0]["effect"]
+    assert any(c.endswith("-m pip install -e %s" % (lab.dir / "proj")) for c in commands(finding)), (
+        finding["fixes"])
+
+
 # -- editable installations -----------------------------------------------------------------
 def install_editable(site, sources, kind):
     """As setuptools and pip do it: a .pth file, a finder with a mapping, or (formerly) an .egg-link."""
