@@ -122,4 +122,10 @@ bool imp_judge_foreign_init(struct imp_case *c, const char *dir, const char *nam
  */
 void imp_judge_say_empty(struct imp_case *c, const char *dir);
 
+/*
+ * imp_judge_is_file_of - is @name, in a directory that is searched, a file of the module whose last part is @tail?
+ * @extension: whether it is a native one (of whatever Python)
+ */
+bool imp_judge_is_file_of(const struct imp_case *c, const char *name, const char *tail, bool *extension);
+
 #endif

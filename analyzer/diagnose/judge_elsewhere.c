@@ -117,14 +117,19 @@ static const char *home_of(const struct imp_case *c, const struct imp_site *site
 	return home;
 }
 
-/* Copied from an image whose Python was built into /usr/local; Debian's has dist-packages in its place. */
-static bool is_nobodys(const struct imp_case *c, const struct imp_site *site)
+static bool is_of_this_version(const struct imp_case *c, const struct imp_site *site)
 {
 	unsigned int major, minor;
 
+	return imp_case_version(c, &major, &minor) && (int)major == site->major &&
+	       (int)minor == site->minor;
+}
+
+/* Copied from an image whose Python was built into /usr/local; Debian's has dist-packages in its place. */
+static bool is_nobodys(const struct imp_case *c, const struct imp_site *site)
+{
 	return site->kind == IMP_SITE_SYSTEM && !site->interpreter && c->py &&
-	       imp_case_version(c, &major, &minor) && (int)major == site->major &&
-	       (int)minor == site->minor && imp_ends_with(site->directory, "/site-packages") &&
+	       is_of_this_version(c, site) && imp_ends_with(site->directory, "/site-packages") &&
 	       imp_installer_is_debian(c->host, c->py);
 }
 
@@ -148,6 +153,8 @@ static const char *why_not_site(const struct imp_case *c, const struct imp_site 
 				c->a,
 				"%s has no pyvenv.cfg, so that it is no virtual environment any more",
 				site->root);
+		if (is_own(c, site) && is_of_this_version(c, site))
+			return "the interpreter of that environment searches another one";
 		if (is_own(c, site))
 			return imp_arena_printf(
 				c->a,
@@ -329,12 +336,13 @@ static void mend(struct imp_case *c, const struct imp_site *site, bool importabl
 		mend_config(c, site);
 	else if (broken_interpreter(c, site))
 		mend_environment(c, site);
-	else if (is_own(c, site))
-		; /* the same interpreter would do the same */
-	else if (is_nobodys(c, site) && importable)
+	else if (importable &&
+		 (is_nobodys(c, site) || (is_own(c, site) && is_of_this_version(c, site))))
 		imp_remedy_run_path(c, site->directory,
 				    imp_arena_printf(c->a, "puts %s on the search path",
 						     site->directory));
+	else if (is_own(c, site))
+		; /* the same interpreter would do the same */
 	else if (site->interpreter && importable)
 		mend_with(c, site);
 	say_exec_chain(c, site);

@@ -161,6 +161,15 @@ def test_python_path_of_another(lab, sandbox):
            cause=("shadowed", "mixed-installation"))
 
 
+def test_pip_that_was_interrupted(lab, sandbox):
+    """What it replaces has a name with "~" until it is done: nobody can install that."""
+    sandbox.wheel("pkg_17", {"pkg_17/__init__.py": ""})
+    for name in ("pkg_17", "pkg_17-1.7.dist-info"):
+        (sandbox.site / name).rename(sandbox.site / ("~" + name[1:]))
+    finding = mended(lab, sandbox, script(lab, "import pkg_17\n"), cause="broken-installation")
+    assert "interrupted" in finding["summary"]
+
+
 def test_directory_that_the_program_adds(lab, sandbox):
     """pip --target of another Python has filled it: what is installed elsewhere comes behind it."""
     for suffix, tag in [(sandbox.base.suffix, sandbox.tag()),

@@ -306,6 +306,16 @@ def test_environment_that_another_version_took_over(lab, debian):
     assert "%s searches" % venv_python not in told(finding)
 
 
+def test_lib64_of_the_environment(lab, debian):
+    """Filled by the rules of another system: of the same version, and not searched."""
+    venv_python, site = make_venv(debian, lab.dir / "v")
+    (lab.dir / "v/lib64").unlink(missing_ok=True)
+    lab.write("v/lib64/python%s/site-packages/proj_17.py" % debian.minor)
+    finding = ask(lab, [venv_python, script(lab, "import proj_17\n")], module="proj_17")
+    assert "made for Python" not in finding["summary"], finding["summary"]
+    type_in(lab, commands(finding)[0])
+
+
 def test_own_prefix_is_no_environment(lab, debian):
     """A Python that was upgraded where it stands: `-m venv` in its prefix would break it."""
     prefix = lab.root / "pf"
