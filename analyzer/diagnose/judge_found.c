@@ -329,6 +329,9 @@ static void say_misnamed_init(struct imp_case *c, const char *dir)
 		imp_finding_evidence(c->a, c->f, IMP_DERIVED,
 				     "%s lies there; a package's file has to be called __init__.py",
 				     name);
+		imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+				"give %s the name __init__.py, if that is what it is",
+				imp_path_join(c->a, dir, name));
 	}
 }
 

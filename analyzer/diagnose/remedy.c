@@ -382,7 +382,7 @@ static void remedy_namespace_directory(struct imp_case *c)
 				   "installs the package of that name, if that is what is meant");
 	imp_finding_fix(
 		c->a, c->f, IMP_POSSIBLE, NULL,
-		"put what belongs to the package %s into %s, or the whole package on the search path",
+		"put what belongs to the package %s into %s, or install the whole package",
 		c->f->module, c->f->path);
 }
 

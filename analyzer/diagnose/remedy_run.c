@@ -11,6 +11,7 @@
 #include "path_origin.h"
 
 #define COMMAND_MAX 300 /* bytes of a command line that a person would still type */
+#define WORKERS_MAX 8	/* generations of multiprocessing's children */
 
 bool imp_remedy_line(const struct imp_case *c, struct imp_command_line *line)
 {
@@ -31,15 +32,48 @@ static const char *append(const struct imp_case *c, const char *line, const char
 	return imp_arena_printf(c->a, "%s %s", line, imp_shell_quote(c->a, word));
 }
 
+/* "python -c 'from multiprocessing.spawn import ...' --multiprocessing-fork": numbers of descriptors are in it. */
+static bool is_worker(const struct imp_image *image)
+{
+	for (size_t i = 1; i < image->argv.n; i++)
+		if (!strcmp(image->argv.v[i], "--multiprocessing-fork") ||
+		    imp_starts_with(image->argv.v[i], "from multiprocessing."))
+			return true;
+	return false;
+}
+
+/* The image that a person started, where this one is a worker of it; NULL: it was not recorded. */
+static const struct imp_image *typed(const struct imp_case *c)
+{
+	const struct imp_image *image = c->image;
+
+	for (int hops = 0; image && is_worker(image); hops++) {
+		const struct imp_image *parent = NULL;
+
+		for (size_t i = 0; i < c->record->images.n && hops < WORKERS_MAX; i++) {
+			const struct imp_image *p = c->record->images.v[i];
+
+			if (p != image && p->pid == image->ppid && p->image_ns <= image->image_ns &&
+			    (!parent || p->image_ns > parent->image_ns))
+				parent = p;
+		}
+		image = parent;
+	}
+	return image;
+}
+
 const char *imp_remedy_run(const struct imp_case *c, const struct imp_run_change *change)
 {
-	const struct imp_strings *argv = &c->image->argv;
+	struct imp_case whole = *c;
+	const struct imp_strings *argv;
 	struct imp_command_line line;
 	struct imp_strings options;
 	const char *text;
 
-	if (!imp_remedy_line(c, &line) || line.how == IMP_RUN_NOTHING)
+	whole.image = typed(c);
+	if (!whole.image || !imp_remedy_line(&whole, &line) || line.how == IMP_RUN_NOTHING)
 		return NULL;
+	argv = &whole.image->argv;
 	for (size_t i = 1; i < argv->n; i++)
 		if (strchr(argv->v[i], '\n'))
 			return NULL; /* a program given with -c: nobody types that again */

@@ -316,6 +316,22 @@ def test_lib64_of_the_environment(lab, debian):
     type_in(lab, commands(finding)[0])
 
 
+def test_worker_that_lacks_a_module(lab, debian):
+    """What is run again is the program: nobody can type the command line of a worker."""
+    _, site = make_venv(debian, lab.dir / "v")
+    lab.write(site / "proj_17.py")
+    program = script(lab, "import multiprocessing, sys\n"
+                     "if __name__ == '__mp_main__':\n    import proj_17\n"
+                     "def work():\n    pass\n"
+                     "if __name__ == '__main__':\n"
+                     "    p = multiprocessing.get_context('spawn').Process(target=work)\n"
+                     "    p.start()\n    p.join()\n"
+                     "    if p.exitcode:\n        sys.exit(p.exitcode)\n")
+    finding = ask(lab, [debian.path, program], module="proj_17")
+    assert "multiprocessing" not in "".join(f["effect"] for f in finding["fixes"]), finding["fixes"]
+    type_in(lab, commands(finding)[0])
+
+
 def test_own_prefix_is_no_environment(lab, debian):
     """A Python that was upgraded where it stands: `-m venv` in its prefix would break it."""
     prefix = lab.root / "pf"
