@@ -50,10 +50,6 @@ bool imp_exception_is_accident(const struct imp_exception *e)
 }
 
 /*
- * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
- * cffi puts it into its own.
- */
-/*
  * A program for several systems asks for libx.so, then for libx.dylib or x.dll, and shows the last error: here the first
  * name is the one that counts.
  */
@@ -76,6 +72,10 @@ static const struct imp_dlopen *by_its_name_here(const struct imp_graph *s, size
 	return d;
 }
 
+/*
+ * The dlopen of a program's own (ctypes, cffi) that an exception speaks of: ctypes passes dlerror()'s text on,
+ * cffi puts it into its own.
+ */
 const struct imp_dlopen *imp_graph_own_load(const struct imp_graph *s,
 					    const struct imp_exception *e, uint64_t before)
 {

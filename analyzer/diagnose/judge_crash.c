@@ -8,9 +8,8 @@
 #include "../host/kernel_log.h"
 #include "judge_loader.h"
 
-#define LAZY_MAX 4 /* symbols that are named */
-#define LOADER_GAVE_UP \
-	127 /* glibc elf/dl-misc.c, _dl_fatal_printf(): the status of ld.so's own end */
+#define LAZY_MAX       4   /* symbols that are named */
+#define LOADER_GAVE_UP 127 /* the status of ld.so's own end: glibc, _dl_fatal_printf() */
 
 bool imp_judge_own_signal(int signal)
 {
