@@ -122,10 +122,14 @@ bool imp_judge_foreign_init(struct imp_case *c, const char *dir, const char *nam
  */
 void imp_judge_say_empty(struct imp_case *c, const char *dir);
 
+/* imp_remedy_namespace_directory - such a directory was all that there is of the name: any whole package goes before it */
+void imp_remedy_namespace_directory(struct imp_case *c);
+
 /*
  * imp_judge_is_file_of - is @name, in a directory that is searched, a file of the module whose last part is @tail?
  * @extension: whether it is a native one (of whatever Python)
  */
-bool imp_judge_is_file_of(const struct imp_case *c, const char *name, const char *tail, bool *extension);
+bool imp_judge_is_file_of(const struct imp_case *c, const char *name, const char *tail,
+			  bool *extension);
 
 #endif

@@ -72,3 +72,19 @@ void imp_judge_say_empty(struct imp_case *c, const char *dir)
 		return;
 	}
 }
+
+void imp_remedy_namespace_directory(struct imp_case *c)
+{
+	struct imp_strings names = {0};
+	bool own = strchr(c->f->module, '.') || imp_host_list(c->host, c->a, c->f->path, &names);
+
+	/* What has modules in it is somebody's own: a stranger's distribution of that name is no remedy. */
+	for (size_t i = 0; i < names.n; i++)
+		own |= imp_ends_with(names.v[i], ".py") || imp_ends_with(names.v[i], ".so");
+	if (!own)
+		imp_remedy_install(c, c->f->module, false, IMP_POSSIBLE, NULL,
+				   "installs the package of that name, if that is what is meant");
+	imp_finding_fix(c->a, c->f, IMP_POSSIBLE, NULL,
+			"put what belongs to the package %s into %s, or install the whole package",
+			c->f->module, c->f->path);
+}

@@ -368,24 +368,6 @@ static void remedy_dangling(struct imp_case *c)
 			"restore the link's target, or remove the link and install the module again");
 }
 
-/* A directory that was taken for a package because nothing else is there: any whole package goes before it. */
-static void remedy_namespace_directory(struct imp_case *c)
-{
-	struct imp_strings names = {0};
-	bool own = strchr(c->f->module, '.') || imp_host_list(c->host, c->a, c->f->path, &names);
-
-	/* What has modules in it is somebody's own: a stranger's distribution of that name is no remedy. */
-	for (size_t i = 0; i < names.n; i++)
-		own |= imp_ends_with(names.v[i], ".py") || imp_ends_with(names.v[i], ".so");
-	if (!own)
-		imp_remedy_install(c, c->f->module, false, IMP_POSSIBLE, NULL,
-				   "installs the package of that name, if that is what is meant");
-	imp_finding_fix(
-		c->a, c->f, IMP_POSSIBLE, NULL,
-		"put what belongs to the package %s into %s, or install the whole package",
-		c->f->module, c->f->path);
-}
-
 void imp_remedy(struct imp_case *c)
 {
 	struct imp_arena *a = c->a;
@@ -479,7 +461,7 @@ void imp_remedy(struct imp_case *c)
 				IMP_POSSIBLE, NULL,
 				"installs the package's current version, which may have it");
 		if (f->path && imp_host_is_directory(c->host, f->path)) {
-			remedy_namespace_directory(c);
+			imp_remedy_namespace_directory(c);
 			break;
 		}
 		imp_finding_fix(
