@@ -221,7 +221,7 @@ void imp_remedy_loader(struct imp_case *c)
 		imp_finding_fix(
 			a, f, IMP_POSSIBLE, NULL,
 			f->library && strchr(f->library->name, '/') ?
-				"put the library at %s, or change what asks for it there: no other place is searched" :
+				"copy the library to %s, or change what asks for it there: no other place is searched" :
 				"install the library %s, or put it into a directory that the loader searches",
 			f->library ? f->library->name : "that is missing");
 		break;
