@@ -162,9 +162,10 @@ static inline bool trace_text(const struct trace_file *f, size_t index, const cb
 		return true;
 	}
 	if (cbor_isa_uint(value)) {
+		const uint64_t id = cbor_get_int(value);
+
 		for (size_t i = index; i-- > 0;)
-			if (trace_kind(f->item[i]) == IMP_EV_STRING &&
-			    f->string[i] == cbor_get_int(value))
+			if (f->string[i] == id && trace_kind(f->item[i]) == IMP_EV_STRING)
 				return trace_text(f, i, trace_get(f->item[i], IMP_KEY_TEXT), out,
 						  size);
 		return false;
