@@ -246,6 +246,29 @@ static bool say_lazy(struct imp_load *l, bool ended)
 	return true;
 }
 
+/* @how: the signal, as it is told; NULL: none is known; @doing: what it was at */
+static void say_end(struct imp_case *c, const char *how, const char *doing)
+{
+	struct imp_finding *f = c->f;
+
+	if (how)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how,
+				     doing);
+	else if (c->image->ended)
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s while %s",
+				     c->image->derived			    ? "it ended itself" :
+				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit() was called" :
+									      "exit() was called",
+				     doing);
+	else if (left_past_exit(c))
+		imp_finding_evidence(
+			c->a, f, IMP_OBSERVED,
+			"the process ended with status %d while %s, and neither exit() nor _exit() was seen to be called",
+			c->image->code, doing);
+	else
+		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the last thing recorded: %s", doing);
+}
+
 static void judge(struct imp_load *l)
 {
 	struct imp_case *c = l->c;
@@ -313,22 +336,7 @@ static void judge(struct imp_load *l)
 	}
 	if (load)
 		say_new_libraries(c, image);
-	if (how)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s ended the process while %s", how,
-				     doing);
-	else if (c->image->ended)
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "%s while %s",
-				     c->image->derived			    ? "it ended itself" :
-				     c->image->end_how == IMP_END_FAST_EXIT ? "_exit() was called" :
-									      "exit() was called",
-				     doing);
-	else if (left_past_exit(c))
-		imp_finding_evidence(
-			c->a, f, IMP_OBSERVED,
-			"the process ended with status %d while %s, and neither exit() nor _exit() was seen to be called",
-			c->image->code, doing);
-	else
-		imp_finding_evidence(c->a, f, IMP_OBSERVED, "the last thing recorded: %s", doing);
+	say_end(c, how, doing);
 	if (!load && !how && !exec && say_lazy(l, loader))
 		loader = false;
 	if (loader)

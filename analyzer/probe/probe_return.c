@@ -32,21 +32,14 @@ static enum imp_bpf_result result_in(x86_reg reg)
 	}
 }
 
-static bool is_branch(const cs_insn *insn)
-{
-	for (uint8_t i = 0; i < insn->detail->groups_count; i++)
-		if (insn->detail->groups[i] == CS_GRP_JUMP)
-			return true;
-	return false;
-}
-
 /* @left: bytes from the instruction on that are known */
-static void follow(struct epilogue *e, const cs_insn *insn, size_t left)
+static void follow(struct epilogue *e, csh handle, const cs_insn *insn, size_t left)
 {
 	const cs_x86 *x = &insn->detail->x86;
 	const cs_x86_op *to = &x->operands[0], *from = &x->operands[1];
 
-	if (is_branch(insn) && insn->id != X86_INS_JMP && to->type == X86_OP_IMM) {
+	if (cs_insn_group(handle, insn, CS_GRP_JUMP) && insn->id != X86_INS_JMP &&
+	    to->type == X86_OP_IMM) {
 		e->open = imp_probe_is_emulated(insn->bytes, left);
 		e->popped = false;
 		e->branch = insn->address;
@@ -80,7 +73,7 @@ static void check_branches(csh handle, cs_insn *insn, const uint8_t *code, size_
 		bool known = to->type == X86_OP_IMM && (uint64_t)to->imm >= begin &&
 			     (uint64_t)to->imm < end;
 
-		for (size_t i = 0; i < count && is_branch(insn); i++)
+		for (size_t i = 0; i < count && cs_insn_group(handle, insn, CS_GRP_JUMP); i++)
 			if (known ? (uint64_t)to->imm > returns[i].early &&
 					    (uint64_t)to->imm <= returns[i].offset :
 				    to->type == X86_OP_IMM || !after_pop)
@@ -101,9 +94,9 @@ static void check_branches(csh handle, cs_insn *insn, const uint8_t *code, size_
 
 #define RETURN ARM64_INS_RET
 
-static void follow(struct epilogue *e, const cs_insn *insn, size_t left)
+static void follow(struct epilogue *e, csh handle, const cs_insn *insn, size_t left)
 {
-	(void)e, (void)insn, (void)left;
+	(void)e, (void)handle, (void)insn, (void)left;
 }
 
 static void check_branches(csh handle, cs_insn *insn, const uint8_t *code, size_t len,
@@ -145,7 +138,7 @@ size_t imp_probe_returns(const uint8_t *code, size_t len, uint64_t offset,
 		if (!cs_disasm_iter(handle, &at, &left, &address, insn))
 			break;
 		if (insn->id != RETURN) {
-			follow(&e, insn, left + insn->size);
+			follow(&e, handle, insn, left + insn->size);
 			continue;
 		}
 		if (count < IMP_PROBE_RETURNS_MAX) {
